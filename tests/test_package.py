@@ -1,4 +1,4 @@
-"""What is installed: a pure wheel with its data, the version from one place, pinned requirements."""
+"""What is installed: a pure wheel with its data, one version, pinned requirements."""
 
 from __future__ import annotations
 
