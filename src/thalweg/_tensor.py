@@ -1,0 +1,405 @@
+"""The Tensor: an immutable value with a name's conveniences.
+
+The value is a NumPy array, or a symbolic variable while a program is traced. The operations
+stand in `thalweg.ops`, a family a file; here is what a tensor is: its shape, dtype and place on
+the tape, how it turns into Python and NumPy, and how a backward pass starts from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import numpy as np
+
+from thalweg import dtypes, tape
+from thalweg._format import format_tensor
+from thalweg.dtypes import DType, as_dtype
+from thalweg.errors import DTypeError, GradientError, ShapeError, TraceError
+from thalweg.ops.arithmetic import Arithmetic
+from thalweg.ops.creation import Creation
+from thalweg.ops.indexing import Indexing
+from thalweg.ops.inplace import InPlace
+from thalweg.ops.lift import to_dtype
+from thalweg.ops.maths import Maths
+from thalweg.ops.products import Products
+from thalweg.ops.reductions import Reductions
+from thalweg.ops.shape import Shape
+from thalweg.tape import TensorBase, wrap
+
+__all__ = ["Parameter", "Size", "Tensor"]
+
+
+class Size(tuple[int, ...]):
+    """A shape: a tuple of sizes."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        """The product of the sizes."""
+        return math.prod(self)
+
+    def __repr__(self) -> str:
+        return f"Size([{', '.join(map(str, self))}])"
+
+
+class Tensor(
+    Arithmetic, Maths, Reductions, Products, Shape, Indexing, InPlace, Creation, TensorBase
+):
+    """A multi-dimensional array that remembers how it was computed.
+
+    `Tensor(data)` copies data in the default dtype; `thalweg._tensor(data)` keeps its own dtype.
+
+    >>> import thalweg as tw
+    >>> a = tw.Tensor([[1, 2], [3, 4]])
+    >>> a ** 2
+    tensor([[ 1.,  4.],
+            [ 9., 16.]])
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000  # NumPy arrays leave mixed arithmetic to us
+    __array_ufunc__ = None
+
+    def __init__(self, data: Any = ()) -> None:
+        if isinstance(data, int):
+            raise ShapeError(
+                f"Tensor({data}) could mean a number or a size; use tw.tensor({data}) "
+                f"or tw.zeros({data})"
+            )
+        from thalweg.ops.creation import tensor
+
+        self._value = tensor(data, dtype=dtypes.get_default_dtype())._value
+        self._node, self._requires_grad, self.grad = None, False, None
+
+    # --- what it is --------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """The sizes of the dimensions."""
+        return Size(self._value.shape)
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self._value.shape[dim]
+
+    @property
+    def dtype(self) -> DType:
+        """The element type."""
+        return dtypes._FROM_NUMPY[self._value.dtype]
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return len(self._value.shape)
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return len(self._value.shape)
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return math.prod(self._value.shape)
+
+    nelement = numel
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes the elements take."""
+        return self.numel() * self.dtype.itemsize
+
+    @property
+    def device(self) -> str:
+        """Where the values are: "cpu"."""
+        return "cpu"
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is a floating type."""
+        return self.dtype.is_floating_point
+
+    def __len__(self) -> int:
+        if not self._value.shape:
+            raise ShapeError("len() of a tensor of rank 0")
+        return int(self._value.shape[0])
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._value.shape:
+            raise ShapeError("a tensor of rank 0 cannot be iterated over")
+        return iter(self.unbind(0))
+
+    def __repr__(self) -> str:
+        return format_tensor(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if self.numel() == 1 else str(self), spec)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> Any:
+        return self.eq(other) if isinstance(other, Tensor | float | int | np.generic) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return self.ne(other) if isinstance(other, Tensor | float | int | np.generic) else NotImplemented
+
+    # --- out into Python and NumPy ---------------------------------------------------------------
+
+    def _concrete(self, what: str) -> Any:
+        """The array, for something that needs the values now."""
+        if not isinstance(self._value, np.ndarray):
+            raise TraceError(
+                f"{what} needs the values, which a traced tensor does not have yet. Use tw.where "
+                "instead of a Python branch, or leave this outside the compiled function"
+            )
+        return self._value
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self.numel() != 1:
+            raise ShapeError(f"item: one element expected, got shape {tuple(self._value.shape)}")
+        return self._plain("item()").reshape(()).item()
+
+    def _plain(self, what: str) -> np.ndarray[Any, Any]:
+        """The values as NumPy has them: storage types as float16 or float32."""
+        array = self._concrete(what)
+        if self.dtype is dtypes.bfloat16:
+            return to_dtype(self, dtypes.float32)._concrete(what)  # type: ignore[no-any-return]
+        return array["float16"] if self.dtype is dtypes.float16 else array  # type: ignore[no-any-return]
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self._plain("tolist()").tolist()
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A NumPy array with a copy of the values (bfloat16 as float32)."""
+        if self._requires_grad:
+            raise GradientError(
+                "numpy() of a tensor that requires a gradient would lose the gradient; "
+                "say that you mean it: x.detach().numpy()"
+            )
+        return self._plain("numpy()").copy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.asarray(self.numpy(), dtype=dtype)
+
+    def _scalar(self, what: str) -> Any:
+        if self.numel() != 1:
+            raise ShapeError(
+                f"{what} of a tensor of shape {tuple(self._value.shape)} is ambiguous: "
+                "it has not one element. Use x.any(), x.all() or an index"
+            )
+        return self._plain(what).reshape(()).item()
+
+    def __bool__(self) -> bool:
+        return bool(self._scalar("bool()"))
+
+    def __int__(self) -> int:
+        return int(self._scalar("int()"))
+
+    def __float__(self) -> float:
+        return float(self._scalar("float()"))
+
+    def __index__(self) -> int:
+        if self.dtype.kind != "integer":
+            raise DTypeError(f"an integer tensor is needed as an index, got {self.dtype!r}")
+        return int(self._scalar("an index"))
+
+    # --- element types -----------------------------------------------------------------------
+
+    def to(self, *args: Any, dtype: Any = None) -> Tensor:
+        """This tensor in another dtype. `to("cpu")` is the tensor itself.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([0.5, 2.7]).to(tw.int64)
+        tensor([0, 2])
+        """
+        for argument in args:
+            if isinstance(argument, Tensor):
+                dtype = argument.dtype
+            elif isinstance(argument, str) and argument.split(":")[0] in ("cpu", "cuda", "mps"):
+                if argument != "cpu":
+                    raise DTypeError(f"no device {argument!r}: tensors live on the CPU")
+            else:
+                dtype = argument
+        return self if dtype is None else to_dtype(self, as_dtype(dtype))
+
+    type = to
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """This tensor in the dtype of `other`."""
+        return to_dtype(self, other.dtype)
+
+    def float(self) -> Tensor:
+        """This tensor as float32."""
+        return to_dtype(self, dtypes.float32)
+
+    def double(self) -> Tensor:
+        """This tensor as float64."""
+        return to_dtype(self, dtypes.float64)
+
+    def half(self) -> Tensor:
+        """This tensor as float16, to store."""
+        return to_dtype(self, dtypes.float16)
+
+    def bfloat16(self) -> Tensor:
+        """This tensor as bfloat16, to store."""
+        return to_dtype(self, dtypes.bfloat16)
+
+    def long(self) -> Tensor:
+        """This tensor as int64, rounded towards 0."""
+        return to_dtype(self, dtypes.int64)
+
+    def int(self) -> Tensor:
+        """This tensor as int32, rounded towards 0."""
+        return to_dtype(self, dtypes.int32)
+
+    def bool(self) -> Tensor:
+        """Whether each element is nonzero."""
+        return to_dtype(self, dtypes.bool)
+
+    def cpu(self) -> Tensor:
+        """The tensor itself: it is on the CPU."""
+        return self
+
+    def contiguous(self) -> Tensor:
+        """The tensor itself: how a value lies in memory is not the caller's concern."""
+        return self
+
+    # --- gradients ---------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> Any:
+        """Whether operations on this tensor are recorded for a backward pass."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: Any) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: Any = True) -> Self:
+        """Record operations on this tensor, or stop."""
+        if not self.is_leaf:
+            raise GradientError(
+                "requires_grad can be set on leaves only; this tensor is the result of "
+                f"{self._node!r}. Use x.detach() to cut it off"
+            )
+        if requires_grad and not self.dtype.is_floating_point:
+            raise DTypeError(
+                f"only floating tensors can require a gradient, this one is {self.dtype!r}: "
+                "use x.float()"
+            )
+        self._requires_grad = requires_grad
+        return self
+
+    @property
+    def is_leaf(self) -> Any:
+        """Whether this tensor was not computed by a recorded operation."""
+        return self._node is None
+
+    @property
+    def grad_fn(self) -> Any:
+        """The recorded operation this tensor came from, or None."""
+        return self._node
+
+    def detach(self) -> Tensor:
+        """The same value, off the tape."""
+        return wrap(self._value)
+
+    def clone(self) -> Tensor:
+        """The same value, on the tape: gradients pass through."""
+        return self + 0 if self._requires_grad and tape.mode.grad else wrap(self._value)
+
+    @property
+    def data(self) -> Tensor:
+        """The same value, off the tape; in-place operations on it reach this tensor."""
+        return _Data(self)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        self._value = value._value
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: Any = None,
+        create_graph: Any = False,
+    ) -> None:
+        """Add d self / d leaf to the `.grad` of every leaf that self was computed from.
+
+        A scalar starts from 1; any other shape needs `gradient`, the cotangent v of
+        v^T J, of the same shape. The recorded values are freed unless `retain_graph`.
+
+        >>> import thalweg as tw
+        >>> a = tw.tensor([2.0, 3.0], requires_grad=True)
+        >>> q = 3 * a**3
+        >>> q.backward(gradient=tw.tensor([1.0, 1.0]))
+        >>> a.grad
+        tensor([36., 81.])
+        """
+        from thalweg.autodiff.backward import backward
+
+        backward(self, gradient, retain_graph, create_graph)
+
+    def retain_grad(self) -> None:
+        """Let backward set `.grad` of this computed tensor too."""
+        from thalweg.autodiff.backward import retain_grad
+
+        retain_grad(self)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Call `hook(cotangent)` in backward; what it returns, if not None, takes its place."""
+        from thalweg.autodiff.backward import register_hook
+
+        return register_hook(self, hook)
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Self:
+        if not self.is_leaf:
+            raise GradientError("only leaves can be copied with deepcopy; use x.detach() or x.clone()")
+        copy = object.__new__(type(self))
+        copy._value, copy._node, copy._requires_grad = self._value, None, self._requires_grad
+        copy.grad = None if self.grad is None else wrap(self.grad._value)
+        memo[id(self)] = copy
+        return copy
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), self.detach().numpy(), self.dtype, self._requires_grad)
+
+
+def _rebuild(kind: type[Tensor], array: Any, dtype: DType, requires_grad: bool) -> Tensor:
+    from thalweg.ops.creation import tensor
+
+    out = object.__new__(kind)
+    out._value, out._node = tensor(array, dtype=dtype)._value, None
+    out._requires_grad, out.grad = requires_grad, None
+    return out
+
+
+class Parameter(Tensor):
+    """A tensor that a module trains: a leaf that requires a gradient unless told otherwise."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Tensor, requires_grad: bool = True) -> None:
+        self._value = data._value
+        self._node, self._requires_grad, self.grad = None, False, None
+        if requires_grad:
+            self.requires_grad_()
+
+
+class _Data(Tensor):
+    """What `x.data` gives: in-place operations on it give the owner the new value."""
+
+    __slots__ = ("_owner",)
+
+    def __init__(self, owner: Tensor) -> None:
+        self._value, self._node, self._requires_grad, self.grad = owner._value, None, False, None
+        self._owner = owner
+
+    def _assign(self, new: Tensor) -> Tensor:
+        super()._assign(new)
+        self._owner._value = self._value
+        return self
+
+
+tape._tensor_class = Tensor

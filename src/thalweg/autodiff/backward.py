@@ -1,0 +1,271 @@
+"""The backward pass: the tape, once, in reverse order of creation.
+
+For i = N, ..., 1 the cotangent of v_i is the sum, over the operations j it went into, of the
+vector-Jacobian product of j. A node is visited after everything that was computed from it,
+so its cotangent is complete when it is visited. Source: deck 004, "Autograd algorithm".
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+from thalweg.errors import GradientError, ShapeError
+from thalweg.ops.creation import ones_like
+from thalweg.tape import Node, mode, wrap
+
+if TYPE_CHECKING:
+    from thalweg._tensor import Tensor
+
+__all__ = ["Step", "backward", "backward_steps", "grad", "register_hook", "retain_grad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a backward pass: a node, or at the end a leaf, and its cotangent.
+
+    `node` is the recorded operation (None for a leaf), `leaf` the leaf (None for a node),
+    `value` what the forward pass computed, `cotangent` d loss / d value, of the same shape.
+    """
+
+    node: Node | None
+    leaf: Tensor | None
+    value: Tensor
+    cotangent: Tensor
+
+    @property
+    def name(self) -> str:
+        """The operation's name, or "leaf"."""
+        return self.node.name if self.node else "leaf"
+
+
+Roots = list[tuple["Tensor", "Tensor"]]
+Cotangents = dict[Any, "Tensor"]
+
+
+def backward(
+    output: Tensor, gradient: Tensor | None, retain_graph: bool | None, create_graph: bool
+) -> None:
+    """Accumulate d output / d leaf into every leaf's `.grad`; see `Tensor.backward`."""
+    retain = create_graph if retain_graph is None else retain_graph
+    leaves: Cotangents = {}
+    for _ in _walk([(output, _seed(output, gradient))], leaves, retain, create_graph):
+        pass
+    for leaf, cotangent in leaves.items():
+        _accumulate(leaf, cotangent)
+
+
+def _accumulate(leaf: Tensor, cotangent: Tensor) -> None:
+    if leaf.grad is None:
+        leaf.grad = cotangent
+    else:
+        total = leaf.grad + cotangent
+        leaf.grad._value, leaf.grad._node = total._value, total._node
+        leaf.grad._requires_grad = total._requires_grad
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of `outputs` with respect to `inputs`, which may be leaves or computed.
+
+    Nothing is added to any `.grad`. With `create_graph` the gradients are on the tape
+    themselves: gradients of gradients. An input that nothing depends on is an error, or, with
+    `allow_unused`, None.
+
+    >>> import thalweg as tw
+    >>> x = tw.tensor(3.0, requires_grad=True)
+    >>> (first,) = tw.autograd.grad(x**3, x, create_graph=True)
+    >>> (second,) = tw.autograd.grad(first, x)
+    >>> first.item(), second.item()
+    (27.0, 18.0)
+    """
+    outs, ins = _listed(outputs), _listed(inputs)
+    seeds = _listed(grad_outputs) if grad_outputs is not None else [None] * len(outs)
+    if len(seeds) != len(outs):
+        raise GradientError(f"{len(outs)} outputs, but {len(seeds)} grad_outputs were given")
+    for position, x in enumerate(ins):
+        if not x.requires_grad:
+            raise GradientError(
+                f"input {position}, of shape {tuple(x.shape)}, does not require a gradient: "
+                "set requires_grad=True before it is used"
+            )
+    retain = create_graph if retain_graph is None else retain_graph
+    roots = [(out, _seed(out, seed)) for out, seed in zip(outs, seeds, strict=True)]
+    found: Cotangents = {}
+    wanted = {x._node for x in ins if x._node is not None}
+    for node, cotangent in _walk(roots, found, retain, create_graph):
+        if node in wanted:
+            found[node] = cotangent
+    gradients = tuple(found.get(x if x._node is None else x._node) for x in ins)
+    if None in [g if g is None else 0 for g in gradients] and not allow_unused:
+        missing = [i for i, g in enumerate(gradients) if g is None]
+        raise GradientError(
+            f"the outputs do not depend on inputs {missing}; pass allow_unused=True to get None"
+        )
+    return gradients
+
+
+def backward_steps(output: Tensor, gradient: Tensor | None = None) -> Iterator[Step]:
+    """Step through the backward pass of `output`, each cotangent as it is computed.
+
+    Yields a `Step` for each recorded operation, from the output backwards, then one for each leaf
+    with its gradient. Nothing is freed, no `.grad` changes: look as often as you like.
+
+    >>> import thalweg as tw
+    >>> w, x = tw.tensor(2.0, requires_grad=True), tw.tensor(3.0)
+    >>> for step in tw.backward_steps((w * x).exp()):
+    ...     print(step.name, round(step.value.item(), 1), round(step.cotangent.item(), 1))
+    exp 403.4 1.0
+    multiply 6.0 403.4
+    leaf 2.0 1210.3
+    """
+    leaves: Cotangents = {}
+    for node, cotangent in _walk([(output, _seed(output, gradient))], leaves, True, False):
+        yield Step(node, None, wrap(node.output), cotangent)
+    for leaf, cotangent in leaves.items():
+        yield Step(None, leaf, leaf.detach(), cotangent)
+
+
+def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
+    """The cotangent a pass from `output` starts with: 1 for a scalar."""
+    if not output._requires_grad:
+        raise GradientError(
+            "backward from a tensor that nothing requiring a gradient led to: was it computed "
+            "under no_grad, from detached tensors, or from integers? Set requires_grad=True on "
+            "the parameters, before the computation"
+        )
+    if gradient is None:
+        if output.numel() != 1:
+            raise GradientError(
+                f"backward from a tensor of shape {tuple(output.shape)} needs the cotangent to "
+                "start from: reduce it to a scalar (loss.mean().backward()), or pass "
+                "gradient=v, of the same shape, for v^T J"
+            )
+        return ones_like(output)
+    if gradient._value.shape != output._value.shape:
+        raise ShapeError(
+            f"gradient has shape {tuple(gradient.shape)}, expected the shape of the output, "
+            f"{tuple(output.shape)}"
+        )
+    return gradient.to(output.dtype)
+
+
+def _walk(
+    roots: Roots, leaves: Cotangents, retain: bool, create_graph: bool
+) -> Iterator[tuple[Node, Tensor]]:
+    """Visit every node from the latest to the earliest; yields it with its complete cotangent.
+
+    Cotangents of leaves gather in `leaves`. VJPs are recorded on the tape only under
+    `create_graph`; what a node held is freed when it has been visited, unless `retain`.
+    """
+    cotangents: Cotangents = {}
+    pending: list[tuple[int, Node]] = []
+    before = mode.grad
+
+    def send(parent: Node | Tensor, cotangent: Tensor) -> None:
+        target = cotangents if parent.__class__ is Node else leaves
+        known = target.get(parent)
+        if known is not None:
+            target[parent] = known + cotangent
+        else:
+            target[parent] = cotangent
+            if parent.__class__ is Node:
+                heappush(pending, (-parent.index, parent))  # type: ignore[union-attr]
+
+    for output, seed in roots:
+        send(output if output._node is None else output._node, seed)
+    while pending:
+        node = heappop(pending)[1]
+        cotangent = _hooked(node, cotangents.pop(node))
+        yield node, cotangent
+        mode.grad = create_graph
+        try:
+            for parent, contribution in _pullback(node, cotangent, create_graph):
+                send(parent, contribution)
+        finally:
+            mode.grad = before
+        if not retain:
+            node.values = node.output = None
+
+
+def _pullback(
+    node: Node, cotangent: Tensor, create_graph: bool
+) -> Iterable[tuple[Node | Tensor, Tensor]]:
+    """The VJP of one node: a contribution for each operand that wants one."""
+    if node.values is None:
+        raise GradientError(
+            f"backward a second time through {node.name!r}, whose values were freed by the first. "
+            "Compute the loss again before each backward, or pass retain_graph=True to the first"
+        )
+    if create_graph:
+        operands = [_saved(v, parent) for v, parent in zip(node.values, node.parents, strict=True)]
+        out = _saved(node.output, node)
+    else:
+        operands = [wrap(value) for value in node.values]
+        out = wrap(node.output)
+    vjp = node.op.vjp
+    assert vjp is not None
+    attributes = node.attributes
+    return [
+        (parent, vjp[position](cotangent, out, *operands, **attributes))  # type: ignore[misc]
+        for position, parent in enumerate(node.parents)
+        if parent is not None and (position < 0 or _differentiable(vjp, position))
+    ]
+
+
+def _differentiable(vjp: Any, position: int) -> bool:
+    return vjp[position] is not None
+
+
+def _saved(value: Any, parent: Node | Tensor | None) -> Tensor:
+    """A saved value as a tensor that is still connected to where it came from."""
+    tensor = wrap(value)
+    if parent is not None:
+        tensor._node, tensor._requires_grad = parent, True
+    return tensor
+
+
+def _listed(x: Any) -> list[Any]:
+    return list(x) if isinstance(x, list | tuple) else [x]
+
+
+# --- hooks -------------------------------------------------------------------------------------
+
+
+def _hooked(node: Node, cotangent: Tensor) -> Tensor:
+    for hook in node.hooks or ():
+        changed = hook(cotangent)
+        cotangent = cotangent if changed is None else changed
+    return cotangent
+
+
+def register_hook(x: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    """See `Tensor.register_hook`; gives a function that takes the hook away again."""
+    if not isinstance(x._node, Node):
+        raise GradientError("a hook needs a computed tensor that requires a gradient, not a leaf")
+    hooks = x._node.hooks = x._node.hooks or []
+    hooks.append(hook)
+    return lambda: hooks.remove(hook)
+
+
+def retain_grad(x: Tensor) -> None:
+    """See `Tensor.retain_grad`."""
+    if not isinstance(x._node, Node):
+        return  # a leaf has its .grad anyway
+    reference = weakref.ref(x)
+
+    def keep(cotangent: Tensor) -> None:
+        tensor = reference()
+        if tensor is not None:
+            tensor.grad = cotangent if tensor.grad is None else tensor.grad + cotangent
+
+    register_hook(x, keep)

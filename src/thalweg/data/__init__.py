@@ -1,0 +1,30 @@
+"""Data sets, splits and batches.
+
+A data set of the catalogue, a CSV file, or arrays of your own, then batches of it:
+
+    splits = data.load("digits")            # train, dev, test
+    splits = data.load_csv("cars.csv", target="price")
+    splits = data.Splits.from_arrays(x, y)
+    for x, y in data.Loader(splits.train, batch_size=10): ...
+"""
+
+from thalweg.data.catalog import CATALOG, load
+from thalweg.data.encoding import Encoding
+from thalweg.data.fetch import download
+from thalweg.data.loader import Loader
+from thalweg.data.scaling import Standardize
+from thalweg.data.splits import Split, Splits, split
+from thalweg.data.tabular import load_csv
+
+__all__ = [
+    "CATALOG",
+    "Encoding",
+    "Loader",
+    "Split",
+    "Splits",
+    "Standardize",
+    "download",
+    "load",
+    "load_csv",
+    "split",
+]

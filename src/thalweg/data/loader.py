@@ -1,0 +1,104 @@
+"""Mini-batches of a set, in a fresh random order each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from thalweg.data.splits import Split
+from thalweg.errors import ConfigError, DataError
+from thalweg.ops.creation import arange
+from thalweg.ops.random import Generator, randperm
+from thalweg._tensor import Tensor
+
+__all__ = ["Loader"]
+
+
+class Loader:
+    """Batches (x, y) of a `Split` or of a pair of tensors whose first axis is the examples.
+
+    Iterating draws one permutation of the examples from `generator` (the default one if None) and
+    yields its pieces of `batch_size`; every example comes once an epoch. The last batch is smaller
+    where `batch_size` does not divide the number of examples, unless `drop_last` leaves it out.
+    Unlike PyTorch's loader it shuffles unless told not to.
+
+    `grid()` and `indices()` give the same epoch as numbers of rows, which is what a training loop
+    scans over with the data captured whole.
+
+    Raises `DataError` if there is no example, or if dropping the last batch leaves none;
+    `ConfigError` for a `batch_size` below 1.
+
+    >>> import thalweg as tw
+    >>> loader = Loader((tw.arange(10), tw.arange(10)), batch_size=4, shuffle=False)
+    >>> [x.tolist() for x, y in loader]
+    [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    >>> len(loader), len(Loader((tw.arange(10), tw.arange(10)), 4, drop_last=True))
+    (3, 2)
+    """
+
+    def __init__(
+        self,
+        data: Split | tuple[Tensor, Tensor],
+        batch_size: int = 1,
+        shuffle: bool = True,
+        drop_last: bool = False,
+        generator: Generator | None = None,
+    ) -> None:
+        self.x, self.y = (data.x, data.y) if isinstance(data, Split) else data
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.drop_last = drop_last
+        self.generator = generator
+        self.examples = _count(self.x, self.y)
+        _check_batch(self.examples, batch_size, drop_last)
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        full, rest = divmod(self.examples, self.batch_size)
+        return full + bool(rest and not self.drop_last)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for rows in self.indices():
+            yield self.x[rows], self.y[rows]
+
+    def order(self) -> Tensor:
+        """The examples' numbers (N,) in int64 in the order of one epoch. Draws if it shuffles."""
+        if self.shuffle:
+            return randperm(self.examples, generator=self.generator)
+        return arange(self.examples)
+
+    def grid(self) -> tuple[Tensor, Tensor]:
+        """One epoch as the full batches (S, batch_size) and the last, smaller one (R,).
+
+        R is 0 where nothing is left over or `drop_last` leaves it out. Draws if it shuffles.
+        """
+        order = self.order()
+        steps = self.examples // self.batch_size
+        full = order[: steps * self.batch_size].reshape(steps, self.batch_size)
+        rest = order[len(order) if self.drop_last else steps * self.batch_size :]
+        return full, rest
+
+    def indices(self) -> list[Tensor]:
+        """One epoch as a list of batches of row numbers (int64). Draws if it shuffles."""
+        full, rest = self.grid()
+        return [*full, rest] if len(rest) else [*full]
+
+
+def _count(x: Tensor, y: Tensor) -> int:
+    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
+        raise DataError(
+            f"inputs of shape {tuple(x.shape)} and targets of shape {tuple(y.shape)}; "
+            "expected as many of one as of the other along the first axis"
+        )
+    if len(x) == 0:
+        raise DataError("there is no example to load: the data set is empty")
+    return len(x)
+
+
+def _check_batch(examples: int, batch_size: int, drop_last: bool) -> None:
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ConfigError(f"batch_size={batch_size!r}; expected a whole number of 1 or more")
+    if drop_last and batch_size > examples:
+        raise DataError(
+            f"{examples} examples in batches of {batch_size} with drop_last=True leave no batch at "
+            f"all; give a batch_size of at most {examples}, or drop_last=False"
+        )

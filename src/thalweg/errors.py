@@ -1,0 +1,89 @@
+"""Every error Thalweg raises on purpose, as one tree.
+
+    ThalwegError
+    |-- ShapeError       (ValueError)    shapes that do not fit
+    |-- DTypeError       (TypeError)     element types that do not fit
+    |-- GradientError    (RuntimeError)  a backward pass that cannot run
+    |-- DataError        (ValueError)    data sets, splits, labels, files of data
+    |-- CheckpointError  (RuntimeError)  files of parameters and run folders
+    |-- ConfigError      (ValueError)    options, names and settings
+    `-- TraceError       (RuntimeError)  what cannot be traced to a graph
+
+Each class also derives from the built-in error PyTorch users would catch.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DTypeError",
+    "DataError",
+    "GradientError",
+    "ShapeError",
+    "ThalwegError",
+    "TraceError",
+    "nearest",
+]
+
+
+class ThalwegError(Exception):
+    """The root of the tree.
+
+    A module adds where it stands as the error passes it: `layers` collects the
+    names from the innermost layer outwards, `layer` describes the innermost one.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.layer: str | None = None
+        self.layers: list[str] = []
+
+    def __str__(self) -> str:
+        if self.layer is None:
+            return self.message
+        return f"{'.'.join(reversed(self.layers))} ({self.layer}): {self.message}"
+
+
+class ShapeError(ThalwegError, ValueError):
+    """Shapes that do not fit."""
+
+
+class DTypeError(ThalwegError, TypeError):
+    """Element types that do not fit."""
+
+
+class GradientError(ThalwegError, RuntimeError):
+    """A backward pass that cannot run."""
+
+
+class DataError(ThalwegError, ValueError):
+    """A data set, a split, a label or a file of data that cannot be used."""
+
+
+class CheckpointError(ThalwegError, RuntimeError):
+    """A file of parameters or a run folder that cannot be read or written."""
+
+
+class ConfigError(ThalwegError, ValueError):
+    """An option, a name or a setting that does not exist or does not fit."""
+
+
+class TraceError(ThalwegError, RuntimeError):
+    """An operation that cannot be traced to a graph."""
+
+
+def nearest(given: str, known: Iterable[str]) -> str:
+    """Text that lists the `known` names and the one nearest to `given`, for an error message.
+
+    >>> nearest("fasion-mnist", ["mnist", "fashion-mnist"])
+    "did you mean 'fashion-mnist'? Known: fashion-mnist, mnist"
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}Known: {', '.join(names)}"

@@ -1,0 +1,261 @@
+"""Making tensors: from data, filled, counted, and like another one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thalweg import dtypes
+from thalweg.dtypes import DType, as_dtype, scalar_dtype
+from thalweg.errors import DTypeError, ShapeError
+from thalweg.ops.lift import to_dtype
+from thalweg.primitives import sources
+from thalweg.tape import TensorBase, bind, wrap
+
+if TYPE_CHECKING:
+    from thalweg._tensor import Tensor
+
+__all__ = [
+    "Creation",
+    "arange",
+    "as_tensor",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_numpy",
+    "full",
+    "full_like",
+    "linspace",
+    "meshgrid",
+    "ones",
+    "ones_like",
+    "one_hot",
+    "shape_of",
+    "tensor",
+    "zeros",
+    "zeros_like",
+]
+
+
+def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with a copy of `data`: numbers, nested sequences, a NumPy array or a tensor.
+
+    Python floats become the default dtype, ints int64, bools bool; an array keeps its dtype.
+
+    >>> import thalweg as tw
+    >>> tw.tensor([[1.0, 2.0], [3.0, 4.0]]).shape
+    Size([2, 2])
+    """
+    out = wrap(_array(data, None if dtype is None else as_dtype(dtype)))
+    return out.requires_grad_() if requires_grad else out
+
+
+def as_tensor(data: Any, dtype: Any = None) -> Tensor:
+    """`data` itself if it is a tensor (of that dtype), else `tensor(data)`."""
+    if isinstance(data, TensorBase):
+        return data if dtype is None else to_dtype(data, as_dtype(dtype))  # type: ignore[return-value, arg-type]
+    return tensor(data, dtype=dtype)
+
+
+def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
+    """A tensor with a copy of a NumPy array, in its dtype."""
+    return tensor(array)
+
+
+def _array(data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
+    if isinstance(data, TensorBase):
+        return to_dtype(data, dtype or data.dtype)._value  # type: ignore[arg-type, attr-defined, no-any-return]
+    if isinstance(data, np.ndarray | np.generic):
+        return _from_numpy(np.asarray(data), dtype)
+    array = _from_sequence(data)
+    if dtype is None:
+        if array.dtype.kind == "f":
+            dtype = dtypes.get_default_dtype()
+        else:
+            dtype = as_dtype(array.dtype) if array.size else dtypes.get_default_dtype()
+    return _from_numpy(array, dtype)
+
+
+def _from_numpy(array: np.ndarray[Any, Any], dtype: DType | None) -> np.ndarray[Any, Any]:
+    own = as_dtype(array.dtype)
+    plain = np.array(array, dtype=np.float16 if own is dtypes.float16 else own.numpy, order="C")
+    value = plain.view(own.numpy) if own is dtypes.float16 and not plain.dtype.names else plain
+    return value if dtype is None else to_dtype(wrap(value), dtype)._value
+
+
+def _from_sequence(data: Any) -> np.ndarray[Any, Any]:
+    if isinstance(data, list | tuple):
+        data = _plain(data)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ShapeError(
+            "tensor: nested sequences must have equal lengths at each depth "
+            f"(NumPy says: {error})"
+        ) from error
+    if array.dtype.kind not in "fiub":
+        raise DTypeError(
+            f"tensor: numbers or bools expected, got {type(data).__name__} "
+            f"of {array.dtype.name} elements: {str(data)[:60]!r}"
+        )
+    return array
+
+
+def _plain(data: Any) -> Any:
+    """Nested sequences with the tensors in them as NumPy arrays."""
+    if isinstance(data, list | tuple):
+        return [_plain(entry) for entry in data]
+    return data.numpy() if isinstance(data, TensorBase) else data  # type: ignore[attr-defined]
+
+
+def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+    """Sizes given one by one or as one sequence, checked."""
+    if len(size) == 1 and isinstance(size[0], Sequence):
+        size = tuple(size[0])
+    if not all(isinstance(n, int | np.integer) and n >= 0 for n in size):
+        raise ShapeError(f"{name}: sizes are integers, 0 or more; got {size}")
+    return tuple(int(n) for n in size)
+
+
+def _filled(shape: tuple[int, ...], value: Any, dtype: Any, requires_grad: bool) -> Tensor:
+    dtype = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    if dtype.is_storage:
+        out = to_dtype(_filled(shape, value, dtypes.float32, False), dtype)
+    else:
+        out = bind(sources.full, shape=shape, value=value, dtype=dtype.numpy)
+    return out.requires_grad_() if requires_grad else out
+
+
+def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of zeros, of the default dtype unless given.
+
+    >>> import thalweg as tw
+    >>> tw.zeros(2, 3)
+    tensor([[0., 0., 0.],
+            [0., 0., 0.]])
+    """
+    return _filled(shape_of("zeros", size), 0, dtype, requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ones, of the default dtype unless given."""
+    return _filled(shape_of("ones", size), 1, dtype, requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros: a tensor is a value, and has no uninitialized one."""
+    return _filled(shape_of("empty", size), 0, dtype, requires_grad)
+
+
+def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """A tensor filled with a number; its dtype follows the number unless given."""
+    if dtype is None:
+        dtype = scalar_dtype(fill_value, None)
+    return _filled(shape_of("full", (size,) if isinstance(size, int) else tuple(size)), fill_value, dtype, requires_grad)
+
+
+def zeros_like(x: Tensor, *, dtype: Any = None) -> Tensor:
+    """Zeros of the shape and, unless given, the dtype of `x`."""
+    return _filled(x._value.shape, 0, dtype or x.dtype, False)
+
+
+def ones_like(x: Tensor, *, dtype: Any = None) -> Tensor:
+    """Ones of the shape and, unless given, the dtype of `x`."""
+    return _filled(x._value.shape, 1, dtype or x.dtype, False)
+
+
+def empty_like(x: Tensor, *, dtype: Any = None) -> Tensor:
+    """Zeros of the shape and, unless given, the dtype of `x`."""
+    return zeros_like(x, dtype=dtype)
+
+
+def full_like(x: Tensor, fill_value: Any, *, dtype: Any = None) -> Tensor:
+    """`fill_value` in the shape and, unless given, the dtype of `x`."""
+    return _filled(x._value.shape, fill_value, dtype or x.dtype, False)
+
+
+def arange(start: float, end: float | None = None, step: float = 1, *, dtype: Any = None) -> Tensor:
+    """start, start + step, ... up to, without, end: ceil((end - start) / step) numbers.
+
+    >>> import thalweg as tw
+    >>> tw.arange(3), tw.arange(1, 2, 0.5)
+    (tensor([0, 1, 2]), tensor([1.0000, 1.5000]))
+    """
+    if end is None:
+        start, end = 0, start
+    if step == 0 or (end - start) / step < 0:
+        raise ShapeError(f"arange: from {start} by steps of {step} never comes to {end}")
+    numbers = (start, end, step)
+    if dtype is None:
+        whole = all(isinstance(n, int | np.integer) for n in numbers)
+        dtype = dtypes.int64 if whole else dtypes.get_default_dtype()
+    dtype = as_dtype(dtype)
+    count = math.ceil((end - start) / step)
+    wide = dtypes.int64 if dtype.kind != "float" else dtypes.float64
+    line = bind(sources.iota, shape=(count,), axis=0, dtype=wide.numpy)
+    return to_dtype(line * step + start if (start, step) != (0, 1) else line, dtype)
+
+
+def linspace(start: float, end: float, steps: int, *, dtype: Any = None) -> Tensor:
+    """`steps` numbers in equal distances from start to end, both included."""
+    dtype = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    if steps < 1:
+        raise ShapeError(f"linspace: steps is 1 or more, got {steps}")
+    line = bind(sources.iota, shape=(steps,), axis=0, dtype=dtypes.float64.numpy)
+    share = line / max(steps - 1, 1)
+    return to_dtype((1 - share) * start + share * end, dtype)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None) -> Tensor:
+    """The (n, m) matrix with ones on the diagonal."""
+    rows = bind(sources.iota, shape=(n, 1), axis=0, dtype=dtypes.int64.numpy)
+    columns = bind(sources.iota, shape=(1, n if m is None else m), axis=1, dtype=dtypes.int64.numpy)
+    return to_dtype(rows.eq(columns), dtypes.get_default_dtype() if dtype is None else as_dtype(dtype))
+
+
+def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
+    """int64 of shape (*labels.shape, classes): 1 where the class is the label."""
+    if num_classes < 0:
+        num_classes = int(labels.amax().item()) + 1 if labels.numel() else 0
+    line = bind(sources.iota, shape=(num_classes,), axis=0, dtype=dtypes.int64.numpy)
+    return to_dtype(labels.unsqueeze(-1).eq(line), dtypes.int64)
+
+
+def meshgrid(*vectors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
+    """Grids of coordinates: out[k][i, j, ..] is vectors[k] at the k-th index. indexing: "ij" or "xy"."""
+    if indexing not in ("ij", "xy"):
+        raise ShapeError(f'meshgrid: indexing is "ij" or "xy", got {indexing!r}')
+    shape = tuple(v._value.shape[0] for v in vectors)
+    rank = len(shape)
+    grids = [
+        v.reshape(tuple(-1 if k == axis else 1 for k in range(rank))).expand(shape)
+        for axis, v in enumerate(vectors)
+    ]
+    return tuple(g.transpose(0, 1) if indexing == "xy" and rank > 1 else g for g in grids)
+
+
+class Creation:
+    """Tensor's constructors of others like itself."""
+
+    __slots__ = ()
+
+    zeros_like = zeros_like
+
+    def new_zeros(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
+        """Zeros of another shape in the dtype of self."""
+        return zeros(*size, dtype=dtype or self.dtype)
+
+    def new_ones(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
+        """Ones of another shape in the dtype of self."""
+        return ones(*size, dtype=dtype or self.dtype)
+
+    def new_full(self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None) -> Tensor:
+        """`fill_value` in another shape in the dtype of self."""
+        return full(size, fill_value, dtype=dtype or self.dtype)
+
+    def new_tensor(self: Tensor, data: Any, *, dtype: Any = None) -> Tensor:
+        """`tensor(data)` in the dtype of self."""
+        return tensor(data, dtype=dtype or self.dtype)

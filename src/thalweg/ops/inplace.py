@@ -1,0 +1,152 @@
+"""In-place spellings. A tensor is an immutable value: these give the *name* a new one.
+
+`x.add_(y)` computes x + y and lets x be that. No other tensor changes, so nothing that was saved
+for a backward pass can be overwritten.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from thalweg.errors import DTypeError, GradientError, ShapeError
+from thalweg.ops.lift import Operand, lift
+from thalweg.tape import mode
+
+if TYPE_CHECKING:
+    from thalweg.ops.random import Generator
+    from thalweg._tensor import Tensor
+
+__all__ = ["InPlace"]
+
+
+def _kind(x: Tensor) -> int:
+    return ("bool", "integer", "float").index(x.dtype.kind)
+
+
+class InPlace:
+    """Tensor's in-place spellings."""
+
+    __slots__ = ()
+
+    def _assign(self: Tensor, new: Tensor) -> Tensor:
+        """Let self be the value `new`, in self's dtype and shape; the tape follows."""
+        if new._value.shape != self._value.shape:
+            raise ShapeError(
+                f"in-place: the result has shape {new._value.shape}, "
+                f"the tensor keeps its shape {self._value.shape}"
+            )
+        if _kind(new) > _kind(self):
+            raise DTypeError(
+                f"in-place: the result is {new.dtype!r}, the tensor keeps its dtype "
+                f"{self.dtype!r}; compute a new tensor, or cast first"
+            )
+        if mode.grad:
+            if self._requires_grad and self._node is None:
+                raise GradientError(
+                    "a leaf that requires a gradient was changed in place while recording. "
+                    "Wrap the update in `with tw.no_grad():`, or compute a new tensor"
+                )
+            new = new.to(self.dtype)
+            self._node, self._requires_grad = new._node, new._requires_grad
+        self._value = new.to(self.dtype)._value
+        return self
+
+    def add_(self: Tensor, other: Operand, *, alpha: float = 1) -> Tensor:
+        """self becomes self + alpha * other."""
+        return self._assign(self.add(other, alpha=alpha))
+
+    def sub_(self: Tensor, other: Operand, *, alpha: float = 1) -> Tensor:
+        """self becomes self - alpha * other."""
+        return self._assign(self.sub(other, alpha=alpha))
+
+    def mul_(self: Tensor, other: Operand) -> Tensor:
+        """self becomes self * other."""
+        return self._assign(self.mul(other))
+
+    def div_(self: Tensor, other: Operand) -> Tensor:
+        """self becomes self / other."""
+        return self._assign(self.div(other))
+
+    def pow_(self: Tensor, exponent: Operand) -> Tensor:
+        """self becomes self ** exponent."""
+        return self._assign(self.pow(exponent))
+
+    def neg_(self: Tensor) -> Tensor:
+        """self becomes -self."""
+        return self._assign(self.neg())
+
+    def exp_(self: Tensor) -> Tensor:
+        """self becomes e^self."""
+        return self._assign(self.exp())
+
+    def sqrt_(self: Tensor) -> Tensor:
+        """self becomes its square root."""
+        return self._assign(self.sqrt())
+
+    def abs_(self: Tensor) -> Tensor:
+        """self becomes |self|."""
+        return self._assign(self.abs())
+
+    def clamp_(self: Tensor, min: Operand | None = None, max: Operand | None = None) -> Tensor:
+        """self becomes self limited to [min, max]."""
+        return self._assign(self.clamp(min, max))
+
+    def lerp_(self: Tensor, end: Tensor, weight: Operand) -> Tensor:
+        """self becomes self + weight * (end - self)."""
+        return self._assign(self.lerp(end, weight))
+
+    def masked_fill_(self: Tensor, mask: Tensor, value: Operand) -> Tensor:
+        """self becomes `value` where `mask` holds."""
+        return self._assign(self.masked_fill(mask, value))
+
+    def copy_(self: Tensor, source: Operand) -> Tensor:
+        """self becomes `source`, broadcast to its shape, in its dtype."""
+        return self._assign(lift(source, self).to(self.dtype).expand(self._value.shape))
+
+    def fill_(self: Tensor, value: Operand) -> Tensor:
+        """Every element becomes `value`."""
+        return self.copy_(value)
+
+    def zero_(self: Tensor) -> Tensor:
+        """Every element becomes 0."""
+        return self.copy_(0)
+
+    def __iadd__(self: Tensor, other: Operand) -> Tensor:
+        return self._assign(self.add(other))
+
+    def __isub__(self: Tensor, other: Operand) -> Tensor:
+        return self._assign(self.sub(other))
+
+    def __imul__(self: Tensor, other: Operand) -> Tensor:
+        return self._assign(self.mul(other))
+
+    def __itruediv__(self: Tensor, other: Operand) -> Tensor:
+        return self._assign(self.div(other))
+
+    def __ipow__(self: Tensor, other: Any) -> Tensor:
+        return self._assign(self.pow(other))
+
+    # --- random: imported when called, since a generator is itself made of tensors ---
+
+    def normal_(
+        self: Tensor, mean: float = 0, std: float = 1, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Every element is drawn from N(mean, std^2)."""
+        from thalweg.ops import random
+
+        return self.copy_(random.randn(self.shape, dtype=self.dtype, generator=generator) * std + mean)
+
+    def uniform_(
+        self: Tensor, low: float = 0, high: float = 1, *, generator: Generator | None = None
+    ) -> Tensor:
+        """Every element is drawn from U[low, high)."""
+        from thalweg.ops import random
+
+        drawn = random.rand(self.shape, dtype=self.dtype, generator=generator)
+        return self.copy_(drawn * (high - low) + low)
+
+    def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = None) -> Tensor:
+        """Every element is 1 with probability p, else 0."""
+        from thalweg.ops import random
+
+        return self.copy_(random.rand(self.shape, generator=generator) < p)

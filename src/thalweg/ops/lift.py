@@ -1,0 +1,105 @@
+"""How operands become tensors: Python scalars are lifted, element types promoted, axes resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from thalweg import dtypes
+from thalweg.errors import DTypeError, ShapeError
+from thalweg.primitives import elementwise
+from thalweg.primitives.core import Primitive, normalize_axis
+from thalweg.tape import TensorBase, bind, wrap
+
+if TYPE_CHECKING:
+    from thalweg._tensor import Tensor
+
+__all__ = ["Dims", "Operand", "axes_of", "binary", "floating", "lift", "literal", "promote", "to_dtype"]
+
+Operand: TypeAlias = "Tensor | float"
+Dims: TypeAlias = "int | Sequence[int] | None"
+
+
+@lru_cache(maxsize=4096)
+def literal(scalar: float, dtype: dtypes.DType) -> Tensor:
+    """The rank-0 tensor of a Python scalar. Few distinct ones occur, so each is made once: nobody writes to a value."""
+    try:
+        return wrap(np.asarray(scalar, dtype.numpy))
+    except OverflowError as error:
+        raise DTypeError(f"{scalar!r} does not fit into {dtype!r}") from error
+
+
+def _literal(scalar: Any, dtype: dtypes.DType) -> Tensor:
+    # -0.0 equals 0.0 and would be given its cache entry.
+    if scalar == 0 and dtype.is_floating_point and np.copysign(1, scalar) < 0:
+        return wrap(np.asarray(-0.0, dtype.numpy))
+    return literal(scalar, dtype)
+
+
+def lift(x: Any, beside: Tensor | None = None) -> Tensor:
+    """`x` as a tensor; a Python scalar takes the dtype it has beside the tensor `beside`."""
+    if isinstance(x, TensorBase):
+        return x  # type: ignore[return-value]  # every TensorBase is a Tensor
+    if isinstance(x, np.ndarray | np.generic):
+        if x.ndim:
+            raise DTypeError(
+                f"a NumPy array of shape {x.shape} was given where a tensor is expected; "
+                "convert it with tw.tensor(array)"
+            )
+        x = x.item()
+    return _literal(x, dtypes.scalar_dtype(x, beside.dtype if beside is not None else None))
+
+
+def to_dtype(x: Tensor, dtype: dtypes.DType) -> Tensor:
+    """`x` cast to `dtype`, or `x` itself."""
+    if x._value.dtype == dtype.numpy:
+        return x
+    return bind(elementwise.cast, x, dtype=dtype.numpy)
+
+
+def floating(x: Tensor) -> Tensor:
+    """`x` if its dtype is floating, else `x` in the default dtype."""
+    return x if x._value.dtype.kind == "f" else to_dtype(x, dtypes.get_default_dtype())
+
+
+def promote(*operands: Any) -> tuple[Tensor, ...]:
+    """The operands as tensors of one dtype; at least one of them is a tensor, the rest may be scalars."""
+    tensors = [x for x in operands if isinstance(x, TensorBase)]
+    common = tensors[0].dtype
+    for x in tensors[1:]:
+        common = dtypes.promote_types(common, x.dtype)
+    for x in operands:
+        if not isinstance(x, TensorBase):
+            if isinstance(x, np.generic) or (isinstance(x, np.ndarray) and x.ndim == 0):
+                x = x.item()
+            if isinstance(x, np.ndarray):
+                lift(x)
+            common = dtypes.promote_types(common, dtypes.scalar_dtype(x, common))
+    return tuple(
+        to_dtype(x, common) if isinstance(x, TensorBase) else _literal(x, common) for x in operands
+    )
+
+
+def binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
+    """Apply an elementwise primitive to two operands, one of them a tensor."""
+    try:
+        if a._value.dtype is b._value.dtype:
+            return bind(primitive, a, b)
+    except AttributeError:
+        pass
+    return bind(primitive, *promote(a, b))
+
+
+def axes_of(name: str, dims: Dims, rank: int) -> tuple[int, ...]:
+    """`dim` arguments as sorted non-negative axes; None means all of them."""
+    if dims is None:
+        return tuple(range(rank))
+    if isinstance(dims, int):
+        return (normalize_axis(name, dims, rank),)
+    axes = sorted(normalize_axis(name, int(dim), rank) for dim in dims)
+    if len(set(axes)) != len(axes):
+        raise ShapeError(f"{name}: dimensions {tuple(dims)} name one dimension twice")
+    return tuple(axes)

@@ -1,0 +1,245 @@
+"""Randomness that depends on the seed alone: not on the machine, the threads or the compiler.
+
+A `Generator` is a key (the seed) and a counter, both tensors, so that they are state like any
+other. Drawing n numbers takes Philox blocks counter, counter + 1, ... and moves the counter on.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+from thalweg import dtypes
+from thalweg.dtypes import DType, as_dtype
+from thalweg.errors import ConfigError, DTypeError
+from thalweg.ops.creation import shape_of, tensor
+from thalweg.ops.lift import to_dtype
+from thalweg.ops.shape import cat
+from thalweg.primitives import sources
+from thalweg.tape import bind, no_grad
+
+if TYPE_CHECKING:
+    from thalweg._tensor import Tensor
+
+__all__ = [
+    "Generator",
+    "bernoulli",
+    "default_generator",
+    "initial_seed",
+    "manual_seed",
+    "multinomial",
+    "normal",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
+    "seed",
+]
+
+
+class Generator:
+    """A stream of random numbers: Philox4x32-10 under a 64-bit key.
+
+    >>> import thalweg as tw
+    >>> a, b = tw.Generator(7), tw.Generator(7)
+    >>> bool((tw.rand(5, generator=a) == tw.rand(5, generator=b)).all())
+    True
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.key = tensor(0, dtype=dtypes.int64)
+        self.counter = tensor(0, dtype=dtypes.int64)
+        self.manual_seed(seed)
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Begin the stream of `seed`, an integer of at most 63 bits, anew."""
+        if not isinstance(seed, int) or not 0 <= seed < 2**63:
+            raise ConfigError(f"a seed is an integer from 0 to 2**63 - 1, got {seed!r}")
+        with no_grad():
+            self.key.fill_(seed)
+            self.counter.zero_()
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed this stream began with."""
+        return int(self.key.item())
+
+    def get_state(self) -> Tensor:
+        """(key, counter), int64: everything there is to continue from."""
+        return tensor([self.key.item(), self.counter.item()], dtype=dtypes.int64)
+
+    def set_state(self, state: Tensor) -> Generator:
+        """Continue from what `get_state` gave."""
+        if state.shape != (2,) or state.dtype is not dtypes.int64:
+            raise DTypeError(
+                f"a generator's state is int64 of shape (2,), got {state.dtype!r} of {state.shape}"
+            )
+        with no_grad():
+            self.key.copy_(state[0])
+            self.counter.copy_(state[1])
+        return self
+
+    def bits(self, shape: tuple[int, ...]) -> Tensor:
+        """Uniform uint32 numbers; moves the stream on."""
+        out = bind(sources.random_bits, self.key, self.counter, shape=shape)
+        with no_grad():
+            self.counter += sources.blocks(math.prod(shape))
+        return out
+
+
+default_generator = Generator(0)
+
+
+def manual_seed(seed: int) -> Generator:
+    """Begin the default stream of random numbers anew with `seed`."""
+    return default_generator.manual_seed(seed)
+
+
+def seed() -> int:
+    """Begin the default stream with a seed from the operating system, and tell it."""
+    chosen = int.from_bytes(os.urandom(7), "little")
+    manual_seed(chosen)
+    return chosen
+
+
+def initial_seed() -> int:
+    """The seed of the default stream."""
+    return default_generator.initial_seed()
+
+
+def _uniform(shape: tuple[int, ...], dtype: DType, generator: Generator | None) -> Tensor:
+    """Multiples of 2^-24 (float32) or 2^-53 (float64) in [0, 1), all equally likely."""
+    stream = generator or default_generator
+    if dtype is dtypes.float64:
+        pair = stream.bits((2, *shape))
+        high, low = to_dtype(pair[0] >> 5, dtypes.float64), to_dtype(pair[1] >> 6, dtypes.float64)
+        return (high * 2.0**26 + low) * 2.0**-53
+    if dtype is not dtypes.float32:
+        raise DTypeError(f"random numbers are float32 or float64, not {dtype!r}; cast them")
+    return to_dtype(stream.bits(shape) >> 8, dtypes.float32) * 2.0**-24
+
+
+def _gaussian(shape: tuple[int, ...], dtype: DType, generator: Generator | None) -> Tensor:
+    """Box-Muller: sqrt(-2 log(1 - u)) times cos and sin of 2 pi v. Source: Box, Muller 1958."""
+    count = math.prod(shape)
+    half = -(-count // 2)
+    uv = _uniform((2, half), dtype, generator)
+    radius = ((1 - uv[0]).log() * -2).sqrt()
+    angle = uv[1] * (2 * math.pi)
+    both = cat([radius * angle.cos(), radius * angle.sin()])
+    return both.narrow(0, 0, count).reshape(shape)
+
+
+def _floating(dtype: Any) -> DType:
+    return dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+
+
+@no_grad()
+def rand(
+    *size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Uniform numbers in [0, 1).
+
+    >>> import thalweg as tw
+    >>> x = tw.rand(1000)
+    >>> bool((0 <= x).all() and (x < 1).all())
+    True
+    """
+    out = _uniform(shape_of("rand", size), _floating(dtype), generator)
+    return out.requires_grad_() if requires_grad else out
+
+
+@no_grad()
+def randn(
+    *size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Standard normal numbers: mean 0, variance 1."""
+    out = _gaussian(shape_of("randn", size), _floating(dtype), generator)
+    return out.requires_grad_() if requires_grad else out
+
+
+@no_grad()
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    dtype: Any = None,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Uniform integers in [low, high), int64 unless given; `randint(high, size)` begins at 0."""
+    if size is None:
+        low, high, size = 0, low, high
+    shape = shape_of("randint", (size,))
+    if not low < high or high - low > 2**32:
+        raise ConfigError(f"randint: low < high <= low + 2**32 expected, got [{low}, {high})")
+    stream = generator or default_generator
+    wide = to_dtype(stream.bits(shape), dtypes.int64)
+    # The upper word of bits * range: uniform to within range / 2^32.
+    drawn = _scaled_down(wide, high - low) + low
+    return to_dtype(drawn, dtypes.int64 if dtype is None else as_dtype(dtype))
+
+
+def _scaled_down(bits: Tensor, count: int) -> Tensor:
+    """floor(bits * count / 2^32) without leaving int64: the two halves of `bits` one by one."""
+    high, low = bits >> 16, bits & 0xFFFF
+    return (high * count + ((low * count) >> 16)) >> 16
+
+
+@no_grad()
+def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
+    """The integers 0 to n - 1 (int64) in random order: the order that sorts random bits."""
+    return (generator or default_generator).bits((n,)).argsort()
+
+
+def rand_like(x: Tensor, *, generator: Generator | None = None) -> Tensor:
+    """Uniform numbers of the shape and dtype of `x`."""
+    return rand(x.shape, dtype=x.dtype, generator=generator)
+
+
+def randn_like(x: Tensor, *, generator: Generator | None = None) -> Tensor:
+    """Standard normal numbers of the shape and dtype of `x`."""
+    return randn(x.shape, dtype=x.dtype, generator=generator)
+
+
+@no_grad()
+def normal(
+    mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None
+) -> Tensor:
+    """Normal numbers of the given means and standard deviations (numbers with a size, or tensors)."""
+    if size is None:
+        size = getattr(mean + std, "shape", ())
+    return randn(size, generator=generator) * std + mean
+
+
+@no_grad()
+def bernoulli(p: Tensor, *, generator: Generator | None = None) -> Tensor:
+    """1 with probability p, else 0, in the shape and dtype of `p`."""
+    return to_dtype(rand(p.shape, dtype=p.dtype, generator=generator) < p, p.dtype)
+
+
+@no_grad()
+def multinomial(
+    weights: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Indices (int64) drawn with probabilities proportional to `weights`, (k,) or (rows, k).
+
+    Without replacement by the exponential race: the smallest of -log(1 - u) / weight first.
+    """
+    shape = (num_samples, *weights.shape) if replacement else weights.shape
+    race = -(1 - rand(shape, dtype=weights.dtype, generator=generator)).log() / weights
+    if replacement:
+        return race.argmin(-1).movedim(0, -1)
+    available = int(weights.ne(0).sum(-1).amin().item())
+    if num_samples > available:
+        raise ConfigError(
+            f"multinomial: {num_samples} draws without replacement from {available} nonzero weights"
+        )
+    return race.argsort(-1).narrow(-1, 0, num_samples)

@@ -1,0 +1,22 @@
+"""The op table: every primitive, a file a family, a row each."""
+
+from thalweg.primitives import (
+    contraction,
+    elementwise,
+    indexing,
+    movement,
+    reductions,
+    sources,
+)
+from thalweg.primitives.core import REGISTRY, Primitive
+
+__all__ = [
+    "Primitive",
+    "REGISTRY",
+    "contraction",
+    "elementwise",
+    "indexing",
+    "movement",
+    "reductions",
+    "sources",
+]

@@ -1,0 +1,124 @@
+"""The contraction: one primitive for matrix products, batched products and einsum.
+
+`spec` names the axes of both operands and of the result, as einsum does: "mk,nk->mn" is x W^T.
+An index in both operands but not in the result is summed over. Every index of an operand
+stands in the other operand or in the result, once; the callers sum out or expand the others.
+So the VJP of a contraction is a contraction with the names exchanged. Convolutions join when
+an axis may be an affine combination of indices ("2h+i").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from thalweg.errors import ShapeError
+from thalweg.primitives.core import Abstract, Shape, primitive, same_dtype
+
+__all__ = ["parse"]
+
+
+@cache
+def parse(spec: str) -> tuple[str, str, str]:
+    """The axis names of the left operand, the right operand and the result.
+
+    >>> parse("mk,nk->mn")
+    ('mk', 'nk', 'mn')
+    """
+    operands, result = spec.split("->")
+    left, right = operands.split(",")
+    return left, right, result
+
+
+def _infer(a: Abstract, b: Abstract, *, spec: str) -> tuple[Shape, np.dtype[Any]]:
+    left, right, result = parse(spec)
+    if len(left) != len(a.shape) or len(right) != len(b.shape):
+        raise ShapeError(
+            f"contraction {spec}: got operands of shapes {a.shape} and {b.shape}, expected "
+            f"{len(left)} and {len(right)} dimensions"
+        )
+    size = dict(zip(left, a.shape, strict=True))
+    for name, count in zip(right, b.shape, strict=True):
+        if size.setdefault(name, count) != count:
+            raise ShapeError(
+                f"shapes {a.shape} and {b.shape} do not fit in a product: dimension "
+                f"{left.index(name)} of the first ({size[name]}) must equal "
+                f"dimension {right.index(name)} of the second ({count})"
+            )
+    return tuple(size[name] for name in result), same_dtype(f"contraction {spec}", a, b)
+
+
+@cache
+def _plan(spec: str) -> Callable[[Any, Any], Any]:
+    """How NumPy evaluates `spec`: directly for two matrices, else as one batched product."""
+    left, right, result = parse(spec)
+    if len(left) == len(right) == len(result) == 2 and len({*left, *right}) == 3:
+        return _matrix_plan(left, right, result)
+    batch = [n for n in result if n in left and n in right]
+    rows = [n for n in result if n in left and n not in right]
+    columns = [n for n in result if n in right and n not in left]
+    inner = [n for n in left if n in right and n not in result]
+    to_left = [left.index(n) for n in (*batch, *rows, *inner)]
+    to_right = [right.index(n) for n in (*batch, *inner, *columns)]
+    joined = [*batch, *rows, *columns]
+    to_result = [joined.index(n) for n in result]
+
+    def evaluate(a: Any, b: Any) -> Any:
+        size = dict(zip((*left, *right), (*a.shape, *b.shape), strict=True))
+
+        def count(names: list[str]) -> int:
+            return math.prod(size[n] for n in names)
+
+        lead = tuple(size[n] for n in batch)
+        matrices = a.transpose(to_left).reshape((*lead, count(rows), count(inner)))
+        others = b.transpose(to_right).reshape((*lead, count(inner), count(columns)))
+        product = np.matmul(matrices, others)
+        return product.reshape([size[n] for n in joined]).transpose(to_result)
+
+    return evaluate
+
+
+def _matrix_plan(left: str, right: str, result: str) -> Callable[[Any, Any], Any]:
+    """Two matrices: BLAS reads transposed operands as they lie, nothing is copied."""
+    (inner,) = set(left) & set(right)
+    swap = result[0] in right  # (A B)^T = B^T A^T
+    if swap:
+        left, right = right, left
+    flip_first, flip_second = left[0] == inner, right[1] == inner
+
+    def evaluate(a: Any, b: Any) -> Any:
+        if swap:
+            a, b = b, a
+        return np.dot(a.T if flip_first else a, b.T if flip_second else b)
+
+    return evaluate
+
+
+def _evaluate(a: Any, b: Any, *, spec: str) -> Any:
+    try:
+        return _plan(spec)(a, b)
+    except ValueError:
+        _infer(a, b, spec=spec)
+        raise
+
+
+@cache
+def _transposed(spec: str) -> tuple[str, str]:
+    """The specs of both VJPs, given (g, other operand)."""
+    left, right, result = parse(spec)
+    return f"{result},{right}->{left}", f"{result},{left}->{right}"
+
+
+contraction = primitive(
+    "contraction",
+    _infer,
+    _evaluate,
+    (
+        lambda g, out, a, b, *, spec: g.contract(b, _transposed(spec)[0]),
+        lambda g, out, a, b, *, spec: g.contract(a, _transposed(spec)[1]),
+    ),
+)

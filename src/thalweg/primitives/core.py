@@ -1,0 +1,139 @@
+"""What a primitive is: a name and its rules, one row.
+
+A row holds, side by side:
+
+    name      what the graph prints
+    infer     the shape-and-dtype rule: abstract operands to an abstract result
+    evaluate  the NumPy evaluation
+    vjp       one vector-Jacobian product an operand: rule(g, out, *operands, **attributes),
+              where g is the cotangent of the result; None where there is no derivative
+
+Operands are positional, attributes keyword-only and hashable. VJP rules are written with the
+methods that users call on tensors, so they differentiate, trace and compile like anything else.
+Forward mode, batching and lowering are further columns, filled in with the compiler and the
+function transforms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from thalweg.errors import DTypeError, ShapeError
+
+__all__ = [
+    "Abstract",
+    "AnyOperand",
+    "Primitive",
+    "REGISTRY",
+    "Rule",
+    "broadcast_shapes",
+    "normalize_axis",
+    "primitive",
+    "same_dtype",
+]
+
+Shape = tuple[int, ...]
+Rule = Callable[..., Any]
+
+
+class Abstract(Protocol):
+    """What shape rules see: anything with a shape and a NumPy dtype."""
+
+    @property
+    def shape(self) -> Shape:
+        """The size of each axis."""
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the stored elements."""
+
+
+class AnyOperand:
+    """The VJP column of a primitive with any number of operands: rule(position, g, out, ...)."""
+
+    __slots__ = ("rule",)
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def __getitem__(self, position: int) -> Rule:
+        return partial(self.rule, position)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Primitive:
+    """One row of the op table."""
+
+    name: str
+    infer: Callable[..., tuple[Shape, np.dtype[Any]]]
+    evaluate: Callable[..., Any]
+    vjp: Sequence[Rule | None] | AnyOperand | None
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+REGISTRY: dict[str, Primitive] = {}
+
+
+def primitive(
+    name: str,
+    infer: Callable[..., tuple[Shape, np.dtype[Any]]],
+    evaluate: Callable[..., Any],
+    vjp: Sequence[Rule | None] | AnyOperand | None,
+) -> Primitive:
+    """Enter a row into the table."""
+    assert name not in REGISTRY, name
+    REGISTRY[name] = row = Primitive(name, infer, evaluate, vjp)
+    return row
+
+
+# --- shape rules that several families share -------------------------------------------------
+
+
+def broadcast_shapes(name: str, *shapes: Shape) -> Shape:
+    """The NumPy broadcast of `shapes`, or a `ShapeError` that names the dimension that is off.
+
+    >>> broadcast_shapes("add", (3, 1), (4,))
+    (3, 4)
+    """
+    rank = max(map(len, shapes), default=0)
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    result = []
+    for axis, sizes in enumerate(zip(*padded, strict=True)):
+        distinct = set(sizes) - {1}
+        if len(distinct) > 1:
+            given = " and ".join(str(shape) for shape in shapes)
+            raise ShapeError(
+                f"{name}: shapes {given} do not broadcast: sizes "
+                f"{' and '.join(map(str, sizes))} meet at dimension {axis - rank}. "
+                "They must be equal, or one of them 1 (unsqueeze or reshape to line them up)"
+            )
+        result.append(distinct.pop() if distinct else 1)
+    return tuple(result)
+
+
+def same_dtype(name: str, *operands: Abstract) -> np.dtype[Any]:
+    """The one dtype of all `operands`, or a `DTypeError`."""
+    first = operands[0].dtype
+    for operand in operands[1:]:
+        if operand.dtype != first:
+            kinds = ", ".join(str(o.dtype) for o in operands)
+            raise DTypeError(f"{name}: operands of one dtype expected, got {kinds}")
+    return first
+
+
+def normalize_axis(name: str, axis: int, rank: int) -> int:
+    """`axis` counted from the front, or a `ShapeError` with the range that would be right.
+
+    >>> normalize_axis("sum", -1, 3)
+    2
+    """
+    if not -rank <= axis < rank:
+        allowed = f"{-rank} to {rank - 1}" if rank else "none: the tensor has rank 0"
+        raise ShapeError(f"{name}: dimension {axis} of a tensor of rank {rank}; allowed: {allowed}")
+    return axis % rank

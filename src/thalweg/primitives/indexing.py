@@ -1,0 +1,101 @@
+"""Reading and adding at computed places: gather, its transpose scatter-add, and sorting.
+
+`gather(x, *indices, axes, wrap)` reads x at integer `indices`, one an axis in `axes`; the
+indices broadcast to one shape, which stands in front of the axes that were not indexed:
+
+    gather(x, i, axes=(0,))[k, :]   = x[i[k], :]
+    gather(x, i, j, axes=(0, 1))[k] = x[i[k], j[k]]
+
+`scatter_add(updates, *indices, shape, axes, wrap)` puts `updates` into zeros of `shape` at
+those places; where places repeat, updates add up in order. With `wrap`, negative indices count
+from the end; without, as for labels, they are an error. What is outside is always an error.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from thalweg.errors import DTypeError, ShapeError
+from thalweg.primitives.core import Abstract, AnyOperand, Shape, broadcast_shapes, primitive
+
+__all__: list[str] = []
+
+Result = tuple[Shape, np.dtype[Any]]
+_INT64 = np.dtype(np.int64)
+
+
+def _gathered(name: str, shape: Shape, indices: tuple[Abstract, ...], axes: Shape) -> Shape:
+    for index in indices:
+        if index.dtype.kind not in "iu":
+            raise DTypeError(f"{name}: an index is an integer, got {index.dtype}; use x.long()")
+    places = broadcast_shapes(name, *(index.shape for index in indices))
+    return (*places, *(size for axis, size in enumerate(shape) if axis not in axes))
+
+
+def _gather_infer(x: Abstract, *indices: Abstract, axes: Shape, wrap: bool) -> Result:
+    return _gathered("gather", x.shape, indices, axes), x.dtype
+
+
+def _in_front(x: Any, axes: Shape) -> Any:
+    """`x` with the indexed axes first."""
+    if axes == tuple(range(len(axes))):
+        return x
+    return np.moveaxis(x, axes, range(len(axes)))
+
+
+def _refuse_negative(indices: tuple[Any, ...]) -> None:
+    for index in indices:
+        if index.size and index.min() < 0:
+            raise IndexError(f"index {index.min()} is negative; expected 0 or more")
+
+
+def _gather(x: Any, *indices: Any, axes: Shape, wrap: bool) -> Any:
+    if not wrap:
+        _refuse_negative(indices)
+    return _in_front(x, axes)[indices]
+
+
+def _gather_vjp(position: int, g: Any, out: Any, x: Any, *indices: Any, axes: Shape, wrap: bool) -> Any:
+    return g.scatter_places(indices, x._value.shape, axes, wrap)
+
+
+def _scatter_infer(updates: Abstract, *indices: Abstract, shape: Shape, axes: Shape, wrap: bool) -> Result:
+    expected = _gathered("scatter_add", shape, indices, axes)
+    if updates.shape != expected:
+        raise ShapeError(
+            f"scatter_add: updates of shape {expected} expected for these indices into {shape}, "
+            f"got {updates.shape}"
+        )
+    return shape, updates.dtype
+
+
+def _scatter_add(updates: Any, *indices: Any, shape: Shape, axes: Shape, wrap: bool) -> Any:
+    _scatter_infer(updates, *indices, shape=shape, axes=axes, wrap=wrap)
+    if not wrap:
+        _refuse_negative(indices)
+    out = np.zeros(shape, updates.dtype)
+    np.add.at(_in_front(out, axes), indices, updates)
+    return out
+
+
+def _scatter_vjp(
+    position: int, g: Any, out: Any, updates: Any, *indices: Any, shape: Shape, axes: Shape, wrap: bool
+) -> Any:
+    return g.gather_places(indices, axes, wrap)
+
+
+def _argsort(x: Any, *, axis: int, descending: bool) -> Any:
+    """Stable: equal elements keep their order, in either direction. NaN counts as largest."""
+    if not descending:
+        return np.argsort(x, axis=axis, kind="stable")
+    order = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
+    return x.shape[axis] - 1 - np.flip(order, axis)
+
+
+# fmt: off
+gather      = primitive("gather", _gather_infer, _gather, AnyOperand(_gather_vjp))
+scatter_add = primitive("scatter_add", _scatter_infer, _scatter_add, AnyOperand(_scatter_vjp))
+argsort     = primitive("argsort", lambda x, *, axis, descending: (x.shape, _INT64), _argsort, None)
+# fmt: on

@@ -1,0 +1,142 @@
+"""Movement: the same elements in another arrangement. Linear, so each VJP is another movement.
+
+Attributes are normalized by the callers in `thalweg.ops`: axes non-negative, sizes resolved.
+Evaluation gives NumPy views where it can: values are immutable, so nobody can tell.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from thalweg.errors import ShapeError
+from thalweg.primitives.core import Abstract, AnyOperand, Shape, broadcast_shapes, primitive, same_dtype
+from thalweg.primitives.elementwise import unbroadcast
+
+__all__: list[str] = []
+
+Result = tuple[Shape, np.dtype[Any]]
+
+
+def _reshape_infer(x: Abstract, *, shape: Shape) -> Result:
+    if math.prod(shape) != math.prod(x.shape):
+        raise ShapeError(
+            f"reshape: {x.shape} has {math.prod(x.shape)} elements, "
+            f"{shape} asks for {math.prod(shape)}"
+        )
+    return shape, x.dtype
+
+
+def _transpose_infer(x: Abstract, *, axes: Shape) -> Result:
+    if sorted(axes) != list(range(len(x.shape))):
+        raise ShapeError(
+            f"permute: {axes} is no permutation of the {len(x.shape)} dimensions of {x.shape}"
+        )
+    return tuple(x.shape[axis] for axis in axes), x.dtype
+
+
+def _inverse(axes: Shape) -> Shape:
+    inverse = [0] * len(axes)
+    for position, axis in enumerate(axes):
+        inverse[axis] = position
+    return tuple(inverse)
+
+
+def _broadcast_infer(x: Abstract, *, shape: Shape) -> Result:
+    if len(shape) < len(x.shape) or broadcast_shapes("expand", x.shape, shape) != shape:
+        raise ShapeError(
+            f"expand: {x.shape} does not broadcast to {shape}: "
+            "only dimensions of size 1 can be repeated, new ones are added in front"
+        )
+    return shape, x.dtype
+
+
+def _slice_infer(x: Abstract, *, starts: Shape, sizes: Shape, steps: Shape) -> Result:
+    for axis, (size, start, count, step) in enumerate(
+        zip(x.shape, starts, sizes, steps, strict=True)
+    ):
+        if start < 0 or step < 1 or (count and start + (count - 1) * step >= size):
+            raise ShapeError(
+                f"slice: start {start}, size {count}, step {step} "
+                f"leave dimension {axis} of shape {x.shape}"
+            )
+    return sizes, x.dtype
+
+
+def _slice(x: Any, *, starts: Shape, sizes: Shape, steps: Shape) -> Any:
+    window = zip(starts, sizes, steps, strict=True)
+    return x[tuple(slice(start, start + count * step, step) for start, count, step in window)]
+
+
+def _slice_vjp(g: Any, out: Any, x: Any, *, starts: Shape, sizes: Shape, steps: Shape) -> Any:
+    low, high, inner = [], [], []
+    for size, start, count, step in zip(x.shape, starts, sizes, steps, strict=True):
+        reach = max(count - 1, 0) * step + min(count, 1)
+        low.append(start)
+        high.append(size - start - reach)
+        inner.append(step - 1)
+    return g.padded(tuple(low), tuple(high), tuple(inner))
+
+
+def _pad_infer(x: Abstract, *, low: Shape, high: Shape, inner: Shape, value: float) -> Result:
+    shape = tuple(
+        before + size + max(size - 1, 0) * between + after
+        for size, before, after, between in zip(x.shape, low, high, inner, strict=True)
+    )
+    if min((*low, *high, *inner), default=0) < 0 or min(shape, default=0) < 0:
+        raise ShapeError(f"pad: negative padding {low}, {high} of shape {x.shape}; slice instead")
+    return shape, x.dtype
+
+
+def _pad(x: Any, *, low: Shape, high: Shape, inner: Shape, value: float) -> Any:
+    shape, dtype = _pad_infer(x, low=low, high=high, inner=inner, value=value)
+    out = np.full(shape, value, dtype)
+    steps = [between + 1 for between in inner]
+    window = zip(low, x.shape, steps, strict=True)
+    out[tuple(slice(start, start + size * step, step) for start, size, step in window)] = x
+    return out
+
+
+def _pad_vjp(
+    g: Any, out: Any, x: Any, *, low: Shape, high: Shape, inner: Shape, value: float
+) -> Any:
+    return g.window(low, x.shape, tuple(between + 1 for between in inner))
+
+
+def _concatenate_infer(*operands: Abstract, axis: int) -> Result:
+    dtype = same_dtype("cat", *operands)
+    first = operands[0].shape
+    for operand in operands[1:]:
+        rest = operand.shape
+        if len(rest) != len(first) or any(
+            a != b for i, (a, b) in enumerate(zip(first, rest, strict=True)) if i != axis
+        ):
+            shapes = ", ".join(str(o.shape) for o in operands)
+            raise ShapeError(
+                f"cat: shapes {shapes} differ outside dimension {axis}; "
+                "all other dimensions must be equal"
+            )
+    return (*first[:axis], sum(o.shape[axis] for o in operands), *first[axis + 1 :]), dtype
+
+
+def _concatenate_vjp(position: int, g: Any, out: Any, *operands: Any, axis: int) -> Any:
+    start = sum(o.shape[axis] for o in operands[:position])
+    return g.narrow(axis, start, operands[position].shape[axis])
+
+
+# fmt: off
+reshape     = primitive("reshape", _reshape_infer, lambda x, *, shape: x.reshape(shape),
+                        (lambda g, out, x, *, shape: g.reshape(x._value.shape),))
+transpose   = primitive("transpose", _transpose_infer, lambda x, *, axes: x.transpose(axes),
+                        (lambda g, out, x, *, axes: g.permute(_inverse(axes)),))
+broadcast   = primitive("broadcast", _broadcast_infer, lambda x, *, shape: np.broadcast_to(x, shape),
+                        (lambda g, out, x, *, shape: unbroadcast(g, x),))
+slice_      = primitive("slice", _slice_infer, _slice, (_slice_vjp,))
+pad         = primitive("pad", _pad_infer, _pad, (_pad_vjp,))
+flip        = primitive("flip", lambda x, *, axes: (x.shape, x.dtype), lambda x, *, axes: np.flip(x, axes),
+                        (lambda g, out, x, *, axes: g.flip(axes),))
+concatenate = primitive("concatenate", _concatenate_infer,
+                        lambda *operands, axis: np.concatenate(operands, axis=axis), AnyOperand(_concatenate_vjp))
+# fmt: on

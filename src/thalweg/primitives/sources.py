@@ -1,0 +1,77 @@
+"""Primitives without operands, and randomness: iota, full, and Philox random bits.
+
+Random bits come from Philox4x32-10, a counter-based generator: the bits of block i are a fixed
+function of (key, counter + i), so the same seed gives the same bits in any order, on any number
+of threads, eager or compiled. Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as
+easy as 1, 2, 3", SC 2011.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from thalweg.errors import DTypeError
+from thalweg.primitives.core import Abstract, Shape, primitive
+
+__all__ = ["blocks"]
+
+Result = tuple[Shape, np.dtype[Any]]
+_UINT32 = np.dtype(np.uint32)
+_LOW = np.uint64(0xFFFFFFFF)
+_HALF = np.uint64(32)
+
+
+def blocks(count: int) -> int:
+    """How many counters `count` 32-bit numbers use: a block gives four."""
+    return -(-count // 4)
+
+
+def _bits_infer(key: Abstract, counter: Abstract, *, shape: Shape) -> Result:
+    for operand in (key, counter):
+        if operand.shape != () or operand.dtype != np.int64:
+            raise DTypeError(
+                "random_bits: key and counter are int64 of rank 0, "
+                f"got {operand.dtype} of shape {operand.shape}"
+            )
+    return shape, _UINT32
+
+
+def _random_bits(key: Any, counter: Any, *, shape: Shape) -> Any:
+    count = int(np.prod(shape, dtype=np.int64))
+    first = counter.astype(np.uint64)
+    words = _philox(key.astype(np.uint64), first + np.arange(blocks(count), dtype=np.uint64))
+    return words.reshape(-1)[:count].reshape(shape)
+
+
+def _philox(key: Any, counter: Any) -> Any:
+    """Four 32-bit words for each 64-bit `counter`, as an array of shape (len(counter), 4)."""
+    c0, c1 = counter & _LOW, counter >> _HALF
+    c2, c3 = np.zeros_like(c0), np.zeros_like(c0)
+    k0, k1 = int(key) & 0xFFFFFFFF, int(key) >> 32
+    for _ in range(10):
+        first, second = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
+        c0, c1, c2, c3 = (
+            (second >> _HALF) ^ c1 ^ np.uint64(k0),
+            second & _LOW,
+            (first >> _HALF) ^ c3 ^ np.uint64(k1),
+            first & _LOW,
+        )
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
+
+
+# fmt: off
+random_bits = primitive("random_bits", _bits_infer, _random_bits, None)
+iota = primitive("iota", lambda *, shape, axis, dtype: (shape, dtype),
+                 lambda *, shape, axis, dtype: _iota(shape, axis, dtype), None)
+full = primitive("full", lambda *, shape, value, dtype: (shape, dtype),
+                 lambda *, shape, value, dtype: np.full(shape, value, dtype), None)
+# fmt: on
+
+
+def _iota(shape: Shape, axis: int, dtype: np.dtype[Any]) -> Any:
+    """The position along `axis`, at every place of an array of `shape`."""
+    line = np.arange(shape[axis], dtype=dtype)
+    return np.broadcast_to(line.reshape(-1, *(1,) * (len(shape) - axis - 1)), shape)

@@ -1,0 +1,277 @@
+"""The one door every operation goes through, and the tape it leaves behind.
+
+`bind(primitive, *inputs, **attributes)` gives the primitive's values to the interpreter in
+force (NumPy, or a trace) and, where a gradient is wanted, adds a node to the tape. Nothing
+else in the tree asks which mode it is in.
+
+A node is what the decks call an expression node: the value, the operation, the values it was
+computed from, and back-pointers to the nodes those came from. Leaves, the tensors on which
+`requires_grad` was set, are pointed to directly.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import threading
+from collections.abc import Callable
+from functools import wraps
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from thalweg.errors import ThalwegError
+from thalweg.primitives.core import Primitive, Rule
+
+if TYPE_CHECKING:
+    from thalweg._tensor import Tensor
+
+__all__ = [
+    "Composite",
+    "Node",
+    "TensorBase",
+    "bind",
+    "composite",
+    "enable_grad",
+    "is_grad_enabled",
+    "mode",
+    "no_grad",
+    "set_grad_enabled",
+    "wrap",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_ndarray = np.ndarray
+_created = itertools.count()
+
+
+def _without_warnings() -> Callable[..., Any]:
+    """A caller under which NumPy says nothing about overflow or 0/0: they give inf and NaN.
+
+    NumPy keeps that setting in a context variable. A context of our own costs a tenth of
+    `np.errstate`, and leaves the user's setting alone.
+    """
+    context = contextvars.copy_context()
+    context.run(np.seterr, all="ignore")
+    return context.run
+
+
+def _evaluate(primitive: Primitive, values: list[Any], attributes: dict[str, Any]) -> Any:
+    """Eager evaluation with NumPy, the interpreter in force outside a trace."""
+    out = mode.quietly(primitive.evaluate, *values, **attributes)
+    return out if out.__class__ is _ndarray else np.asarray(out)
+
+
+class _Mode(threading.local):
+    """What holds in this thread: whether the tape records, and who interprets primitives."""
+
+    def __init__(self) -> None:
+        self.grad = True
+        self.interpret: Callable[[Primitive, list[Any], dict[str, Any]], Any] = _evaluate
+        self.quietly = _without_warnings()
+
+
+mode = _Mode()
+
+
+class TensorBase:
+    """What a tensor holds, without its operations."""
+
+    __slots__ = ("__weakref__", "_node", "_requires_grad", "_value", "grad")
+
+    _value: Any  # an array that nobody writes to, or a traced variable
+    _node: Node | Tensor | None  # where it came from: a recorded operation, or a leaf
+    _requires_grad: bool
+    grad: Tensor | None
+
+
+class Composite:
+    """An operation composed of primitives that brings its own VJP: a row of the tape, not of the table."""
+
+    __slots__ = ("name", "vjp")
+
+    def __init__(self, name: str, vjp: tuple[Rule | None, ...]) -> None:
+        self.name = name
+        self.vjp = vjp
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Node:
+    """One recorded operation. `index` counts up in order of creation: a topological order.
+
+    Backward sets `values` to None as it passes, which frees what the node held.
+    """
+
+    __slots__ = ("__weakref__", "attributes", "hooks", "index", "op", "output", "parents", "values")
+
+    def __init__(
+        self, op: Primitive | Composite, inputs: tuple[Tensor, ...], output: Any, attributes: dict[str, Any]
+    ) -> None:
+        self.op = op
+        self.values: list[Any] | None = [x._value for x in inputs]
+        # A parent is the node a value came from, or the leaf that it is.
+        self.parents: list[Node | Tensor | None] = [
+            (x._node or x) if x._requires_grad else None for x in inputs
+        ]
+        self.output = output
+        self.attributes = attributes
+        self.index = next(_created)
+        self.hooks: list[Callable[[Tensor], Tensor | None]] | None = None
+
+    @property
+    def name(self) -> str:
+        """What the graph prints: the operation's name."""
+        return self.op.name
+
+    def __repr__(self) -> str:
+        return f"<Node {self.index}: {self.name}>"
+
+
+def wrap(value: Any) -> Tensor:
+    """A tensor of `value` (an array nobody else writes to, or a traced variable), off the tape."""
+    tensor: Tensor = _new(_tensor_class)
+    tensor._value = value
+    tensor._node = None
+    tensor._requires_grad = False
+    tensor.grad = None
+    return tensor
+
+
+def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
+    """Apply `primitive`: evaluate or trace it, and record it where a gradient is wanted."""
+    values = [x._value for x in inputs]
+    try:
+        value = mode.interpret(primitive, values, attributes)
+    except ThalwegError:
+        raise
+    except (ValueError, TypeError, IndexError):
+        primitive.infer(*values, **attributes)  # says in our words what NumPy found wrong
+        raise
+    out: Tensor = _new(_tensor_class)
+    out._value = value
+    out.grad = None
+    if primitive.vjp is not None and mode.grad:
+        for x in inputs:
+            if x._requires_grad and value.dtype.kind == "f":
+                out._node = Node(primitive, inputs, value, attributes)
+                out._requires_grad = True
+                return out
+    out._node = None
+    out._requires_grad = False
+    return out
+
+
+def composite(
+    name: str, *vjp: Rule | None
+) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
+    """Declare a hand-written VJP for a function composed of primitives.
+
+    The function's positional arguments are tensors, its keyword arguments attributes, and
+    `vjp` holds one rule an argument, as in the op table. Used where the composed derivative is
+    numerically worse or asks for much more work; the function itself stays what is traced.
+    """
+    op = Composite(name, vjp)
+
+    def decorate(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+        @wraps(function)
+        def call(*inputs: Any, **attributes: Any) -> Tensor:
+            if not mode.grad or not any(x._requires_grad for x in inputs):
+                return function(*inputs, **attributes)
+            mode.grad = False
+            try:
+                value = function(*inputs, **attributes)._value
+            finally:
+                mode.grad = True
+            out = wrap(value)
+            out._node = Node(op, inputs, value, attributes)
+            out._requires_grad = True
+            return out
+
+        return call  # type: ignore[return-value]  # inputs are positional by contract
+
+    return decorate
+
+
+class _GradMode:
+    """Recording on or off, as a context manager or a function decorator."""
+
+    enabled: bool
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(mode.grad)
+        mode.grad = self.enabled
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        mode.grad = self._before.pop()
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            before, mode.grad = mode.grad, self.enabled
+            try:
+                return function(*args, **kwargs)
+            finally:
+                mode.grad = before
+
+        return call
+
+
+class no_grad(_GradMode):
+    """Record nothing: results computed inside do not require a gradient.
+
+    >>> import thalweg as tw
+    >>> w = tw.tensor(1.0, requires_grad=True)
+    >>> with tw.no_grad():
+    ...     w -= 0.25
+    >>> w
+    tensor(0.7500, requires_grad=True)
+    """
+
+    enabled = False
+
+
+class enable_grad(_GradMode):
+    """Record again inside a `no_grad` block."""
+
+    enabled = True
+
+
+class set_grad_enabled(_GradMode):
+    """Turn recording on or off from here on, or, in a `with`, for the block.
+
+    >>> import thalweg as tw
+    >>> x = tw.tensor(2.0, requires_grad=True)
+    >>> with tw.set_grad_enabled(False):
+    ...     (x * x).requires_grad
+    False
+    """
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = enabled
+        self._before = [mode.grad]
+        mode.grad = enabled
+
+    def __enter__(self) -> None:
+        mode.grad = self.enabled
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded in this thread."""
+    return mode.grad
+
+
+_new = object.__new__
+# The class of results. `thalweg._tensor`, which builds it on the operations, fills it in.
+_tensor_class: Any = None
