@@ -152,8 +152,8 @@ def load(name: str = "digits", *, flat: bool = True) -> Splits:
     >>> splits = load("digits")
     >>> splits
     <Splits digits: (64,) -> 10 classes; 1257 train, 180 dev, 360 test>
-    >>> splits.train.x.shape, float(splits.train.x.max())
-    ((1257, 64), 1.0)
+    >>> splits.train.x.shape, splits.train.x.max()
+    (Size([1257, 64]), tensor(1.))
     """
     row = find(name)
     parts = row.read(_folder(row)) if row.files else row.read()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,7 @@ __all__ = ["raw", "read"]
 
 def raw() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Images (1797, 64) of 0 to 16 and labels (1797,) of 0 to 9, in the order of the original."""
-    with (files("thalweg.data") / "digits.npz").open("rb") as file:
-        archive = np.load(file, allow_pickle=False)
+    with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as archive:
         images: npt.NDArray[Any] = archive["images"]
         labels: npt.NDArray[Any] = archive["labels"]
     return images.reshape(len(images), -1), labels.astype(np.int64)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from thalweg.data.checks import check_finite
 from thalweg.data.columns import Columns
 from thalweg.data.scaling import Standardize
-from thalweg.errors import ConfigError, DataError, nearest
+from thalweg.errors import ConfigError, DataError, ThalwegError, nearest
 
 __all__ = ["Encoding", "Task", "check_task"]
 
@@ -154,6 +154,8 @@ class Encoding:
                 targets=Standardize.from_dict(plain.get("targets", _IDENTITY.to_dict())),
                 target_names=tuple(map(str, plain.get("target_names", ()))),
             )
+        except ThalwegError:
+            raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"not the description of a data set: {error!r} in {plain!r}") from error
         return encoding

@@ -1,10 +1,11 @@
-"""Fetching a published data set, on request only: over https, checked by SHA-256, never half."""
+"""Fetching a published data set, on request only: over https, checked by SHA-256, never half.
+
+What is needed for that alone (hashes, temporary files, connections) is imported when it begins.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -54,7 +55,7 @@ def download(
 @contextmanager
 def open_https(address: str) -> Iterator[IO[bytes]]:
     """Open an https address. Raises `OSError` for another scheme or a failing server."""
-    from urllib.request import Request, urlopen  # takes longer to import than NumPy's half
+    from urllib.request import Request, urlopen
 
     if not address.startswith("https://"):
         raise OSError(f"{address} is not an https address")
@@ -68,6 +69,8 @@ def _silent(file: str, done: int, size: int) -> None:
 
 
 def _is_there(path: Path, file: DataFile) -> bool:
+    import hashlib
+
     if not path.is_file() or path.stat().st_size != file.size:
         return False
     with path.open("rb") as stream:
@@ -95,6 +98,8 @@ def _fetch(
 def _copy(
     file: DataFile, address: str, out: IO[bytes], progress: Progress, open_url: Opener
 ) -> None:
+    import hashlib
+
     digest, done = hashlib.sha256(), 0
     with open_url(address) as stream:
         while done <= file.size and (chunk := stream.read(_CHUNK)):
@@ -112,6 +117,8 @@ def _copy(
 @contextmanager
 def _replacing(path: Path) -> Iterator[IO[bytes]]:
     """A new file that takes the name `path` when all went well, and goes away otherwise."""
+    import tempfile
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as out:

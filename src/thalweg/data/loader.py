@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from thalweg._tensor import Tensor
 from thalweg.data.splits import Split
 from thalweg.errors import ConfigError, DataError
 from thalweg.ops.creation import arange
 from thalweg.ops.random import Generator, randperm
-from thalweg._tensor import Tensor
 
 __all__ = ["Loader"]
 
@@ -95,7 +95,7 @@ def _count(x: Tensor, y: Tensor) -> int:
 
 
 def _check_batch(examples: int, batch_size: int, drop_last: bool) -> None:
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+    if type(batch_size) is not int or batch_size < 1:  # True is an int too
         raise ConfigError(f"batch_size={batch_size!r}; expected a whole number of 1 or more")
     if drop_last and batch_size > examples:
         raise DataError(

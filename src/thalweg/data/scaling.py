@@ -75,11 +75,9 @@ class Standardize:
     def apply(self, x: Array) -> npt.NDArray[np.float32]:
         """(x - mean) / std as a new float32 array of the shape of `x` (..., K)."""
         exact = np.float32 if x.dtype in (np.uint8, np.float32) else np.float64
-        out = np.array(x, exact)
-        mean, std = self._for(x)
-        if np.any(mean):
-            out -= mean.astype(exact)
-        out /= std.astype(exact)
+        mean, std = (number.astype(exact) for number in self._for(x))
+        out = np.subtract(x, mean, dtype=exact) if np.any(mean) else x.astype(exact)
+        np.divide(out, std, out=out)
         return out.astype(np.float32, copy=False)
 
     def invert(self, x: Array) -> Array:

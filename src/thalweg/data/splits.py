@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from thalweg._tensor import Tensor
 from thalweg.data.checks import check_inputs, check_label_range, check_targets
 from thalweg.data.encoding import Encoding, Task, check_task
 from thalweg.dtypes import get_default_dtype
 from thalweg.errors import ConfigError, DataError
 from thalweg.ops.random import Generator, randperm
 from thalweg.tape import wrap
-from thalweg._tensor import Tensor
 
 __all__ = ["Parts", "Split", "Splits", "split"]
 
@@ -48,8 +48,8 @@ class Split:
     name: str = "data"
 
     def __post_init__(self) -> None:
-        check_inputs(self.x.numpy(), self.name)
-        check_targets(self.y.numpy(), len(self), self.name)
+        check_inputs(_values(self.x), self.name)
+        check_targets(_values(self.y), len(self), self.name)
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -124,14 +124,16 @@ class Splits:
         cls, parts: Parts, encoding: Encoding, notes: tuple[str, ...] = (), *, raw: bool = True
     ) -> Splits:
         """Splits of arrays; where they are `raw` the encoding scales inputs and float targets."""
-        made = []
-        for name, (x, y) in zip(("train", "dev", "test"), parts, strict=True):
+
+        def made(name: str, x: Array, y: Array) -> Split:
             if raw:
                 x = encoding.inputs.apply(x)
                 y = encoding.targets.apply(y) if y.dtype.kind == "f" else y
             x = x.reshape(len(x), *encoding.input_shape)
-            made.append(Split(_tensor(x), _tensor(y), name))
-        return cls(*made, encoding, notes)
+            return Split(_tensor(x), _tensor(y), name)
+
+        train, dev, test = parts
+        return cls(made("train", *train), made("dev", *dev), made("test", *test), encoding, notes)
 
     @classmethod
     def from_arrays(
@@ -280,7 +282,7 @@ def _target_names(count: int) -> tuple[str, ...]:
 
 
 def _check_against(encoding: Encoding, part: Split) -> None:
-    y = part.y.numpy()
+    y = _values(part.y)
     if encoding.task == "classification":
         if y.dtype.kind == "f":
             raise DataError(f"{part.name}: labels of {y.dtype} in a classification; expected int64")
@@ -294,6 +296,11 @@ def _check_against(encoding: Encoding, part: Split) -> None:
 
 def _array(values: Any) -> Array:
     return values.numpy() if isinstance(values, Tensor) else np.asarray(values)
+
+
+def _values(tensor: Tensor) -> Array:
+    """The numbers of a tensor to look at, without the copy that `numpy()` makes."""
+    return np.asarray(tensor._plain("checking a data set"))
 
 
 def _default_float(array: Array) -> Array:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from thalweg.errors import DataError
+from thalweg.errors import ConfigError, DataError
 
 __all__ = ["Table", "number", "read_table"]
 
@@ -60,9 +60,11 @@ def read_table(path: Path | str, delimiter: str | None = None) -> Table:
     Without `delimiter` it is the one of comma, semicolon, tab and bar that the header has most of.
     Spaces around a cell are not part of it. Raises `DataError` naming the line for a file that is
     missing, not text, empty, without a header, with two columns of one name, or with a row that is
-    shorter or longer than the header.
+    shorter or longer than the header; `ConfigError` for a delimiter that is not one character.
     """
     path = Path(path)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
+        raise ConfigError(f"delimiter={delimiter!r}: expected one character, such as ';'")
     records = _records(path, delimiter)
     if not records:
         raise DataError(f"{path} is empty; expected a header line, then one line an example")

@@ -55,7 +55,7 @@ def load_csv(
     table = read_table(path, delimiter)
     targets = [target] if isinstance(target, str) else list(target)
     names = _features(table, targets, drop)
-    table, dropped = _usable(table, [*targets, *names], missing)
+    table, dropped = _usable(table, names, targets, missing)
     columns = Columns.infer(table, names)
     y, task, classes = _target(table, targets, task)
     rows = split(len(table), dev, test, seed, labels=y if classes else None)
@@ -93,30 +93,33 @@ def _features(table: Table, targets: Sequence[str], drop: Sequence[str]) -> list
     return names
 
 
-def _usable(table: Table, names: Sequence[str], missing: str) -> tuple[Table, tuple[str, ...]]:
+def _usable(
+    table: Table, names: Sequence[str], targets: Sequence[str], missing: str
+) -> tuple[Table, tuple[str, ...]]:
     """The table without rows that have a bad cell, and a note; a `DataError` if none may go."""
     if missing not in ("error", "drop"):
         raise ConfigError(f"unknown missing={missing!r}: {nearest(missing, ['drop', 'error'])}")
-    bad = bad_cells(table, names)
+    bad = bad_cells(table, [*names, *targets])
     if not bad:
         return table, ()
     gone = {cell.row for cell in bad}
     if missing == "error":
-        raise DataError(_explain(table, bad, len(gone)))
+        raise DataError(_explain(table, bad, len(gone), targets))
     kept = [row for row in range(len(table)) if row not in gone]
     if not kept:
         raise DataError(f"{table.path}: every row has a missing or non-numeric cell. {_tally(bad)}")
     return table.take(kept), (f"{len(gone)} of {len(table)} rows left out: {_tally(bad)}",)
 
 
-def _explain(table: Table, bad: Sequence[BadCell], rows: int) -> str:
+def _explain(table: Table, bad: Sequence[BadCell], rows: int, targets: Sequence[str]) -> str:
     row, column, text = bad[0]
     what = f"{text!r} is not a number" if text else "the cell is empty"
-    names = sorted({cell.column for cell in bad})
+    names = sorted({cell.column for cell in bad} - set(targets))
+    without = f"the column with drop={names} (--drop {','.join(names)}), or " if names else ""
     return (
         f"{table.path}, line {table.lines[row]}, column {column!r}: {what}. {_tally(bad)}, "
         f"in {rows} of {len(table)} rows. Leave the rows out with missing='drop' (--missing drop), "
-        f"or the column with drop={names} (--drop {','.join(names)}), or fill the cells in"
+        f"or {without}fill the cells in"
     )
 
 
