@@ -1,0 +1,3 @@
+"""Operations: a family a file, each a part of what a Tensor can do."""
+
+__all__: list[str] = []
