@@ -38,7 +38,8 @@ def test_every_type_of_number(tmp_path: Path, code: int, dtype: str) -> None:
         (b"", "starts with nothing"),
         (b"PK\x03\x04 a zip", "starts with 50 4b 03 04"),
         (b"\0\0\x07\x01\0\0\0\x01\0", "not an IDX file"),
-        (b"\0\0\x08\0", "not an IDX file"),
+        (b"\0\0\x08\0", "rank 0"),
+        (b"\0\0\x08\xc8" + b"\0\0\0\1" * 200 + b"\0", "rank 200; expected 1 to 8"),
         (
             b"\0\0\x08\x03\0\0\0\x02",
             "cut short inside its header: 3 sizes are claimed, 4 of their 12",

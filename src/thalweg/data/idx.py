@@ -27,6 +27,7 @@ __all__ = ["read_idx"]
 
 _TYPES: Final = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CHUNK: Final = 1 << 20
+_MOST_AXES: Final = 8
 _DEFLATE_RATIO: Final = 1032  # no deflate stream holds more than this many bytes per byte
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _Stream = gzip.GzipFile | io.BufferedReader
@@ -79,11 +80,13 @@ def _opened(path: Path) -> Iterator[_Stream]:
 
 def _read_header(path: Path, stream: _Stream) -> _Header:
     magic = _read(path, stream, 4)
-    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES or not magic[3]:
+    if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _TYPES:
         raise DataError(
             f"{path}: not an IDX file: it starts with {magic.hex(' ') or 'nothing'}; expected "
             "00 00, a type code such as 08, and the rank. Is it another file under this name?"
         )
+    if not 0 < magic[3] <= _MOST_AXES:
+        raise DataError(f"{path}: its header claims rank {magic[3]}; expected 1 to {_MOST_AXES}")
     sizes = _read(path, stream, 4 * magic[3])
     if len(sizes) < 4 * magic[3]:
         raise DataError(
