@@ -34,7 +34,8 @@ class ThalwegError(Exception):
     """The root of the tree.
 
     A module adds where it stands as the error passes it: `layers` collects the
-    names from the innermost layer outwards, `layer` describes the innermost one.
+    names from the innermost layer outwards, `layer` describes the innermost one,
+    `module` is the last one passed.
     """
 
     def __init__(self, message: str) -> None:
@@ -42,10 +43,13 @@ class ThalwegError(Exception):
         self.message = message
         self.layer: str | None = None
         self.layers: list[str] = []
+        self.module: object | None = None
 
     def __str__(self) -> str:
         if self.layer is None:
             return self.message
+        if len(self.layers) == 1:
+            return f"{self.layer}: {self.message}"
         return f"{'.'.join(reversed(self.layers))} ({self.layer}): {self.message}"
 
 

@@ -60,11 +60,12 @@ def backward(
 
 def _accumulate(leaf: Tensor, cotangent: Tensor) -> None:
     if leaf.grad is None:
-        leaf.grad = cotangent
+        # A tensor of its own: x + y hands one cotangent to both, and .grad may be changed in place.
+        total, leaf.grad = cotangent, wrap(cotangent._value)
     else:
         total = leaf.grad + cotangent
-        leaf.grad._value, leaf.grad._node = total._value, total._node
-        leaf.grad._requires_grad = total._requires_grad
+        leaf.grad._value = total._value
+    leaf.grad._node, leaf.grad._requires_grad = total._node, total._requires_grad
 
 
 def grad(
