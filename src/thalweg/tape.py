@@ -115,7 +115,7 @@ class Node:
         self.values: list[Any] | None = [x._value for x in inputs]
         # A parent is the node a value came from, or the leaf that it is.
         self.parents: list[Node | Tensor | None] = [
-            (x._node or x) if x._requires_grad else None for x in inputs
+            (x if x._node is None else x._node) if x._requires_grad else None for x in inputs
         ]
         self.output = output
         self.attributes = attributes
