@@ -1,0 +1,116 @@
+"""The command line: `thalweg train`, `evaluate`, `predict`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from cyclopts import App, Parameter
+
+from thalweg import __version__
+from thalweg.errors import ThalwegError
+from thalweg.train.config import Config
+
+__all__ = ["app", "main"]
+
+app = App(
+    name="thalweg",
+    help="Train small and middle-sized networks in seconds, and see why they learn.",
+    version=__version__,
+)
+
+
+def main() -> None:
+    """Run the command line; a `ThalwegError` is one line on standard error and exit status 1."""
+    try:
+        app()
+    except ThalwegError as error:
+        print(f"thalweg: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("thalweg: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output is gone: `thalweg train | head`
+        sys.stderr.close()
+        sys.exit(141)
+
+
+def train(dataset: str | None = None, /, **options: Any) -> None:
+    """Train a fully connected network and test its best parameters.
+
+    Without arguments it trains on the handwritten digits that come with Thalweg. Options not given
+    are read from the file named by --config, if any.
+    """
+    from thalweg.train.command import run_training
+
+    out, config, resume = options.pop("out"), options.pop("config"), options.pop("resume")
+    given = {name: value for name, value in options.items() if value is not None}
+    if dataset is not None:
+        given["dataset"] = dataset
+    sys.exit(run_training(given, out=out, config=config, resume=resume))
+
+
+def _train_signature() -> inspect.Signature:
+    """The flags of `train`: one for each option of `Config`, and those about files."""
+    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY
+    types = get_type_hints(Config)
+    parameters = []
+    for f in fields(Config):
+        kind = str if isinstance(f.default, tuple) else types[f.name]
+        shown = ",".join(map(str, f.default)) if isinstance(f.default, tuple) else f.default
+        default = "" if shown in ("", False, 0) else f" (default: {shown})"
+        about = Parameter(help=f.metadata["about"] + default, show_default=False)
+        place = kinds[f.name != "dataset"]
+        parameters.append(
+            inspect.Parameter(f.name, place, default=None, annotation=Annotated[kind | None, about])
+        )
+    files = {
+        "out": (Path | None, None, "the run's folder (default: runs/NAME-NUMBER)"),
+        "config": (Path | None, None, "a TOML file with these options; flags overrule it"),
+        "resume": (bool, False, "go on with the run in --out where it stopped"),
+    }
+    for name, (kind, default, text) in files.items():
+        about = Parameter(help=text, show_default=False, negative="")
+        parameters.append(
+            inspect.Parameter(name, kinds[1], default=default, annotation=Annotated[kind, about])
+        )
+    return inspect.Signature(parameters)
+
+
+train.__signature__ = _train_signature()  # type: ignore[attr-defined]
+train.__annotations__ = {p.name: p.annotation for p in _train_signature().parameters.values()}
+app.command(train)
+
+
+@app.command
+def evaluate(run: Path, /) -> None:
+    """Measure a run's best parameters on the development and the test set.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    """
+    from thalweg.train.command import run_evaluation
+
+    run_evaluation(run)
+
+
+@app.command
+def predict(run: Path, input: str, /) -> None:
+    """Apply a run's network to new inputs.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    input
+        A .npy or .csv file; numbers with commas between them; column=value pairs with commas
+        between them, for a table; or test:N, the N-th example of the test set.
+    """
+    from thalweg.train.command import run_prediction
+
+    run_prediction(run, input)

@@ -1,0 +1,154 @@
+"""The options of a training run: one table for flags, TOML files and run folders."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self, get_type_hints
+
+from thalweg.errors import ConfigError, nearest
+
+__all__ = ["Config"]
+
+
+def _option(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that decides what `thalweg train` does; the same keys as flags and in TOML.
+
+    >>> Config().hidden, Config.from_dict({"lr": 1}).lr
+    ((30, 30), 1.0)
+    """
+
+    dataset: str = _option("digits", "digits, mnist, fashion-mnist, mnist1d, or a CSV file")
+    target: str = _option("", "the column of a CSV file to predict")
+    task: str = _option("auto", "auto (look at the target), classification or regression")
+    drop: tuple[str, ...] = _option((), "columns of a CSV file to leave out, A,B")
+    missing: str = _option("error", "CSV rows with missing cells: error, or drop them")
+    hidden: tuple[int, ...] = _option((30, 30), "sizes of the hidden layers, or none")
+    activation: str = _option("sigmoid", "of the hidden layers: sigmoid, tanh, relu, ...")
+    init: str = _option("auto", "auto (Glorot for sigmoid-like, He for ReLU-like) or a scheme")
+    dropout: float = _option(0.0, "probability of dropping a hidden unit while training")
+    loss: str = _option("auto", "auto, cross-entropy, mse, l1 or huber")
+    optimizer: str = _option("sgd", "sgd, adam or adamw")
+    lr: float = _option(0.5, "step size")
+    momentum: float = _option(0.9, "of sgd")
+    nesterov: bool = _option(False, "Nesterov's form of the momentum")
+    weight_decay: float = _option(0.0, "L2 penalty; with adamw decoupled decay")
+    clip_norm: float = _option(0.0, "largest norm of the gradient, 0 for no limit")
+    batch_size: int = _option(10, "examples in a batch")
+    accumulate: int = _option(1, "batches whose gradients make one update")
+    epochs: int = _option(30, "passes over the training set")
+    schedule: str = _option(
+        "plateau", "of the step size: constant, plateau, step, exponential, inverse, cosine"
+    )
+    patience: int = _option(5, "plateau: epochs without improvement before the step size decays")
+    decay: float = _option(0.5, "plateau, step, exponential: the factor; inverse: the rate alpha")
+    step_epochs: int = _option(10, "step: epochs between two steps")
+    warmup: int = _option(0, "epochs over which the step size grows to lr")
+    early_stop: int = _option(0, "epochs without improvement before training ends, 0 for never")
+    seed: int = _option(0, "of initialization, shuffling and dropout")
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not (low <= value <= high) or math.isnan(value):
+                limit = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+                raise ConfigError(f"{name} = {value!r}: expected {limit}")
+        if any(size < 1 for size in self.hidden):
+            raise ConfigError(f"hidden = {list(self.hidden)}: each layer has at least 1 unit")
+        if self.lr == 0:
+            raise ConfigError("lr = 0: nothing would be learned; expected a positive step size")
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any], where: str = "options") -> Self:
+        """The config with the options `given`, by name; `where` says in messages whose they are."""
+        return cls().updated(given, where)
+
+    def updated(self, given: Mapping[str, Any], where: str = "options") -> Self:
+        """A copy with some options replaced. Raises `ConfigError` for unknown names and types."""
+        types = get_type_hints(type(self))
+        known = {f.name for f in fields(self)}
+        changes = {}
+        for key, value in given.items():
+            name = key.replace("-", "_")
+            if name not in known:
+                raise ConfigError(f"{where}: unknown option {key!r}: {nearest(name, known)}")
+            changes[name] = _typed(name, value, types[name], where)
+        return replace(self, **changes)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Self:
+        """The options of a TOML file."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read as a TOML file ({error})") from error
+        try:
+            given = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path} is not valid TOML: {error}") from error
+        return cls.from_dict(given, str(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a TOML file."""
+        plain = asdict(self)
+        plain["hidden"], plain["drop"] = list(self.hidden), list(self.drop)
+        return plain
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "dropout": (0, 0.999),
+    "lr": (0, math.inf),
+    "momentum": (0, 0.9999),
+    "weight_decay": (0, math.inf),
+    "clip_norm": (0, math.inf),
+    "batch_size": (1, math.inf),
+    "accumulate": (1, math.inf),
+    "epochs": (1, math.inf),
+    "patience": (0, math.inf),
+    "decay": (0, math.inf),
+    "step_epochs": (1, math.inf),
+    "warmup": (0, math.inf),
+    "early_stop": (0, math.inf),
+    "seed": (0, 2**63 - 1),
+}
+
+
+def _typed(name: str, value: Any, kind: Any, where: str) -> Any:
+    """`value` as an option's type, or a `ConfigError` that says what was expected."""
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind == tuple[int, ...]:
+        sizes = _sizes(value) if isinstance(value, str) else value
+        sizes = [sizes] if isinstance(sizes, int) else sizes
+        if isinstance(sizes, list | tuple) and all(type(size) is int for size in sizes):
+            return tuple(sizes)
+        raise ConfigError(f"{where}: {name} = {value!r}; expected layer sizes, such as 30,30")
+    if kind == tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else value
+        if isinstance(names, list | tuple) and all(isinstance(n, str) for n in names):
+            return tuple(n.strip() for n in names if n.strip())
+        raise ConfigError(f"{where}: {name} = {value!r}; expected names, such as A,B")
+    if type(value) is kind:
+        return value
+    raise ConfigError(f"{where}: {name} = {value!r}; expected {_SPOKEN[kind]}")
+
+
+_SPOKEN = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def _sizes(text: str) -> Any:
+    """ "30,30" as [30, 30]; "" and "none" as []."""
+    if text.strip().lower() in ("", "none", "0"):
+        return []
+    try:
+        return [int(part) for part in text.replace("x", ",").split(",")]
+    except ValueError:
+        return text

@@ -1,0 +1,184 @@
+"""From the names in a `Config` to a data set, a network, a loss, an optimizer and a schedule.
+
+Each choice is a row of a table: a new activation, optimizer or schedule is one line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from thalweg import nn
+from thalweg._tensor import Tensor
+from thalweg.data import CATALOG, Encoding, Splits, load, load_csv
+from thalweg.errors import ConfigError, DataError, nearest
+from thalweg.nn import functional as F
+from thalweg.nn import init
+from thalweg.nn.module import Module
+from thalweg.ops.random import manual_seed
+from thalweg.optim import SGD, Adam, AdamW
+from thalweg.optim import lr_scheduler as schedules
+from thalweg.optim.optimizer import Optimizer
+from thalweg.train.config import Config
+from thalweg.train.metrics import measures_for
+from thalweg.train.trainer import Trainer
+
+__all__ = ["load_splits", "make_loss", "make_model", "make_trainer"]
+
+# fmt: off
+# name: (module, whether it is bounded like a sigmoid, so that Glorot's scale fits and not He's)
+ACTIVATIONS: dict[str, tuple[Callable[[], Module], bool]] = {
+    "sigmoid":    (nn.Sigmoid,   True),
+    "tanh":       (nn.Tanh,      True),
+    "softsign":   (nn.Softsign,  True),
+    "relu":       (nn.ReLU,      False),
+    "leaky-relu": (nn.LeakyReLU, False),
+    "elu":        (nn.ELU,       False),
+    "selu":       (nn.SELU,      False),
+    "gelu":       (nn.GELU,      False),
+    "silu":       (nn.SiLU,      False),
+    "softplus":   (nn.Softplus,  False),
+}
+
+INITS: dict[str, Callable[[Tensor], Any]] = {
+    "glorot-uniform": init.xavier_uniform_,
+    "glorot-normal":  init.xavier_normal_,
+    "he-uniform":     lambda w: init.kaiming_uniform_(w, nonlinearity="relu"),
+    "he-normal":      lambda w: init.kaiming_normal_(w, nonlinearity="relu"),
+    "orthogonal":     init.orthogonal_,
+    "torch":          lambda w: init.kaiming_uniform_(w, a=math.sqrt(5)),
+}
+
+LOSSES: dict[str, tuple[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "cross-entropy": ("classification", F.cross_entropy),
+    "mse":           ("regression",     F.mse_loss),
+    "l1":            ("regression",     F.l1_loss),
+    "huber":         ("regression",     F.huber_loss),
+}
+
+OPTIMIZERS: dict[str, Callable[[Any, Config], Optimizer]] = {
+    "sgd":   lambda p, c: SGD(p, lr=c.lr, momentum=c.momentum, nesterov=c.nesterov, weight_decay=c.weight_decay),
+    "adam":  lambda p, c: Adam(p, lr=c.lr, weight_decay=c.weight_decay),
+    "adamw": lambda p, c: AdamW(p, lr=c.lr, weight_decay=c.weight_decay),
+}
+
+SCHEDULES: dict[str, Callable[[Optimizer, Config, bool], Any]] = {
+    "constant":    lambda o, c, up: None,
+    "plateau":     lambda o, c, up: schedules.ReduceLROnPlateau(
+                       o, mode="max" if up else "min", factor=c.decay, patience=c.patience),
+    "step":        lambda o, c, up: schedules.StepLR(o, c.step_epochs, gamma=c.decay),
+    "exponential": lambda o, c, up: schedules.ExponentialLR(o, gamma=c.decay),
+    "inverse":     lambda o, c, up: schedules.InverseTimeLR(o, alpha=c.decay),
+    "cosine":      lambda o, c, up: schedules.CosineAnnealingLR(o, T_max=c.epochs),
+}
+# fmt: on
+
+
+def _choose(kind: str, name: str, table: dict[str, Any]) -> Any:
+    if name not in table:
+        raise ConfigError(f"unknown {kind} {name!r}: {nearest(name, table)}")
+    return table[name]
+
+
+def check_names(config: Config) -> None:
+    """Raise `ConfigError` for a name that stands in no table, before anything is loaded."""
+    _choose("activation", config.activation, ACTIVATIONS)
+    _choose("optimizer", config.optimizer, OPTIMIZERS)
+    _choose("schedule", config.schedule, SCHEDULES)
+    if config.init != "auto":
+        _choose("init", config.init, {**INITS, "auto": None})
+    if config.loss != "auto":
+        _choose("loss", config.loss, {**LOSSES, "auto": None})
+    if config.task not in ("auto", "classification", "regression"):
+        known = ("auto", "classification", "regression")
+        raise ConfigError(f"unknown task {config.task!r}: {nearest(config.task, known)}")
+
+
+def load_splits(config: Config) -> Splits:
+    """The data set a config names: one of the catalogue, or a CSV file."""
+    name = config.dataset
+    if name in CATALOG:
+        if config.target:
+            raise ConfigError(f"target = {config.target!r} is for CSV files; {name} has its labels")
+        return load(name)
+    if not name.endswith(".csv") and not Path(name).exists():
+        known = (*CATALOG, "a path ending in .csv")
+        raise ConfigError(f"unknown data set {name!r}: {nearest(name, known)}")
+    if not config.target:
+        raise ConfigError(f"{name}: say which column to predict: --target COLUMN")
+    task: Any = None if config.task == "auto" else config.task
+    targets = [column.strip() for column in config.target.split(",")]
+    missing: Any = config.missing
+    return load_csv(
+        name,
+        targets[0] if len(targets) == 1 else targets,
+        task=task,
+        drop=config.drop,
+        missing=missing,
+        seed=config.seed,
+    )
+
+
+def make_model(config: Config, encoding: Encoding) -> Module:
+    """A fully connected network for the data set, initialized with the current random stream."""
+    activation, is_bounded = _choose("activation", config.activation, ACTIVATIONS)
+    scheme = config.init
+    if scheme == "auto":
+        scheme = "glorot-uniform" if is_bounded else "he-uniform"
+    initialize = _choose("init", scheme, INITS)
+    sizes = [math.prod(encoding.input_shape), *config.hidden, encoding.output_size]
+    layers: list[Module] = [nn.Flatten()] if len(encoding.input_shape) != 1 else []
+    for position, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        layer = nn.Linear(fan_in, fan_out)
+        initialize(layer.weight)
+        init.zeros_(layer.bias)
+        layers.append(layer)
+        if position < len(config.hidden):
+            layers.append(activation())
+            if config.dropout:
+                layers.append(nn.Dropout(config.dropout))
+    return nn.Sequential(*layers)
+
+
+def make_loss(config: Config, encoding: Encoding) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss of a config, checked against the task."""
+    name = config.loss
+    if name == "auto":
+        name = "cross-entropy" if encoding.task == "classification" else "mse"
+    task, loss = _choose("loss", name, LOSSES)
+    if task != encoding.task:
+        raise DataError(f"loss {name!r} is for {task}, but {encoding.name} is a {encoding.task}")
+    return loss  # type: ignore[no-any-return]
+
+
+def make_trainer(config: Config, encoding: Encoding) -> Trainer:
+    """Seed, then make network, optimizer and schedule: the same bits for the same config."""
+    manual_seed(config.seed)
+    model = make_model(config, encoding)
+    optimizer = _choose("optimizer", config.optimizer, OPTIMIZERS)(model.parameters(), config)
+    measures = measures_for(encoding)
+    schedule = _choose("schedule", config.schedule, SCHEDULES)(
+        optimizer, config, measures.larger_is_better
+    )
+    return Trainer(
+        model,
+        make_loss(config, encoding),
+        optimizer,
+        schedule=_warmed_up(optimizer, schedule, config),
+        batch_size=config.batch_size,
+        accumulate=config.accumulate,
+        clip_norm=config.clip_norm or None,
+        patience=config.early_stop or None,
+        measures=measures,
+    )
+
+
+def _warmed_up(optimizer: Optimizer, schedule: Any, config: Config) -> Any:
+    if not config.warmup:
+        return schedule
+    if isinstance(schedule, schedules.ReduceLROnPlateau):
+        raise ConfigError("warmup goes with the schedules constant, step, exponential, inverse, cosine")
+    grow = schedules.LinearLR(optimizer, 1 / (config.warmup + 1), total_iters=config.warmup)
+    return grow if schedule is None else schedules.ChainedScheduler([grow, schedule])
