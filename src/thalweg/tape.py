@@ -109,7 +109,11 @@ class Node:
     __slots__ = ("__weakref__", "attributes", "hooks", "index", "op", "output", "parents", "values")
 
     def __init__(
-        self, op: Primitive | Composite, inputs: tuple[Tensor, ...], output: Any, attributes: dict[str, Any]
+        self,
+        op: Primitive | Composite,
+        inputs: tuple[Tensor, ...],
+        output: Any,
+        attributes: dict[str, Any],
     ) -> None:
         self.op = op
         self.values: list[Any] | None = [x._value for x in inputs]
@@ -165,9 +169,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
     return out
 
 
-def composite(
-    name: str, *vjp: Rule | None
-) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
+def composite(name: str, *vjp: Rule | None) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
     """Declare a hand-written VJP for a function composed of primitives.
 
     The function's positional arguments are tensors, its keyword arguments attributes, and

@@ -87,7 +87,11 @@ def gradgradcheck(
         pairs = [(y, v) for y, v in zip(ys, vs, strict=True) if y.requires_grad]
         wanted = [xs[i] for i in checked]
         found = grad(
-            [y for y, _ in pairs], wanted, [v for _, v in pairs], create_graph=True, allow_unused=True
+            [y for y, _ in pairs],
+            wanted,
+            [v for _, v in pairs],
+            create_graph=True,
+            allow_unused=True,
         )
         return tuple(g for g in found if g is not None)
 

@@ -93,8 +93,7 @@ def _from_sequence(data: Any) -> np.ndarray[Any, Any]:
         array = np.asarray(data)
     except ValueError as error:
         raise ShapeError(
-            "tensor: nested sequences must have equal lengths at each depth "
-            f"(NumPy says: {error})"
+            f"tensor: nested sequences must have equal lengths at each depth (NumPy says: {error})"
         ) from error
     if array.dtype.kind not in "fiub":
         raise DTypeError(
@@ -154,7 +153,12 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool =
     """A tensor filled with a number; its dtype follows the number unless given."""
     if dtype is None:
         dtype = scalar_dtype(fill_value, None)
-    return _filled(shape_of("full", (size,) if isinstance(size, int) else tuple(size)), fill_value, dtype, requires_grad)
+    return _filled(
+        shape_of("full", (size,) if isinstance(size, int) else tuple(size)),
+        fill_value,
+        dtype,
+        requires_grad,
+    )
 
 
 def zeros_like(x: Tensor, *, dtype: Any = None) -> Tensor:
@@ -213,7 +217,9 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None) -> Tensor:
     """The (n, m) matrix with ones on the diagonal."""
     rows = bind(sources.iota, shape=(n, 1), axis=0, dtype=dtypes.int64.numpy)
     columns = bind(sources.iota, shape=(1, n if m is None else m), axis=1, dtype=dtypes.int64.numpy)
-    return to_dtype(rows.eq(columns), dtypes.get_default_dtype() if dtype is None else as_dtype(dtype))
+    return to_dtype(
+        rows.eq(columns), dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    )
 
 
 def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:

@@ -162,7 +162,9 @@ def _last_writers(places: Tensor, size: int) -> Tensor:
     """For each of `size` places, the last position in `places` that names it, or -1."""
     order = places.argsort()
     ordered = places[order]
-    is_last = (ordered != ordered.roll(-1)) | (_line(ordered._value.shape[0]) == ordered._value.shape[0] - 1)
+    is_last = (ordered != ordered.roll(-1)) | (
+        _line(ordered._value.shape[0]) == ordered._value.shape[0] - 1
+    )
     rank = (order + 1).where(is_last, 0)
     return rank.scatter_places((ordered,), (size,), (0,), wrap=False) - 1
 
@@ -261,9 +263,7 @@ def _range(entry: Any, size: int, axis: int) -> tuple[int, int, int, bool]:
         return (start if count else 0), count, step, False
     if isinstance(entry, int):
         if not -size <= entry < size:
-            raise IndexError(
-                f"index {entry} is out of range for dimension {axis} of size {size}"
-            )
+            raise IndexError(f"index {entry} is out of range for dimension {axis} of size {size}")
         return entry % size, 1, 1, False
     return 0, size, 1, False
 
@@ -287,7 +287,11 @@ def _gathered(x: Tensor, entries: list[Any], indices: list[Tensor], axes: list[i
     where = [at for at, e in enumerate(entries) if e is not None and not isinstance(e, slice)]
     together = where[-1] - where[0] + 1 == len(where)
     before = sum(isinstance(e, slice) for e in entries[: where[0]]) if together else 0
-    order = [*range(batch, batch + before), *range(batch), *range(batch + before, len(out._value.shape))]
+    order = [
+        *range(batch, batch + before),
+        *range(batch),
+        *range(batch + before, len(out._value.shape)),
+    ]
     shape: list[int] = [] if together else list(out._value.shape[:batch])
     remaining = iter(rest)
     for at, entry in enumerate(entries):

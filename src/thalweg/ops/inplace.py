@@ -134,7 +134,9 @@ class InPlace:
         """Every element is drawn from N(mean, std^2)."""
         from thalweg.ops import random
 
-        return self.copy_(random.randn(self.shape, dtype=self.dtype, generator=generator) * std + mean)
+        return self.copy_(
+            random.randn(self.shape, dtype=self.dtype, generator=generator) * std + mean
+        )
 
     def uniform_(
         self: Tensor, low: float = 0, high: float = 1, *, generator: Generator | None = None

@@ -17,7 +17,17 @@ from thalweg.tape import TensorBase, bind, wrap
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
-__all__ = ["Dims", "Operand", "axes_of", "binary", "floating", "lift", "literal", "promote", "to_dtype"]
+__all__ = [
+    "Dims",
+    "Operand",
+    "axes_of",
+    "binary",
+    "floating",
+    "lift",
+    "literal",
+    "promote",
+    "to_dtype",
+]
 
 Operand: TypeAlias = "Tensor | float"
 Dims: TypeAlias = "int | Sequence[int] | None"

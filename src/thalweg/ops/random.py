@@ -206,9 +206,7 @@ def randn_like(x: Tensor, *, generator: Generator | None = None) -> Tensor:
 
 
 @no_grad()
-def normal(
-    mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None
-) -> Tensor:
+def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None) -> Tensor:
     """Normal numbers of the given means and standard deviations (numbers with a size, or tensors)."""
     if size is None:
         size = getattr(mean + std, "shape", ())

@@ -63,12 +63,16 @@ class Reductions:
         count = math.prod(shape[i] for i in axes_of("mean", dim, len(shape)))
         return x.sum(dim, keepdim) / count
 
-    def var(self: Tensor, dim: Dims = None, keepdim: bool = False, *, correction: int = 1) -> Tensor:
+    def var(
+        self: Tensor, dim: Dims = None, keepdim: bool = False, *, correction: int = 1
+    ) -> Tensor:
         """sum (x - mean)^2 / (n - correction): 1 for the unbiased estimate, 0 for the mean square."""
         centred, count = _centred(floating(self), dim)
         return (centred * centred).sum(dim, keepdim) / max(count - correction, 0)
 
-    def std(self: Tensor, dim: Dims = None, keepdim: bool = False, *, correction: int = 1) -> Tensor:
+    def std(
+        self: Tensor, dim: Dims = None, keepdim: bool = False, *, correction: int = 1
+    ) -> Tensor:
         """The square root of `var`, with the subgradient 0 where all elements are equal."""
         centred, count = _centred(floating(self), dim)
         return centred.norm(dim=dim, keepdim=keepdim) / _root(count - correction)

@@ -231,7 +231,9 @@ class Shape:
         else:
             sizes = list(split_size)
         if sum(sizes) != size:
-            raise ShapeError(f"split: sizes {sizes} add up to {sum(sizes)}, dimension {dim} is {size}")
+            raise ShapeError(
+                f"split: sizes {sizes} add up to {sum(sizes)}, dimension {dim} is {size}"
+            )
         starts = [sum(sizes[:i]) for i in range(len(sizes))]
         return tuple(self.narrow(dim, a, n) for a, n in zip(starts, sizes, strict=True))
 

@@ -47,6 +47,7 @@ class Abstract(Protocol):
     @property
     def shape(self) -> Shape:
         """The size of each axis."""
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the stored elements."""

@@ -15,7 +15,14 @@ import numpy as np
 
 from thalweg.errors import DTypeError
 from thalweg.primitives._erf import erf as _erf
-from thalweg.primitives.core import Abstract, Primitive, Rule, broadcast_shapes, primitive, same_dtype
+from thalweg.primitives.core import (
+    Abstract,
+    Primitive,
+    Rule,
+    broadcast_shapes,
+    primitive,
+    same_dtype,
+)
 
 __all__ = ["unbroadcast"]
 

@@ -57,11 +57,15 @@ def _gather(x: Any, *indices: Any, axes: Shape, wrap: bool) -> Any:
     return _in_front(x, axes)[indices]
 
 
-def _gather_vjp(position: int, g: Any, out: Any, x: Any, *indices: Any, axes: Shape, wrap: bool) -> Any:
+def _gather_vjp(
+    position: int, g: Any, out: Any, x: Any, *indices: Any, axes: Shape, wrap: bool
+) -> Any:
     return g.scatter_places(indices, x._value.shape, axes, wrap)
 
 
-def _scatter_infer(updates: Abstract, *indices: Abstract, shape: Shape, axes: Shape, wrap: bool) -> Result:
+def _scatter_infer(
+    updates: Abstract, *indices: Abstract, shape: Shape, axes: Shape, wrap: bool
+) -> Result:
     expected = _gathered("scatter_add", shape, indices, axes)
     if updates.shape != expected:
         raise ShapeError(
@@ -81,7 +85,14 @@ def _scatter_add(updates: Any, *indices: Any, shape: Shape, axes: Shape, wrap: b
 
 
 def _scatter_vjp(
-    position: int, g: Any, out: Any, updates: Any, *indices: Any, shape: Shape, axes: Shape, wrap: bool
+    position: int,
+    g: Any,
+    out: Any,
+    updates: Any,
+    *indices: Any,
+    shape: Shape,
+    axes: Shape,
+    wrap: bool,
 ) -> Any:
     return g.gather_places(indices, axes, wrap)
 

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import ShapeError
-from thalweg.primitives.core import Abstract, AnyOperand, Shape, broadcast_shapes, primitive, same_dtype
+from thalweg.primitives.core import (
+    Abstract,
+    AnyOperand,
+    Shape,
+    broadcast_shapes,
+    primitive,
+    same_dtype,
+)
 from thalweg.primitives.elementwise import unbroadcast
 
 __all__: list[str] = []
