@@ -1,0 +1,5 @@
+"""Files and formats shared with other frameworks: safetensors."""
+
+from thalweg.interop import safetensors
+
+__all__ = ["safetensors"]

@@ -1,0 +1,76 @@
+"""What a file is that is not what its name says, told by how it begins, and what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["looks_like"]
+
+_CONVERT: Final = (
+    "In PyTorch, convert it with safetensors.torch.save_file("
+    "torch.load(FILE, weights_only=True), 'model.safetensors')"
+)
+
+# fmt: off
+_STARTS: Final = (
+    (b"PK\x03\x04",                "a zip archive, as torch.save writes it (.pt, .pth)", _CONVERT),
+    (b"\x89HDF\r\n\x1a\n",         "an HDF5 file, as Keras writes it",
+     "Read it with h5py and save the arrays with thalweg.interop.safetensors.save_file"),
+    (b"\x93NUMPY",                 "a NumPy array (.npy)", "Read it with thalweg.tensor(numpy.load(FILE))"),
+    (b"GGUF",                      "a GGUF file, as llama.cpp has it", "Get the model as safetensors"),
+    (b"\x1f\x8b",                  "a file compressed by gzip", "Unpack it with gunzip first"),
+    (b"version https://git-lfs",   "a Git LFS pointer, not the file itself",
+     "Get the file with: git lfs pull"),
+    (b"<!doctype html",            "a web page", "Get the file itself: the address led to a page about it"),
+    (b"<html",                     "a web page", "Get the file itself: the address led to a page about it"),
+)
+# fmt: on
+
+
+def looks_like(start: bytes, size: int) -> str:
+    """A sentence that names a foreign file by its first bytes, and says what to do with it.
+
+    >>> looks_like(b"", 0)
+    'not a safetensors file: it is empty. Get or save it again'
+    """
+    what, remedy = _recognise(start, size)
+    return f"not a safetensors file: it {what}. {remedy}"
+
+
+def _recognise(start: bytes, size: int) -> tuple[str, str]:
+    again = "Get or save it again"
+    if not size:
+        return "is empty", again
+    if not start.strip(b"\0"):
+        return "begins with zeros only, as after a loss of power or a broken download", again
+    for magic, what, remedy in _STARTS:
+        if start[: len(magic)].lower() == magic.lower():
+            return f"looks like {what}", remedy
+    if start[0] == 0x80 and 2 <= start[1:2][0] <= 5 if len(start) > 1 else False:
+        return "looks like a pickle, as old versions of torch.save write it", _CONVERT
+    if _is_onnx(start):
+        return "looks like an ONNX model", "Export the parameters as safetensors instead"
+    if _is_text(start):
+        return f"looks like a text file that begins with {_excerpt(start)!r}", "Is it the right one?"
+    if size < 8:
+        return f"holds {size} bytes, fewer than the 8 that give the header's length", again
+    return f"begins with the bytes {start[:8].hex(' ')}, which no known format does", again
+
+
+def _is_onnx(start: bytes) -> bool:
+    """A protobuf whose first field is a small number (ir_version), whose next is a text."""
+    return len(start) > 3 and start[0] == 0x08 and 1 <= start[1] <= 20 and start[2] in (0x12, 0x1A)
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        text = start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(start) - 3:  # else a letter is cut in two at the end
+            return False
+        text = start[: error.start].decode("utf-8")
+    return all(c.isprintable() or c in "\t\r\n" for c in text)
+
+
+def _excerpt(start: bytes) -> str:
+    return start.decode("utf-8", "replace").split("\n")[0][:30].strip()
