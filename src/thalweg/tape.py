@@ -47,21 +47,24 @@ _ndarray = np.ndarray
 _created = itertools.count()
 
 
-def _without_warnings() -> Callable[..., Any]:
-    """A caller under which NumPy says nothing about overflow or 0/0: they give inf and NaN.
+Interpreter = Callable[[Primitive, list[Any], dict[str, Any]], Any]
+
+
+def _numpy_interpreter() -> Interpreter:
+    """Eager evaluation with NumPy, silent about overflow and 0/0: they give inf and NaN.
 
     NumPy keeps that setting in a context variable. A context of our own costs a tenth of
     `np.errstate`, and leaves the user's setting alone.
     """
     context = contextvars.copy_context()
     context.run(np.seterr, all="ignore")
-    return context.run
+    run = context.run
 
+    def evaluate(primitive: Primitive, values: list[Any], attributes: dict[str, Any]) -> Any:
+        out = run(primitive.evaluate, *values, **attributes)
+        return out if out.__class__ is _ndarray else np.asarray(out)
 
-def _evaluate(primitive: Primitive, values: list[Any], attributes: dict[str, Any]) -> Any:
-    """Eager evaluation with NumPy, the interpreter in force outside a trace."""
-    out = mode.quietly(primitive.evaluate, *values, **attributes)
-    return out if out.__class__ is _ndarray else np.asarray(out)
+    return evaluate
 
 
 class _Mode(threading.local):
@@ -69,8 +72,7 @@ class _Mode(threading.local):
 
     def __init__(self) -> None:
         self.grad = True
-        self.interpret: Callable[[Primitive, list[Any], dict[str, Any]], Any] = _evaluate
-        self.quietly = _without_warnings()
+        self.interpret = _numpy_interpreter()
 
 
 mode = _Mode()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.errors import GradientError, ShapeError
 from thalweg.ops.creation import ones_like
+from thalweg.ops.lift import literal
 from thalweg.tape import Node, mode, wrap
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
                 "start from: reduce it to a scalar (loss.mean().backward()), or pass "
                 "gradient=v, of the same shape, for v^T J"
             )
-        return ones_like(output)
+        return literal(1, output.dtype) if not output._value.shape else ones_like(output)
     if gradient._value.shape != output._value.shape:
         raise ShapeError(
             f"gradient has shape {tuple(gradient.shape)}, expected the shape of the output, "

@@ -50,7 +50,8 @@ def kept(g: Any, shape: Axes, axes: Axes) -> Any:
 
 def _sum_vjp(g: Any, out: Any, x: Any, *, axes: Axes) -> Any:
     shape = x._value.shape
-    return kept(g, shape, axes).expand(shape)
+    leading = axes == tuple(range(len(axes)))  # expanding adds dimensions in front by itself
+    return (g if leading else kept(g, shape, axes)).expand(shape)
 
 
 def _extremum_vjp(g: Any, out: Any, x: Any, *, axes: Axes) -> Any:
