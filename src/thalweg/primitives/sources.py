@@ -74,4 +74,6 @@ full = primitive("full", lambda *, shape, value, dtype: (shape, dtype),
 def _iota(shape: Shape, axis: int, dtype: np.dtype[Any]) -> Any:
     """The position along `axis`, at every place of an array of `shape`."""
     line = np.arange(shape[axis], dtype=dtype)
+    if len(shape) == 1:
+        return line
     return np.broadcast_to(line.reshape(-1, *(1,) * (len(shape) - axis - 1)), shape)
