@@ -3,6 +3,7 @@
     ThalwegError
     |-- ShapeError       (ValueError)    shapes that do not fit
     |-- DTypeError       (TypeError)     element types that do not fit
+    |-- OutOfRangeError  (IndexError)    indices and labels outside what there is
     |-- GradientError    (RuntimeError)  a backward pass that cannot run
     |-- DataError        (ValueError)    data sets, splits, labels, files of data
     |-- CheckpointError  (RuntimeError)  files of parameters and run folders
@@ -23,6 +24,7 @@ __all__ = [
     "DTypeError",
     "DataError",
     "GradientError",
+    "OutOfRangeError",
     "ShapeError",
     "ThalwegError",
     "TraceError",
@@ -59,6 +61,10 @@ class ShapeError(ThalwegError, ValueError):
 
 class DTypeError(ThalwegError, TypeError):
     """Element types that do not fit."""
+
+
+class OutOfRangeError(ThalwegError, IndexError):
+    """An index, a place or a label outside what there is."""
 
 
 class GradientError(ThalwegError, RuntimeError):
