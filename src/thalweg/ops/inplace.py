@@ -35,7 +35,8 @@ class InPlace:
                 f"in-place: the result has shape {new._value.shape}, "
                 f"the tensor keeps its shape {self._value.shape}"
             )
-        if _kind(new) > _kind(self):
+        same = new._value.dtype is self._value.dtype
+        if not same and _kind(new) > _kind(self):
             raise DTypeError(
                 f"in-place: the result is {new.dtype!r}, the tensor keeps its dtype "
                 f"{self.dtype!r}; compute a new tensor, or cast first"
@@ -48,7 +49,7 @@ class InPlace:
                 )
             new = new.to(self.dtype)
             self._node, self._requires_grad = new._node, new._requires_grad
-        self._value = new.to(self.dtype)._value
+        self._value = new._value if same else new.to(self.dtype)._value
         return self
 
     def add_(self: Tensor, other: Operand, *, alpha: float = 1) -> Tensor:

@@ -32,6 +32,8 @@ __all__ = [
 Operand: TypeAlias = "Tensor | float"
 Dims: TypeAlias = "int | Sequence[int] | None"
 
+_NUMBERS = (float, int)
+
 
 @lru_cache(maxsize=4096)
 def literal(scalar: float, dtype: dtypes.DType) -> Tensor:
@@ -95,8 +97,15 @@ def promote(*operands: Any) -> tuple[Tensor, ...]:
 
 def binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
     """Apply an elementwise primitive to two operands, one of them a tensor."""
+    # The usual cases first: a number beside a floating tensor, and two tensors of one dtype.
     try:
-        if a._value.dtype is b._value.dtype:
+        if b.__class__ in _NUMBERS:
+            if a._value.dtype.kind == "f":
+                return bind(primitive, a, _literal(b, a.dtype))
+        elif a.__class__ in _NUMBERS:
+            if b._value.dtype.kind == "f":
+                return bind(primitive, _literal(a, b.dtype), b)
+        elif a._value.dtype is b._value.dtype:
             return bind(primitive, a, b)
     except AttributeError:
         pass
