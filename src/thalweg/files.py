@@ -25,7 +25,10 @@ _NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # file syst
 
 
 def write_atomically(
-    path: str | Path, data: bytes | Iterable[bytes | memoryview], *, keep_as: str | Path | None = None
+    path: str | Path,
+    data: bytes | Iterable[bytes | memoryview],
+    *,
+    keep_as: str | Path | None = None,
 ) -> None:
     """Give the file `path` the content `data`: all of it, or none.
 

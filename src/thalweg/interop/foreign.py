@@ -10,19 +10,22 @@ _CONVERT: Final = (
     "In PyTorch, convert it with safetensors.torch.save_file("
     "torch.load(FILE, weights_only=True), 'model.safetensors')"
 )
+_SAVE_ARRAYS: Final = (
+    "Read it with {} and save the arrays with thalweg.interop.safetensors.save_file"
+)
+_AGAIN: Final = "Get or save it again"
+_FILE_ITSELF: Final = "Get the file itself: the address led to a page about it"
 
 # fmt: off
 _STARTS: Final = (
-    (b"PK\x03\x04",                "a zip archive, as torch.save writes it (.pt, .pth)", _CONVERT),
-    (b"\x89HDF\r\n\x1a\n",         "an HDF5 file, as Keras writes it",
-     "Read it with h5py and save the arrays with thalweg.interop.safetensors.save_file"),
-    (b"\x93NUMPY",                 "a NumPy array (.npy)", "Read it with thalweg.tensor(numpy.load(FILE))"),
-    (b"GGUF",                      "a GGUF file, as llama.cpp has it", "Get the model as safetensors"),
-    (b"\x1f\x8b",                  "a file compressed by gzip", "Unpack it with gunzip first"),
-    (b"version https://git-lfs",   "a Git LFS pointer, not the file itself",
-     "Get the file with: git lfs pull"),
-    (b"<!doctype html",            "a web page", "Get the file itself: the address led to a page about it"),
-    (b"<html",                     "a web page", "Get the file itself: the address led to a page about it"),
+    (b"PK\x03\x04",              "a zip archive, as torch.save writes it (.pt, .pth)", _CONVERT),
+    (b"\x89HDF\r\n\x1a\n",       "an HDF5 file, as Keras writes it",   _SAVE_ARRAYS.format("h5py")),
+    (b"\x93NUMPY",               "a NumPy array (.npy)",          _SAVE_ARRAYS.format("numpy.load")),
+    (b"GGUF",                    "a GGUF file, as llama.cpp has it", "Get the model as safetensors"),
+    (b"\x1f\x8b",                "a file compressed by gzip",        "Unpack it with gunzip first"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file",  "Get the file: git lfs pull"),
+    (b"<!doctype html",          "a web page",                       _FILE_ITSELF),
+    (b"<html",                   "a web page",                       _FILE_ITSELF),
 )
 # fmt: on
 
@@ -38,23 +41,28 @@ def looks_like(start: bytes, size: int) -> str:
 
 
 def _recognise(start: bytes, size: int) -> tuple[str, str]:
-    again = "Get or save it again"
+    """What a file is or does, and the remedy."""
     if not size:
-        return "is empty", again
+        return "is empty", _AGAIN
     if not start.strip(b"\0"):
-        return "begins with zeros only, as after a loss of power or a broken download", again
+        return "begins with zeros only, as after a loss of power or a broken download", _AGAIN
     for magic, what, remedy in _STARTS:
         if start[: len(magic)].lower() == magic.lower():
             return f"looks like {what}", remedy
-    if start[0] == 0x80 and 2 <= start[1:2][0] <= 5 if len(start) > 1 else False:
+    if _is_pickle(start):
         return "looks like a pickle, as old versions of torch.save write it", _CONVERT
     if _is_onnx(start):
-        return "looks like an ONNX model", "Export the parameters as safetensors instead"
+        return "looks like an ONNX model", "Export its parameters as safetensors"
     if _is_text(start):
-        return f"looks like a text file that begins with {_excerpt(start)!r}", "Is it the right one?"
+        return f"looks like a text that begins with {_excerpt(start)!r}", "Is it the right file?"
     if size < 8:
-        return f"holds {size} bytes, fewer than the 8 that give the header's length", again
-    return f"begins with the bytes {start[:8].hex(' ')}, which no known format does", again
+        return f"holds {size} bytes, fewer than the 8 that give the header's length", _AGAIN
+    return f"begins with the bytes {start[:8].hex(' ')}, which no known format does", _AGAIN
+
+
+def _is_pickle(start: bytes) -> bool:
+    """The opcode PROTO, and a protocol."""
+    return len(start) > 1 and start[0] == 0x80 and 2 <= start[1] <= 5
 
 
 def _is_onnx(start: bytes) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -77,7 +77,9 @@ def load_file_with_metadata(path: str | Path) -> tuple[dict[str, Tensor], dict[s
         file.seek(0)
         content = file.read()
     arrays = _taken_apart(path, content)
-    tensors = {name: wrap(_array(path, name, e, arrays[name])) for name, e in header.entries.items()}
+    tensors = {
+        name: wrap(_array(path, name, e, arrays[name])) for name, e in header.entries.items()
+    }
     return tensors, header.metadata
 
 
@@ -177,8 +179,9 @@ def _read_header(path: Path, file: BinaryIO) -> Header:
 def _taken_apart(path: Path, content: bytes) -> dict[str, bytearray]:
     from safetensors import SafetensorError, deserialize
 
+    take_apart: Callable[[bytes], list[tuple[str, Any]]] = deserialize  # the package has no hints
     try:
-        return {name: entry["data"] for name, entry in deserialize(content)}
+        return {name: entry["data"] for name, entry in take_apart(content)}
     except SafetensorError as error:
         raise CheckpointError(f"{path}: damaged: {error}") from error
 
@@ -186,7 +189,9 @@ def _taken_apart(path: Path, content: bytes) -> dict[str, bytearray]:
 def _array(path: Path, name: str, entry: Entry, data: bytearray) -> np.ndarray[Any, Any]:
     stored = entry.dtype.numpy.newbyteorder("<")
     if entry.dtype is dtypes.bool and any(byte > 1 for byte in set(data)):
-        raise CheckpointError(f"{path}: damaged: tensor {name!r} of bools holds other bytes than 0, 1")
+        raise CheckpointError(
+            f"{path}: damaged: tensor {name!r} of bools holds other bytes than 0, 1"
+        )
     try:
         array = np.frombuffer(data, stored).reshape(entry.shape)
     except ValueError as error:  # such as [0, 2**62, 2**62], which takes no bytes

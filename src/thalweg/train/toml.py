@@ -69,8 +69,8 @@ def _value(value: Any, path: tuple[str, ...]) -> str:
         entries = (f"{_key(k, path)} = {_value(v, (*path, k))}" for k, v in value.items())
         return f"{{{', '.join(entries)}}}"
     raise ConfigError(
-        f"{_spoken(path)} = {value!r} is of type {type(value).__name__}; TOML holds bools, numbers, "
-        "texts, lists and tables of them"
+        f"{_spoken(path)} = {value!r} is of type {type(value).__name__}; TOML holds "
+        "bools, numbers, texts, lists and tables of them"
     )
 
 
