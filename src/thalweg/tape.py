@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from thalweg.errors import ThalwegError
+from thalweg.errors import DTypeError, ThalwegError
 from thalweg.primitives.core import Primitive, Rule
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ __all__ = [
     "is_grad_enabled",
     "mode",
     "no_grad",
+    "not_a_tensor",
     "set_grad_enabled",
     "wrap",
 ]
@@ -90,7 +91,7 @@ class TensorBase:
 
 
 class Composite:
-    """An operation composed of primitives that brings its own VJP: a row of the tape, not of the table."""
+    """An operation composed of primitives with a VJP of its own: a row of the tape, not the table."""
 
     __slots__ = ("name", "vjp")
 
@@ -149,13 +150,16 @@ def wrap(value: Any) -> Tensor:
 
 def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
     """Apply `primitive`: evaluate or trace it, and record it where a gradient is wanted."""
-    values = [x._value for x in inputs]
+    try:
+        values = [x._value for x in inputs]
+    except AttributeError:
+        raise not_a_tensor(primitive.name, *inputs) from None
     try:
         value = mode.interpret(primitive, values, attributes)
     except ThalwegError:
         raise
     except (ValueError, TypeError, IndexError):
-        primitive.infer(*values, **attributes)  # says in our words what NumPy found wrong
+        _explain(primitive, values, attributes)
         raise
     out: Tensor = _new(_tensor_class)
     out._value = value
@@ -169,6 +173,24 @@ def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
     out._node = None
     out._requires_grad = False
     return out
+
+
+def _explain(primitive: Primitive, values: list[Any], attributes: dict[str, Any]) -> None:
+    """Let the shape rule say in our words what NumPy found wrong."""
+    try:
+        primitive.infer(*values, **attributes)
+    except ThalwegError as error:
+        raise error from None
+
+
+def not_a_tensor(name: str, *operands: Any) -> DTypeError:
+    """The error for the first of `operands` that is no tensor."""
+    odd = next(x for x in operands if not isinstance(x, TensorBase))
+    shape = f" of shape {odd.shape}" if isinstance(odd, np.ndarray) else f" {str(odd)[:40]!r}"
+    return DTypeError(
+        f"{name}: a tensor is expected, got a {type(odd).__name__}{shape}; "
+        "make one with tw.tensor(...)"
+    )
 
 
 def composite(name: str, *vjp: Rule | None) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:

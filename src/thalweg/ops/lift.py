@@ -11,8 +11,8 @@ import numpy as np
 from thalweg import dtypes
 from thalweg.errors import DTypeError, ShapeError
 from thalweg.primitives import elementwise
-from thalweg.primitives.core import Primitive, normalize_axis
-from thalweg.tape import TensorBase, bind, wrap
+from thalweg.primitives.core import Primitive, check_kind, normalize_axis
+from thalweg.tape import TensorBase, bind, not_a_tensor, wrap
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -37,7 +37,10 @@ _NUMBERS = (float, int)
 
 @lru_cache(maxsize=4096)
 def literal(scalar: float, dtype: dtypes.DType) -> Tensor:
-    """The rank-0 tensor of a Python scalar. Few distinct ones occur, so each is made once: nobody writes to a value."""
+    """The rank-0 tensor of a Python scalar.
+
+    Few distinct ones occur, so each is made once: nobody writes to a value.
+    """
     try:
         return wrap(np.asarray(scalar, dtype.numpy))
     except OverflowError as error:
@@ -57,29 +60,38 @@ def lift(x: Any, beside: Tensor | None = None) -> Tensor:
         return x  # type: ignore[return-value]  # every TensorBase is a Tensor
     if isinstance(x, np.ndarray | np.generic):
         if x.ndim:
-            raise DTypeError(
-                f"a NumPy array of shape {x.shape} was given where a tensor is expected; "
-                "convert it with tw.tensor(array)"
-            )
+            raise not_a_tensor("an operand", x)
         x = x.item()
     return _literal(x, dtypes.scalar_dtype(x, beside.dtype if beside is not None else None))
 
 
 def to_dtype(x: Tensor, dtype: dtypes.DType) -> Tensor:
     """`x` cast to `dtype`, or `x` itself."""
-    if x._value.dtype == dtype.numpy:
-        return x
+    try:
+        if x._value.dtype == dtype.numpy:
+            return x
+    except AttributeError:
+        raise not_a_tensor("cast", x) from None
     return bind(elementwise.cast, x, dtype=dtype.numpy)
 
 
 def floating(x: Tensor) -> Tensor:
-    """`x` if its dtype is floating, else `x` in the default dtype."""
-    return x if x._value.dtype.kind == "f" else to_dtype(x, dtypes.get_default_dtype())
+    """`x` if its dtype is floating, else `x` in the default dtype; storage is not computed with."""
+    try:
+        kind = x._value.dtype.kind
+    except AttributeError:
+        raise not_a_tensor("an operand", x) from None
+    if kind == "f":
+        return x
+    check_kind("an operand", x._value.dtype, "fiub")
+    return to_dtype(x, dtypes.get_default_dtype())
 
 
 def promote(*operands: Any) -> tuple[Tensor, ...]:
-    """The operands as tensors of one dtype; at least one of them is a tensor, the rest may be scalars."""
+    """The operands as tensors of one dtype: at least one tensor, the rest may be scalars."""
     tensors = [x for x in operands if isinstance(x, TensorBase)]
+    if not tensors:
+        raise not_a_tensor("one operand", *operands)
     common = tensors[0].dtype
     for x in tensors[1:]:
         common = dtypes.promote_types(common, x.dtype)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import ShapeError
-from thalweg.primitives.core import Abstract, Shape, primitive, same_dtype
+from thalweg.primitives.core import Abstract, Shape, check_kind, primitive, same_dtype
 
 __all__ = ["parse"]
 
@@ -49,6 +49,7 @@ def _infer(a: Abstract, b: Abstract, *, spec: str) -> tuple[Shape, np.dtype[Any]
                 f"{left.index(name)} of the first ({size[name]}) must equal "
                 f"dimension {right.index(name)} of the second ({count})"
             )
+    check_kind(f"contraction {spec}", a.dtype, "fiub")
     return tuple(size[name] for name in result), same_dtype(f"contraction {spec}", a, b)
 
 
@@ -66,8 +67,11 @@ def _plan(spec: str) -> Callable[[Any, Any], Any]:
     to_right = [right.index(n) for n in (*batch, *inner, *columns)]
     joined = [*batch, *rows, *columns]
     to_result = [joined.index(n) for n in result]
+    shared = [(left.index(n), right.index(n)) for n in (*batch, *inner)]
 
     def evaluate(a: Any, b: Any) -> Any:
+        if any(a.shape[i] != b.shape[j] for i, j in shared):
+            raise ValueError  # the shape rule says which
         size = dict(zip((*left, *right), (*a.shape, *b.shape), strict=True))
 
         def count(names: list[str]) -> int:
@@ -99,11 +103,7 @@ def _matrix_plan(left: str, right: str, result: str) -> Callable[[Any, Any], Any
 
 
 def _evaluate(a: Any, b: Any, *, spec: str) -> Any:
-    try:
-        return _plan(spec)(a, b)
-    except ValueError:
-        _infer(a, b, spec=spec)
-        raise
+    return _plan(spec)(a, b)
 
 
 @cache

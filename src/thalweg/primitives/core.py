@@ -32,9 +32,11 @@ __all__ = [
     "REGISTRY",
     "Rule",
     "broadcast_shapes",
+    "check_kind",
     "normalize_axis",
     "primitive",
     "same_dtype",
+    "spoken",
 ]
 
 Shape = tuple[int, ...]
@@ -123,9 +125,24 @@ def same_dtype(name: str, *operands: Abstract) -> np.dtype[Any]:
     first = operands[0].dtype
     for operand in operands[1:]:
         if operand.dtype != first:
-            kinds = ", ".join(str(o.dtype) for o in operands)
+            kinds = ", ".join(spoken(o.dtype) for o in operands)
             raise DTypeError(f"{name}: operands of one dtype expected, got {kinds}")
     return first
+
+
+def spoken(dtype: np.dtype[Any]) -> str:
+    """The name a user knows a stored dtype by: storage types are records of one field."""
+    return dtype.names[0] if dtype.names else dtype.name
+
+
+def check_kind(name: str, dtype: np.dtype[Any], kinds: str) -> None:
+    """A `DTypeError` unless the NumPy kind of `dtype` is one of `kinds`: f, i, u or b."""
+    if dtype.kind in kinds:
+        return
+    if dtype.names:
+        raise DTypeError(f"{name}: {spoken(dtype)} is to store, not to compute: use x.float()")
+    remedy = "use x.long()" if "f" not in kinds else "cast first, for example x.float()"
+    raise DTypeError(f"{name}: {spoken(dtype)} is not an element type it takes; {remedy}")
 
 
 def normalize_axis(name: str, axis: int, rank: int) -> int:

@@ -20,8 +20,10 @@ from thalweg.primitives.core import (
     Primitive,
     Rule,
     broadcast_shapes,
+    check_kind,
     primitive,
     same_dtype,
+    spoken,
 )
 
 __all__ = ["unbroadcast"]
@@ -66,11 +68,7 @@ def _elementwise(
 
     def infer(*operands: Abstract, **attributes: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
         dtype = same_dtype(name, *operands)
-        if dtype.kind not in kinds:
-            raise DTypeError(
-                f"{name}: {_spoken(dtype)} is not an element type it takes. "
-                "Cast first, for example x.float()"
-            )
+        check_kind(name, dtype, kinds)
         return broadcast_shapes(name, *(o.shape for o in operands)), result or dtype
 
     fitted: Sequence[Rule | None] | None = None
@@ -78,10 +76,6 @@ def _elementwise(
         single = len(vjp) == 1
         fitted = vjp if single else tuple(_fitted(rule, i) for i, rule in enumerate(vjp))
     return primitive(name, infer, evaluate, fitted)
-
-
-def _spoken(dtype: np.dtype[Any]) -> str:
-    return dtype.names[0] if dtype.names else str(dtype)
 
 
 # --- arithmetic ------------------------------------------------------------------------------
@@ -97,16 +91,30 @@ def _power_base(g: Any, out: Any, a: Any, b: Any) -> Any:
 
 
 def _power_exponent(g: Any, out: Any, a: Any, b: Any) -> Any:
-    """a^b log a, taken as 0 where a = 0 (and b >= 0), as its limit is."""
-    return g * out * a.where(a != 0, 1).log()
+    """a^b log a, taken as 0 where a = 0 <= b, as its limit is."""
+    return g * out * a.where((a != 0) | (b < 0), 1).log()
 
 
 def _power(a: Any, b: Any) -> Any:
-    if a.dtype.kind != "f" and b.size and b.min() < 0:
+    if a.dtype.kind in "iu" and b.size and b.min() < 0:
         raise DTypeError(
             "power: an integer to a negative power is no integer. Cast the base: x.float()"
         )
-    return np.power(a, b)
+    return _to_power(a, b)
+
+
+def _numbers(ufunc: Any) -> Callable[[Any, Any], Any]:
+    """`ufunc` without bools, of which NumPy would make an int8, a type that no tensor has."""
+
+    def evaluate(a: Any, b: Any) -> Any:
+        if a.dtype.kind == "b":
+            raise TypeError  # the shape rule says why
+        return ufunc(a, b)
+
+    return evaluate
+
+
+_to_power = _numbers(np.power)
 
 
 def _route(g: Any, wins: Any, ties: Any) -> Any:
@@ -116,16 +124,16 @@ def _route(g: Any, wins: Any, ties: Any) -> Any:
 
 # fmt: off
 add       = _elementwise("add",       np.add,      lambda g, out, a, b: g,
-                                                   lambda g, out, a, b: g)
+                                                   lambda g, out, a, b: g, kinds="fiub")
 subtract  = _elementwise("subtract",  np.subtract, lambda g, out, a, b: g,
                                                    lambda g, out, a, b: -g)
 multiply  = _elementwise("multiply",  np.multiply, lambda g, out, a, b: g * b,
-                                                   lambda g, out, a, b: g * a)
+                                                   lambda g, out, a, b: g * a, kinds="fiub")
 divide    = _elementwise("divide",    np.divide,   lambda g, out, a, b: g / b,
                                                    lambda g, out, a, b: -g * out / b, kinds="f")
 power     = _elementwise("power",     _power,      _power_base, _power_exponent)
-remainder = _elementwise("remainder", np.remainder, lambda g, out, a, b: g, _remainder_by)
-floor_divide = _elementwise("floor_divide", np.floor_divide)
+remainder = _elementwise("remainder", _numbers(np.remainder), lambda g, out, a, b: g, _remainder_by)
+floor_divide = _elementwise("floor_divide", _numbers(np.floor_divide))
 maximum   = _elementwise("maximum",   np.maximum,  lambda g, out, a, b: _route(g, a > b, a == b),
                                                    lambda g, out, a, b: _route(g, b > a, a == b),
                                       kinds="fiub")
@@ -135,12 +143,12 @@ minimum   = _elementwise("minimum",   np.minimum,  lambda g, out, a, b: _route(g
 atan2     = _elementwise("atan2",     np.arctan2,  lambda g, out, a, b: g * b / (a * a + b * b),
                                                    lambda g, out, a, b: -g * a / (a * a + b * b), kinds="f")
 negative  = _elementwise("negative",  np.negative, lambda g, out, x: -g)
-absolute  = _elementwise("absolute",  np.absolute, lambda g, out, x: g * x.sign())
+absolute  = _elementwise("absolute",  np.absolute, lambda g, out, x: g * x.sign(), kinds="fiub")
 sign      = _elementwise("sign",      np.sign,     lambda g, out, x: g.zeros_like())
-floor     = _elementwise("floor",     np.floor,    lambda g, out, x: g.zeros_like())
-ceil      = _elementwise("ceil",      np.ceil,     lambda g, out, x: g.zeros_like())
-round     = _elementwise("round",     np.rint,     lambda g, out, x: g.zeros_like())
-trunc     = _elementwise("trunc",     np.trunc,    lambda g, out, x: g.zeros_like())
+floor     = _elementwise("floor",     np.floor,    lambda g, out, x: g.zeros_like(), kinds="f")
+ceil      = _elementwise("ceil",      np.ceil,     lambda g, out, x: g.zeros_like(), kinds="f")
+round     = _elementwise("round",     np.rint,     lambda g, out, x: g.zeros_like(), kinds="f")
+trunc     = _elementwise("trunc",     np.trunc,    lambda g, out, x: g.zeros_like(), kinds="f")
 
 # --- mathematics: floating types only ---------------------------------------------------------
 
@@ -152,8 +160,8 @@ def _logistic(x: Any) -> Any:
 
 
 def _sqrt_slope(g: Any, out: Any, x: Any) -> Any:
-    """g / (2 sqrt x); where g is 0 it is 0, so that a norm at 0 has the subgradient 0, not NaN."""
-    return (0.5 * g / out).where(g != 0, 0)
+    """g / (2 sqrt x); where g and x are 0 it is 0: a norm at 0 has the subgradient 0, not NaN."""
+    return 0.5 * g / out.where((out != 0) | (g != 0), 1)
 
 
 exp      = _elementwise("exp",      np.exp,     lambda g, out, x: g * out, kinds="f")
@@ -200,8 +208,8 @@ bitwise_and = _elementwise("bitwise_and", np.bitwise_and, kinds="iub")
 bitwise_or  = _elementwise("bitwise_or",  np.bitwise_or,  kinds="iub")
 bitwise_xor = _elementwise("bitwise_xor", np.bitwise_xor, kinds="iub")
 bitwise_not = _elementwise("bitwise_not", np.invert,      kinds="iub")
-shift_left  = _elementwise("shift_left",  np.left_shift,  kinds="iu")
-shift_right = _elementwise("shift_right", np.right_shift, kinds="iu")
+shift_left  = _elementwise("shift_left",  _numbers(np.left_shift),  kinds="iu")
+shift_right = _elementwise("shift_right", _numbers(np.right_shift), kinds="iu")
 # fmt: on
 
 
@@ -209,15 +217,23 @@ def _select_infer(
     condition: Abstract, a: Abstract, b: Abstract
 ) -> tuple[tuple[int, ...], np.dtype[Any]]:
     if condition.dtype != _BOOL:
-        raise DTypeError(f"where: the condition is bool, got {condition.dtype}")
+        raise DTypeError(
+            f"where: the condition is bool, got {spoken(condition.dtype)}; use x != 0 or x.bool()"
+        )
     dtype = same_dtype("where", a, b)
     return broadcast_shapes("where", condition.shape, a.shape, b.shape), dtype
+
+
+def _select(condition: Any, a: Any, b: Any) -> Any:
+    if condition.dtype.kind != "b":
+        raise TypeError  # NumPy would take numbers for their truth; the shape rule says why not
+    return np.where(condition, a, b)
 
 
 select = primitive(
     "select",
     _select_infer,
-    np.where,
+    _select,
     (
         None,
         _fitted(lambda g, out, condition, a, b: g.where(condition, 0), 1),

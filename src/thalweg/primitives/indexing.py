@@ -17,8 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.errors import DTypeError, ShapeError
-from thalweg.primitives.core import Abstract, AnyOperand, Shape, broadcast_shapes, primitive
+from thalweg.errors import OutOfRangeError, ShapeError
+from thalweg.primitives.core import (
+    Abstract,
+    AnyOperand,
+    Shape,
+    broadcast_shapes,
+    check_kind,
+    primitive,
+)
 
 __all__: list[str] = []
 
@@ -28,8 +35,7 @@ _INT64 = np.dtype(np.int64)
 
 def _gathered(name: str, shape: Shape, indices: tuple[Abstract, ...], axes: Shape) -> Shape:
     for index in indices:
-        if index.dtype.kind not in "iu":
-            raise DTypeError(f"{name}: an index is an integer, got {index.dtype}; use x.long()")
+        check_kind(f"{name}, an index", index.dtype, "iu")
     places = broadcast_shapes(name, *(index.shape for index in indices))
     return (*places, *(size for axis, size in enumerate(shape) if axis not in axes))
 
@@ -45,16 +51,37 @@ def _in_front(x: Any, axes: Shape) -> Any:
     return np.moveaxis(x, axes, range(len(axes)))
 
 
-def _refuse_negative(indices: tuple[Any, ...]) -> None:
-    for index in indices:
-        if index.size and index.min() < 0:
-            raise IndexError(f"index {index.min()} is negative; expected 0 or more")
+def _check_places(shape: Shape, indices: tuple[Any, ...], axes: Shape, wrap: bool) -> None:
+    """An `OutOfRangeError` that names the first index outside its dimension."""
+    for axis, index in zip(axes, indices, strict=True):
+        size = shape[axis]
+        outside = index[(index < (-size if wrap else 0)) | (index >= size)]
+        if outside.size:
+            negative = f", or -{size} to -1" if wrap else ""
+            expected = f"0 to {size - 1}{negative}" if size else "none: it is empty"
+            raise OutOfRangeError(
+                f"index {outside.flat[0]} is out of range for dimension {axis} of shape {shape}; "
+                f"expected {expected}"
+            )
 
 
 def _gather(x: Any, *indices: Any, axes: Shape, wrap: bool) -> Any:
     if not wrap:
-        _refuse_negative(indices)
-    return _in_front(x, axes)[indices]
+        _check_unsigned(x.shape, indices, axes)
+    try:
+        return _in_front(x, axes)[indices]
+    except IndexError:
+        _check_places(x.shape, indices, axes, wrap)
+        raise
+
+
+def _check_unsigned(shape: Shape, indices: tuple[Any, ...], axes: Shape) -> None:
+    """Neither masks nor negative indices, which NumPy would take."""
+    for index in indices:
+        if index.dtype.kind == "b":
+            raise TypeError  # the shape rule says why
+        if index.size and index.min() < 0:
+            _check_places(shape, indices, axes, wrap=False)
 
 
 def _gather_vjp(
@@ -66,6 +93,7 @@ def _gather_vjp(
 def _scatter_infer(
     updates: Abstract, *indices: Abstract, shape: Shape, axes: Shape, wrap: bool
 ) -> Result:
+    check_kind("scatter_add", updates.dtype, "fiu")
     expected = _gathered("scatter_add", shape, indices, axes)
     if updates.shape != expected:
         raise ShapeError(
@@ -78,9 +106,13 @@ def _scatter_infer(
 def _scatter_add(updates: Any, *indices: Any, shape: Shape, axes: Shape, wrap: bool) -> Any:
     _scatter_infer(updates, *indices, shape=shape, axes=axes, wrap=wrap)
     if not wrap:
-        _refuse_negative(indices)
+        _check_unsigned(shape, indices, axes)
     out = np.zeros(shape, updates.dtype)
-    np.add.at(_in_front(out, axes), indices, updates)
+    try:
+        np.add.at(_in_front(out, axes), indices, updates)
+    except IndexError:
+        _check_places(shape, indices, axes, wrap)
+        raise
     return out
 
 
@@ -97,8 +129,15 @@ def _scatter_vjp(
     return g.gather_places(indices, axes, wrap)
 
 
+def _argsort_infer(x: Abstract, *, axis: int, descending: bool) -> Result:
+    check_kind("argsort", x.dtype, "fiub")
+    return x.shape, _INT64
+
+
 def _argsort(x: Any, *, axis: int, descending: bool) -> Any:
     """Stable: equal elements keep their order, in either direction. NaN counts as largest."""
+    if x.dtype.names:
+        raise TypeError  # NumPy would sort records; the shape rule says why not
     if not descending:
         return np.argsort(x, axis=axis, kind="stable")
     order = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
@@ -108,5 +147,5 @@ def _argsort(x: Any, *, axis: int, descending: bool) -> Any:
 # fmt: off
 gather      = primitive("gather", _gather_infer, _gather, AnyOperand(_gather_vjp))
 scatter_add = primitive("scatter_add", _scatter_infer, _scatter_add, AnyOperand(_scatter_vjp))
-argsort     = primitive("argsort", lambda x, *, axis, descending: (x.shape, _INT64), _argsort, None)
+argsort     = primitive("argsort", _argsort_infer, _argsort, None)
 # fmt: on

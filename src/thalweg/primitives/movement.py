@@ -28,7 +28,7 @@ Result = tuple[Shape, np.dtype[Any]]
 
 
 def _reshape_infer(x: Abstract, *, shape: Shape) -> Result:
-    if math.prod(shape) != math.prod(x.shape):
+    if math.prod(shape) != math.prod(x.shape) or min(shape, default=0) < 0:
         raise ShapeError(
             f"reshape: {x.shape} has {math.prod(x.shape)} elements, "
             f"{shape} asks for {math.prod(shape)}"
@@ -64,17 +64,21 @@ def _slice_infer(x: Abstract, *, starts: Shape, sizes: Shape, steps: Shape) -> R
     for axis, (size, start, count, step) in enumerate(
         zip(x.shape, starts, sizes, steps, strict=True)
     ):
-        if start < 0 or step < 1 or (count and start + (count - 1) * step >= size):
+        last = start + (count - 1) * step if count else start - 1
+        if start < 0 or step < 1 or count < 0 or last >= size:
             raise ShapeError(
-                f"slice: start {start}, size {count}, step {step} "
-                f"leave dimension {axis} of shape {x.shape}"
+                f"slice: {count} elements from {start} by steps of {step} do not lie in "
+                f"dimension {axis} of shape {x.shape}"
             )
     return sizes, x.dtype
 
 
 def _slice(x: Any, *, starts: Shape, sizes: Shape, steps: Shape) -> Any:
     window = zip(starts, sizes, steps, strict=True)
-    return x[tuple(slice(start, start + count * step, step) for start, count, step in window)]
+    out = x[tuple(slice(start, start + count * step, step) for start, count, step in window)]
+    if out.shape != sizes:
+        _slice_infer(x, starts=starts, sizes=sizes, steps=steps)
+    return out
 
 
 def _slice_vjp(g: Any, out: Any, x: Any, *, starts: Shape, sizes: Shape, steps: Shape) -> Any:

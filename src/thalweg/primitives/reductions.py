@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from thalweg.errors import DTypeError, ShapeError
-from thalweg.primitives.core import Abstract, Primitive, Rule, primitive
+from thalweg.errors import ShapeError
+from thalweg.primitives.core import Abstract, Primitive, Rule, check_kind, primitive
 
 __all__ = ["kept"]
 
@@ -32,8 +33,7 @@ def _reduction(
     has_identity: bool = True,
 ) -> Primitive:
     def infer(x: Abstract, *, axes: Axes) -> tuple[Axes, np.dtype[Any]]:
-        if x.dtype.kind not in kinds:
-            raise DTypeError(f"{name}: {x.dtype} cannot be reduced. Cast first, e.g. x.float()")
+        check_kind(name, x.dtype, kinds)
         if not has_identity and any(x.shape[axis] == 0 for axis in axes):
             raise ShapeError(
                 f"{name}: nothing to reduce: dimensions {axes} of shape {x.shape} hold no element"
@@ -68,7 +68,8 @@ def _prod_vjp(g: Any, out: Any, x: Any, *, axes: Axes) -> Any:
     """
     shape = x._value.shape
     last = tuple(axis for axis in range(len(shape)) if axis not in axes) + axes
-    flat = x.permute(last).reshape((*out._value.shape, -1))
+    count = math.prod(shape[axis] for axis in axes)
+    flat = x.permute(last).reshape((*out._value.shape, count))
     others = _exclusive_product(flat) * _exclusive_product(flat.flip(-1)).flip(-1)
     back = tuple(int(axis) for axis in np.argsort(last))
     moved = others.reshape(tuple(shape[axis] for axis in last)).permute(back)
@@ -90,10 +91,19 @@ def _cumsum_vjp(g: Any, out: Any, x: Any, *, axis: int) -> Any:
     return g.flip(axis).cumsum(axis).flip(axis)
 
 
-def _arg_infer(x: Abstract, *, axis: int) -> tuple[Axes, np.dtype[Any]]:
-    if x.shape[axis] == 0:
-        raise ShapeError(f"argmax: dimension {axis} of shape {x.shape} holds no element")
-    return _reduced(x.shape, (axis,)), _INT64
+def _position(name: str, evaluate: Callable[..., Any]) -> Primitive:
+    def infer(x: Abstract, *, axis: int) -> tuple[Axes, np.dtype[Any]]:
+        check_kind(name, x.dtype, "fiub")
+        if x.shape[axis] == 0:
+            raise ShapeError(f"{name}: dimension {axis} of shape {x.shape} holds no element")
+        return _reduced(x.shape, (axis,)), _INT64
+
+    return primitive(name, infer, lambda x, *, axis: evaluate(x, axis=axis), None)
+
+
+def _cumsum_infer(x: Abstract, *, axis: int) -> tuple[Axes, np.dtype[Any]]:
+    check_kind("cumsum", x.dtype, "fiu")
+    return x.shape, x.dtype
 
 
 # fmt: off
@@ -102,8 +112,7 @@ prod = _reduction("prod", lambda x, *, axes: np.multiply.reduce(x, axis=axes, dt
 max  = _reduction("max",  lambda x, *, axes: np.maximum.reduce(x, axis=axes),  _extremum_vjp, kinds="fiub", has_identity=False)
 min  = _reduction("min",  lambda x, *, axes: np.minimum.reduce(x, axis=axes),  _extremum_vjp, kinds="fiub", has_identity=False)
 
-argmax = primitive("argmax", _arg_infer, lambda x, *, axis: np.argmax(x, axis=axis), None)
-argmin = primitive("argmin", _arg_infer, lambda x, *, axis: np.argmin(x, axis=axis), None)
-cumsum = primitive("cumsum", lambda x, *, axis: (x.shape, x.dtype),
-                   lambda x, *, axis: np.add.accumulate(x, axis=axis, dtype=x.dtype), (_cumsum_vjp,))
+argmax = _position("argmax", np.argmax)
+argmin = _position("argmin", np.argmin)
+cumsum = primitive("cumsum", _cumsum_infer, lambda x, *, axis: np.add.accumulate(x, axis=axis, dtype=x.dtype), (_cumsum_vjp,))
 # fmt: on
