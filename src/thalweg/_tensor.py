@@ -17,6 +17,7 @@ from thalweg import dtypes, tape
 from thalweg._format import format_tensor
 from thalweg.dtypes import DType, as_dtype
 from thalweg.errors import DTypeError, GradientError, ShapeError, TraceError
+from thalweg.ops.activations import Activations
 from thalweg.ops.arithmetic import Arithmetic
 from thalweg.ops.creation import Creation
 from thalweg.ops.indexing import Indexing
@@ -45,7 +46,16 @@ class Size(tuple[int, ...]):
 
 
 class Tensor(
-    Arithmetic, Maths, Reductions, Products, Shape, Indexing, InPlace, Creation, TensorBase
+    Arithmetic,
+    Maths,
+    Activations,
+    Reductions,
+    Products,
+    Shape,
+    Indexing,
+    InPlace,
+    Creation,
+    TensorBase,
 ):
     """A multi-dimensional array that remembers how it was computed.
 
