@@ -36,6 +36,14 @@ from thalweg.dtypes import (
     set_default_dtype,
     uint8,
 )
+from thalweg.memory import (
+    keep_freed_memory,
+)
+from thalweg.ops.activations import (
+    log_softmax,
+    relu,
+    softmax,
+)
 from thalweg.ops.creation import (
     arange,
     as_tensor,
@@ -209,6 +217,7 @@ from thalweg._tensor import (
 
 if TYPE_CHECKING:
     from thalweg import autograd, data, inspect, interop, nn, optim, train
+    from thalweg.inspect.graph import graph
 
 __version__ = "0.1.0"
 
@@ -282,6 +291,7 @@ __all__ = [
     "gather",
     "ge",
     "get_default_dtype",
+    "graph",
     "gt",
     "half",
     "index_select",
@@ -297,6 +307,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "keep_freed_memory",
     "le",
     "lerp",
     "linspace",
@@ -304,6 +315,7 @@ __all__ = [
     "log10",
     "log1p",
     "log2",
+    "log_softmax",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -350,6 +362,7 @@ __all__ = [
     "randn_like",
     "randperm",
     "reciprocal",
+    "relu",
     "remainder",
     "repeat_interleave",
     "reshape",
@@ -364,6 +377,7 @@ __all__ = [
     "sign",
     "sin",
     "sinh",
+    "softmax",
     "sort",
     "split",
     "sqrt",
@@ -396,10 +410,17 @@ __all__ = [
     "zeros_like",
 ]
 
-_LAZY = frozenset({"autograd", "data", "inspect", "interop", "nn", "optim", "train"})
+# Loaded when first used: subpackages, and functions by the module they stand in.
+_LAZY = dict.fromkeys(("autograd", "data", "inspect", "interop", "nn", "optim", "train")) | {
+    "graph": "inspect.graph",
+}
+
+keep_freed_memory()
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return importlib.import_module(f"thalweg.{name}")
-    raise AttributeError(f"module 'thalweg' has no attribute {name!r}")
+    if name not in _LAZY:
+        raise AttributeError(f"module 'thalweg' has no attribute {name!r}")
+    home = _LAZY[name]
+    module = importlib.import_module(f"thalweg.{home or name}")
+    return getattr(module, name) if home else module
