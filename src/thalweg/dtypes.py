@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from thalweg.errors import DTypeError
+from thalweg.errors import DTypeError, nearest
 
 __all__ = [
     "DType",
@@ -24,12 +24,14 @@ __all__ = [
     "bfloat16",
     "bool",
     "double",
+    "finfo",
     "float",
     "float16",
     "float32",
     "float64",
     "get_default_dtype",
     "half",
+    "iinfo",
     "int",
     "int32",
     "int64",
@@ -89,7 +91,13 @@ half, float, double, int, long = float16, float32, float64, int32, int64
 ALL: Final = (bool, uint8, uint32, int32, int64, float16, bfloat16, float32, float64)
 _FROM_NUMPY: Final[dict[np.dtype[Any], DType]] = {dtype.numpy: dtype for dtype in ALL}
 _FROM_NUMPY[np.dtype(np.float16)] = float16
-_FROM_NAME: Final = {dtype.name: dtype for dtype in ALL}
+_FROM_NAME: Final = {dtype.name: dtype for dtype in ALL} | {
+    "float": float,
+    "double": double,
+    "half": half,
+    "int": int,
+    "long": long,
+}
 _FROM_PYTHON: Final[dict[Any, DType]] = {
     builtins.bool: bool,
     builtins.int: int64,
@@ -97,6 +105,48 @@ _FROM_PYTHON: Final[dict[Any, DType]] = {
 }
 
 _default = float32
+
+
+class finfo:
+    """The limits of a floating type: bits, eps, max, min and tiny (the smallest normal number).
+
+    >>> finfo(float32).eps == 2**-23
+    True
+    """
+
+    def __init__(self, dtype: DType | None = None) -> None:
+        self.dtype = _default if dtype is None else dtype
+        if not self.dtype.is_floating_point:
+            raise DTypeError(f"finfo: a floating type expected, got {dtype!r}; see iinfo")
+        self.bits = 8 * self.dtype.itemsize
+        if self.dtype is bfloat16:
+            self.eps, self.tiny, self.max = 2.0**-7, 2.0**-126, (2 - 2.0**-7) * 2.0**127
+        else:
+            limits = np.finfo(np.float16 if self.dtype is float16 else self.dtype.numpy)
+            numbers = (limits.eps, limits.tiny, limits.max)
+            self.eps, self.tiny, self.max = (builtins.float(x) for x in numbers)
+        self.min = -self.max
+
+    def __repr__(self) -> str:
+        return f"finfo(bits={self.bits}, eps={self.eps:g}, max={self.max:g}, tiny={self.tiny:g})"
+
+
+class iinfo:
+    """The limits of an integer type: bits, max and min.
+
+    >>> iinfo(uint8).max
+    255
+    """
+
+    def __init__(self, dtype: DType) -> None:
+        if dtype.kind != "integer":
+            raise DTypeError(f"iinfo: an integer type expected, got {dtype!r}; see finfo")
+        limits = np.iinfo(dtype.numpy)
+        self.dtype, self.bits = dtype, limits.bits
+        self.max, self.min = builtins.int(limits.max), builtins.int(limits.min)
+
+    def __repr__(self) -> str:
+        return f"iinfo(bits={self.bits}, max={self.max}, min={self.min})"
 
 
 def get_default_dtype() -> DType:
@@ -120,14 +170,19 @@ def as_dtype(dtype: Any) -> DType:
     """
     if isinstance(dtype, DType):
         return dtype
-    if dtype in _FROM_PYTHON:
-        return _default if dtype is builtins.float else _FROM_PYTHON[dtype]
-    if isinstance(dtype, str) and dtype in _FROM_NAME:
-        return _FROM_NAME[dtype]
+    if dtype is builtins.float:
+        return _default
     try:
+        if dtype in _FROM_PYTHON:
+            return _FROM_PYTHON[dtype]
+        if dtype in _FROM_NAME:
+            return _FROM_NAME[dtype]
+        if dtype is None:  # which NumPy takes for float64
+            raise TypeError
         array_type = np.dtype(dtype).newbyteorder("=")
-    except TypeError as error:
-        raise DTypeError(f"{dtype!r} is not an element type") from error
+    except TypeError:
+        given = nearest(dtype, _FROM_NAME) if isinstance(dtype, str) else "expected tw.float32, ..."
+        raise DTypeError(f"{dtype!r} is not an element type; {given}") from None
     if array_type in _FROM_NUMPY:
         return _FROM_NUMPY[array_type]
     if array_type.kind in "iu" and array_type.itemsize < 4:

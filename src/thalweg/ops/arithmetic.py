@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
+from thalweg.dtypes import finfo
+from thalweg.errors import ConfigError
 from thalweg.ops.lift import Operand, binary, floating, lift, promote
 from thalweg.primitives import elementwise as e
-from thalweg.tape import TensorBase, bind
+from thalweg.tape import TensorBase, bind, composite
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -34,11 +37,27 @@ class Arithmetic:
         return binary(e.multiply, self, other)
 
     def div(self: Tensor, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
-        """self / other; integers divide to floats. rounding_mode: None, "floor" or "trunc"."""
+        """self / other; integers divide to floats, unless rounded by rounding_mode.
+
+        `rounding_mode` is None, "floor" (the next lower integer) or "trunc" (towards 0).
+
+        >>> import thalweg as tw
+        >>> tw.tensor([7, -7]).div(2), tw.tensor([7, -7]).div(2, rounding_mode="trunc")
+        (tensor([ 3.5000, -3.5000]), tensor([ 3, -3]))
+        """
+        if rounding_mode is None:
+            return _divide(self, other)
         if rounding_mode == "floor":
             return binary(e.floor_divide, self, other)
-        quotient = _divide(self, other)
-        return quotient.trunc() if rounding_mode == "trunc" else quotient
+        if rounding_mode != "trunc":
+            raise ConfigError(
+                f'div: rounding_mode is None, "floor" or "trunc", got {rounding_mode!r}'
+            )
+        a, b = promote(self, other)
+        if a._value.dtype.kind == "f":
+            return binary(e.divide, a, b).trunc()
+        floor = binary(e.floor_divide, a, b)
+        return floor + ((floor < 0) & (floor * b != a))
 
     def pow(self: Tensor, exponent: Operand) -> Tensor:
         """self ** exponent. A Python number as exponent is x^n, with gradient n x^(n-1).
@@ -55,6 +74,13 @@ class Arithmetic:
         """self - floor(self / other) * other: the sign of the divisor, as Python's %."""
         return binary(e.remainder, self, other)
 
+    def fmod(self: Tensor, other: Operand) -> Tensor:
+        """self - trunc(self / other) * other: the sign of self, as C's fmod."""
+        a, b = promote(self, other)
+        size = a.where(a >= 0, -a)
+        rest = binary(e.remainder, size, b.where(b >= 0, -b))
+        return rest.where(a >= 0, -rest)
+
     def floor_divide(self: Tensor, other: Operand) -> Tensor:
         """floor(self / other), without a gradient."""
         return binary(e.floor_divide, self, other)
@@ -67,6 +93,14 @@ class Arithmetic:
         """1 / self."""
         return binary(e.divide, 1.0, floating(self))
 
+    def addcmul(self: Tensor, tensor1: Tensor, tensor2: Operand, *, value: float = 1) -> Tensor:
+        """self + value * tensor1 * tensor2."""
+        return self.add(tensor1 * tensor2, alpha=value)
+
+    def addcdiv(self: Tensor, tensor1: Tensor, tensor2: Operand, *, value: float = 1) -> Tensor:
+        """self + value * tensor1 / tensor2."""
+        return self.add(tensor1 / tensor2, alpha=value)
+
     def square(self: Tensor) -> Tensor:
         """self * self."""
         return bind(e.multiply, self, self)
@@ -75,9 +109,9 @@ class Arithmetic:
         """self + weight * (end - self)."""
         return self + weight * (end - self)
 
-    __add__ = __radd__ = add
+    __add__ = add
     __sub__ = sub
-    __mul__ = __rmul__ = mul
+    __mul__ = mul
     __truediv__ = div
     __neg__ = neg
     __pow__ = pow
@@ -86,6 +120,14 @@ class Arithmetic:
 
     def __pos__(self: Tensor) -> Tensor:
         return self
+
+    # The operands stay in the order they were written in: the tape prints them so.
+
+    def __radd__(self: Tensor, other: Operand) -> Tensor:
+        return binary(e.add, other, self)
+
+    def __rmul__(self: Tensor, other: Operand) -> Tensor:
+        return binary(e.multiply, other, self)
 
     def __rsub__(self: Tensor, other: Operand) -> Tensor:
         return binary(e.subtract, other, self)
@@ -115,10 +157,18 @@ class Arithmetic:
     def clamp(self: Tensor, min: Operand | None = None, max: Operand | None = None) -> Tensor:
         """self limited to [min, max]; the gradient passes inside and at the limits themselves.
 
+        Where a limit is a tensor, the gradient goes to it where it took effect. If min > max
+        the result is max. NaN stays NaN.
+
         >>> import thalweg as tw
         >>> tw.tensor([-2.0, 0.5, 3.0]).clamp(-1, 1)
         tensor([-1.0000,  0.5000,  1.0000])
         """
+        if min is None and max is None:
+            raise ConfigError("clamp: min, max or both expected, got neither")
+        if not isinstance(min, TensorBase) and not isinstance(max, TensorBase):
+            low, high = -math.inf if min is None else min, math.inf if max is None else max
+            return _limited(self, low=low, high=high)
         x = self
         if min is not None:
             x = x.where(~(x < min), min)
@@ -127,6 +177,14 @@ class Arithmetic:
         return x
 
     clip = clamp
+
+    def clamp_min(self: Tensor, min: Operand) -> Tensor:
+        """self, but no less than `min`."""
+        return self.clamp(min=min)
+
+    def clamp_max(self: Tensor, max: Operand) -> Tensor:
+        """self, but no more than `max`."""
+        return self.clamp(max=max)
 
     # --- comparison ---
 
@@ -168,37 +226,57 @@ class Arithmetic:
         """Whether each element is plus or minus infinity."""
         return ~(self.isfinite() | self.isnan())
 
+    def nan_to_num(
+        self: Tensor, nan: float = 0, posinf: float | None = None, neginf: float | None = None
+    ) -> Tensor:
+        """NaN as `nan`, infinities as `posinf` and `neginf` (unless given, the largest finite)."""
+        if self._value.dtype.kind != "f":
+            return self
+        largest = finfo(self.dtype).max
+        above = largest if posinf is None else posinf
+        below = -largest if neginf is None else neginf
+        x = self.where(~(self > largest), above)
+        x = x.where(~(self < -largest), below)
+        return x.where(~self.isnan(), nan)
+
     # --- logic and bits ---
 
     def logical_not(self: Tensor) -> Tensor:
         """Whether each element is zero."""
         return bind(e.bitwise_not, _truth(self))
 
-    def logical_and(self: Tensor, other: Tensor) -> Tensor:
+    def logical_and(self: Tensor, other: Operand) -> Tensor:
         """Whether both elements are nonzero."""
-        return bind(e.bitwise_and, _truth(self), _truth(other))
+        return bind(e.bitwise_and, _truth(self), _truth(lift(other)))
 
-    def logical_or(self: Tensor, other: Tensor) -> Tensor:
+    def logical_or(self: Tensor, other: Operand) -> Tensor:
         """Whether either element is nonzero."""
-        return bind(e.bitwise_or, _truth(self), _truth(other))
+        return bind(e.bitwise_or, _truth(self), _truth(lift(other)))
 
-    def logical_xor(self: Tensor, other: Tensor) -> Tensor:
+    def logical_xor(self: Tensor, other: Operand) -> Tensor:
         """Whether exactly one of the elements is nonzero."""
-        return bind(e.bitwise_xor, _truth(self), _truth(other))
+        return bind(e.bitwise_xor, _truth(self), _truth(lift(other)))
 
-    def __and__(self: Tensor, other: Operand) -> Tensor:
+    def bitwise_and(self: Tensor, other: Operand) -> Tensor:
+        """self & other: integers bit by bit, bools as logic."""
         return binary(e.bitwise_and, self, other)
 
-    def __or__(self: Tensor, other: Operand) -> Tensor:
+    def bitwise_or(self: Tensor, other: Operand) -> Tensor:
+        """self | other: integers bit by bit, bools as logic."""
         return binary(e.bitwise_or, self, other)
 
-    def __xor__(self: Tensor, other: Operand) -> Tensor:
+    def bitwise_xor(self: Tensor, other: Operand) -> Tensor:
+        """self ^ other: integers bit by bit, bools as logic."""
         return binary(e.bitwise_xor, self, other)
 
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
-    def __invert__(self: Tensor) -> Tensor:
+    def bitwise_not(self: Tensor) -> Tensor:
+        """~self: integers bit by bit, bools as logic."""
         return bind(e.bitwise_not, self)
+
+    __and__ = __rand__ = bitwise_and
+    __or__ = __ror__ = bitwise_or
+    __xor__ = __rxor__ = bitwise_xor
+    __invert__ = bitwise_not
 
     def __lshift__(self: Tensor, other: Operand) -> Tensor:
         return binary(e.shift_left, self, other)
@@ -229,6 +307,17 @@ def _scalar_power(x: Tensor, exponent: Any) -> Tensor:
     if exponent < 0 and x._value.dtype.kind != "f":
         return binary(e.power, x, exponent)  # which says why that is no integer
     return bind(e.scalar_power, x, exponent=exponent)
+
+
+def _clamp_slope(g: Any, out: Any, x: Any, *, low: float, high: float) -> Any:
+    return g.where((x >= low) & (x <= high), 0)
+
+
+@composite("clamp", _clamp_slope)
+def _limited(x: Tensor, *, low: float, high: float) -> Tensor:
+    if low > -math.inf:
+        x = x.maximum(low)
+    return x.minimum(high) if high < math.inf else x
 
 
 def _truth(x: Tensor) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from thalweg.ops.lift import floating
+from thalweg.ops.lift import Operand, floating, promote
 from thalweg.primitives import elementwise as e
-from thalweg.tape import bind
+from thalweg.primitives.core import Primitive
+from thalweg.primitives.elementwise import unbroadcast
+from thalweg.tape import bind, composite
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -29,6 +31,10 @@ class Maths:
     def sign(self: Tensor) -> Tensor:
         """-1, 0 or 1; gradient 0."""
         return bind(e.sign, self)
+
+    def exp2(self: Tensor) -> Tensor:
+        """2^x."""
+        return (self * math.log(2)).exp()
 
     def exp(self: Tensor) -> Tensor:
         """e^x.
@@ -53,11 +59,21 @@ class Maths:
 
     def log2(self: Tensor) -> Tensor:
         """The logarithm to base 2."""
-        return self.log() * (1 / math.log(2))
+        return self.log() / math.log(2)
 
     def log10(self: Tensor) -> Tensor:
         """The logarithm to base 10."""
-        return self.log() * (1 / math.log(10))
+        return self.log() / math.log(10)
+
+    def logaddexp(self: Tensor, other: Tensor) -> Tensor:
+        """log(e^x + e^y), shifted by the larger so that nothing overflows."""
+        x, y = promote(floating(self), floating(other))
+        return _logaddexp(x, y)
+
+    def xlogy(self: Tensor, other: Operand) -> Tensor:
+        """x log y, and 0 where x = 0 (unless y is NaN)."""
+        x, y = promote(floating(self), other)
+        return x * y.where((x != 0) | y.isnan(), 1).log()
 
     def sqrt(self: Tensor) -> Tensor:
         """The square root; its gradient at 0 is infinite, unless the cotangent is 0: then 0."""
@@ -104,6 +120,38 @@ class Maths:
         """(e^x + e^-x) / 2."""
         return 0.5 * (self.exp() + (-self).exp())
 
+    def asinh(self: Tensor) -> Tensor:
+        """The inverse hyperbolic sine, log(x + sqrt(x^2 + 1)), accurate near 0."""
+        return _asinh(floating(self))
+
+    def acosh(self: Tensor) -> Tensor:
+        """The inverse hyperbolic cosine, log(x + sqrt(x^2 - 1)); NaN below 1."""
+        above = floating(self) - 1
+        return (above + above.sqrt() * (above + 2).sqrt()).log1p()
+
+    def atanh(self: Tensor) -> Tensor:
+        """The inverse hyperbolic tangent, log((1 + x) / (1 - x)) / 2; NaN outside [-1, 1]."""
+        x = floating(self)
+        return 0.5 * (x.log1p() - (-x).log1p())
+
+    def hypot(self: Tensor, other: Tensor) -> Tensor:
+        """sqrt(x^2 + y^2), the length of (x, y); subgradient 0 at the origin."""
+        x, y = promote(floating(self), floating(other))
+        return _hypot(x, y)
+
+    def rad2deg(self: Tensor) -> Tensor:
+        """Radians as degrees."""
+        return floating(self) * (180 / math.pi)
+
+    def deg2rad(self: Tensor) -> Tensor:
+        """Degrees as radians."""
+        return floating(self) * (math.pi / 180)
+
+    def logit(self: Tensor, eps: float | None = None) -> Tensor:
+        """log(x / (1 - x)), the inverse of the sigmoid; with x limited to [eps, 1 - eps]."""
+        x = floating(self) if eps is None else floating(self).clamp(eps, 1 - eps)
+        return x.log() - (-x).log1p()
+
     def tanh(self: Tensor) -> Tensor:
         """The hyperbolic tangent, with gradient 1 - tanh^2."""
         return bind(e.tanh, floating(self))
@@ -118,16 +166,57 @@ class Maths:
 
     def floor(self: Tensor) -> Tensor:
         """The largest integer not above x; gradient 0."""
-        return bind(e.floor, self)
+        return _rounded(e.floor, self)
 
     def ceil(self: Tensor) -> Tensor:
         """The smallest integer not below x; gradient 0."""
-        return bind(e.ceil, self)
+        return _rounded(e.ceil, self)
 
-    def round(self: Tensor) -> Tensor:
-        """The nearest integer, halves to the even one; gradient 0."""
-        return bind(e.round, self)
+    def round(self: Tensor, *, decimals: int = 0) -> Tensor:
+        """The nearest number with so many decimals, halves to the even one; gradient 0."""
+        if not decimals:
+            return _rounded(e.round, self)
+        return _rounded(e.round, self * 10.0**decimals) / 10.0**decimals
 
     def trunc(self: Tensor) -> Tensor:
         """x without its fraction; gradient 0."""
-        return bind(e.trunc, self)
+        return _rounded(e.trunc, self)
+
+    def frac(self: Tensor) -> Tensor:
+        """The fraction of x, with its sign: x - trunc(x)."""
+        return self - self.trunc()
+
+
+def _rounded(primitive: Primitive, x: Tensor) -> Tensor:
+    """Integers are round already."""
+    return x if x._value.dtype.kind in "iu" else bind(primitive, x)
+
+
+@composite("asinh", lambda g, out, x: g / (x * x + 1).sqrt())
+def _asinh(x: Tensor) -> Tensor:
+    size = x.abs()
+    root = (size * size + 1).sqrt().where(size < 1e9, size)  # its square could overflow
+    return x.sign() * (size + size * (size / (root + 1))).log1p()
+
+
+@composite(
+    "logaddexp",
+    lambda g, out, x, y: unbroadcast(g * (x - y).sigmoid(), x),
+    lambda g, out, x, y: unbroadcast(g * (y - x).sigmoid(), y),
+)
+def _logaddexp(x: Tensor, y: Tensor) -> Tensor:
+    top = x.maximum(y)
+    gap = (x - y).abs().where(x != y, 0)  # inf - inf is NaN
+    return top + (-gap).exp().log1p()
+
+
+def _share(g: Any, out: Any, x: Any) -> Any:
+    """g x / length: 0 where the length is 0."""
+    return unbroadcast(g * x / out.where(out != 0, 1), x)
+
+
+@composite(
+    "hypot", lambda g, out, x, y: _share(g, out, x), lambda g, out, x, y: _share(g, out, y)
+)
+def _hypot(x: Tensor, y: Tensor) -> Tensor:
+    return (x * x + y * y).sqrt()
