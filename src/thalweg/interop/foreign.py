@@ -10,18 +10,16 @@ _CONVERT: Final = (
     "In PyTorch, convert it with safetensors.torch.save_file("
     "torch.load(FILE, weights_only=True), 'model.safetensors')"
 )
-_SAVE_ARRAYS: Final = (
-    "Read it with {} and save the arrays with thalweg.interop.safetensors.save_file"
-)
+_ARRAYS: Final = "Read it with {} and save the arrays with thalweg.interop.safetensors.save_file"
 _AGAIN: Final = "Get or save it again"
 _FILE_ITSELF: Final = "Get the file itself: the address led to a page about it"
 
 # fmt: off
 _STARTS: Final = (
     (b"PK\x03\x04",              "a zip archive, as torch.save writes it (.pt, .pth)", _CONVERT),
-    (b"\x89HDF\r\n\x1a\n",       "an HDF5 file, as Keras writes it",   _SAVE_ARRAYS.format("h5py")),
-    (b"\x93NUMPY",               "a NumPy array (.npy)",          _SAVE_ARRAYS.format("numpy.load")),
-    (b"GGUF",                    "a GGUF file, as llama.cpp has it", "Get the model as safetensors"),
+    (b"\x89HDF\r\n\x1a\n",       "an HDF5 file, as Keras writes it",   _ARRAYS.format("h5py")),
+    (b"\x93NUMPY",               "a NumPy array (.npy)",        _ARRAYS.format("numpy.load")),
+    (b"GGUF",                    "a GGUF file, as llama.cpp has it", "Get it as safetensors"),
     (b"\x1f\x8b",                "a file compressed by gzip",        "Unpack it with gunzip first"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file",  "Get the file: git lfs pull"),
     (b"<!doctype html",          "a web page",                       _FILE_ITSELF),

@@ -110,6 +110,15 @@ class RunFolder:
             )
         return run
 
+    @classmethod
+    def is_run(cls, path: str | Path) -> bool:
+        """Whether `path` holds a run, to read or to go on with.
+
+        It is not for a folder that is missing, empty, or was killed before its options were there.
+        """
+        run = cls(path)
+        return bool(run._held()) and not run._is_foreign()
+
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
 
@@ -288,14 +297,21 @@ class RunFolder:
                 f"{self.path}: no folder can be made there: {cause}. Choose another with --out"
             ) from error
 
+    def _held(self) -> list[str]:
+        return [name for name in _HELD if (self.path / name).exists()]
+
+    def _is_foreign(self) -> bool:
+        """Whether there is nothing but a config.toml, and that is none of ours."""
+        return self._held() == [_CONFIG] and _HEADLINE not in read_text(self.path / _CONFIG)
+
     def _check_free(self, resume: bool) -> None:
-        held = [name for name in _HELD if (self.path / name).exists()]
+        held = self._held()
         if held and not resume:
             raise CheckpointError(
                 f"{self.path}: holds a run already ({', '.join(held)}). Go on with it: --resume. "
                 "Or begin another beside it: --out with another folder"
             )
-        if held == [_CONFIG] and _HEADLINE not in read_text(self.path / _CONFIG):
+        if self._is_foreign():
             raise CheckpointError(
                 f"{self.path}: holds a {_CONFIG} that is not a run's, and no run. "
                 "Choose another folder with --out"
