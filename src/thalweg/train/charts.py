@@ -36,6 +36,7 @@ svg.curves .hit:hover .on { opacity: 1 }
 svg.curves:hover .off { opacity: 0 }
 svg.curves .hit line { stroke: var(--axis) }
 svg.curves .hit text { fill: var(--ink) }
+@media (max-width: 430px) { svg.curves text { font-size: 15.5px } }
 """.strip()
 
 
@@ -116,7 +117,7 @@ def _curve(x: Scale, y: Scale, epochs: Sequence[int], line: Curve) -> str:
 
 
 def _thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """At most about `_MOST_POINTS`: the lowest and the highest of each stretch, so that peaks stay."""
+    """Of many points, the lowest and the highest of each stretch: no peak is lost."""
     if len(points) <= _MOST_POINTS:
         return points
     size = -(-2 * len(points) // _MOST_POINTS)

@@ -146,7 +146,7 @@ def _keys(measure: str, rows: Sequence[Row]) -> list[tuple[str, str, int]]:
     """The columns of a measure: key, label and number of the colour."""
     present = {key for row in rows for key in row}
     known = [
-        (measure, "of the optimizer" if measure == "lr" else "training", 1),
+        (measure, "learning rate" if measure == "lr" else "training", 1),
         (f"train_{measure}", "training", 1),
         (f"dev_{measure}", "development", 2),
     ]
@@ -271,7 +271,8 @@ section, .tiles { margin-bottom: 1.5rem }
   display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr));
 }
 figure, .options, details {
-  background: var(--card); border: 1px solid var(--grid); border-radius: .6rem; padding: 1rem;
+  background: var(--card); border: 1px solid var(--grid); border-radius: .6rem;
+  padding: clamp(.8rem, 3vw, 1rem);
 }
 figcaption p { margin: .1rem 0 .4rem; display: flex; flex-wrap: wrap; gap: 0 1.2rem }
 .key { color: var(--muted); font-size: .85rem; white-space: nowrap }
