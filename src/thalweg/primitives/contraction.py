@@ -59,6 +59,8 @@ def _plan(spec: str) -> Callable[[Any, Any], Any]:
     left, right, result = parse(spec)
     if len(left) == len(right) == len(result) == 2 and len({*left, *right}) == 3:
         return _matrix_plan(left, right, result)
+    if left == right and len(left) == 1 and not result:  # an inner product
+        return np.dot
     batch = [n for n in result if n in left and n in right]
     rows = [n for n in result if n in left and n not in right]
     columns = [n for n in result if n in right and n not in left]
