@@ -1,0 +1,116 @@
+"""`tw.nn`: networks. Modules and their containers, layers, activations, losses, initial weights.
+
+    model = nn.Sequential(nn.Linear(784, 30), nn.Sigmoid(), nn.Linear(30, 10))
+    loss = nn.CrossEntropyLoss()
+
+The functions behind the modules are in `nn.functional`. Convolutions, pooling, normalization,
+recurrence and attention each join as a file of their own.
+"""
+
+from __future__ import annotations
+
+from thalweg._tensor import Parameter
+from thalweg.nn import functional, init, utils
+from thalweg.nn.activations import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softmin,
+    Softplus,
+    Softshrink,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+    Threshold,
+)
+from thalweg.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from thalweg.nn.dropout import Dropout
+from thalweg.nn.embedding import Embedding
+from thalweg.nn.linear import Identity, Linear
+from thalweg.nn.losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
+from thalweg.nn.module import Module
+from thalweg.nn.record import record
+from thalweg.nn.shape import Flatten, Unflatten
+from thalweg.nn.summary import summary
+
+__all__ = [
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CELU",
+    "CrossEntropyLoss",
+    "Dropout",
+    "ELU",
+    "Embedding",
+    "Flatten",
+    "GELU",
+    "GLU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "HuberLoss",
+    "Identity",
+    "KLDivLoss",
+    "L1Loss",
+    "LeakyReLU",
+    "Linear",
+    "LogSigmoid",
+    "LogSoftmax",
+    "MSELoss",
+    "Mish",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "NLLLoss",
+    "PReLU",
+    "Parameter",
+    "ParameterDict",
+    "ParameterList",
+    "ReLU",
+    "ReLU6",
+    "SELU",
+    "Sequential",
+    "SiLU",
+    "Sigmoid",
+    "SmoothL1Loss",
+    "Softmax",
+    "Softmin",
+    "Softplus",
+    "Softshrink",
+    "Softsign",
+    "Tanh",
+    "Tanhshrink",
+    "Threshold",
+    "Unflatten",
+    "functional",
+    "init",
+    "record",
+    "summary",
+    "utils",
+]
