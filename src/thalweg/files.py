@@ -21,6 +21,7 @@ __all__ = ["remove_leftovers", "size_text", "sync_folder", "write_atomically"]
 
 _LEFTOVER: Final = ".thalweg-tmp"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # file systems that have none
 
 
@@ -135,20 +136,20 @@ def _write(aside: Path, chunks: list[memoryview]) -> None:
 
 
 def _keep(target: Path, keep_as: Path, aside: Path) -> None:
-    """Give the file `target` the second name `keep_as`, so that no instant is without it."""
-    if not target.exists() or (keep_as.exists() and keep_as.samefile(target)):
+    """Give the file `target` the second name `keep_as`; at no instant is it without a name."""
+    if not target.exists():
         return
     second = aside.with_name(f".{keep_as.name}{aside.suffix}")
-    with suppress(FileNotFoundError):
-        second.unlink()
     try:
         os.link(target, second)
+        os.replace(second, keep_as)
     except OSError as error:
-        if error.errno in (*_FULL, errno.EROFS, errno.EIO):
+        if error.errno not in _NO_LINKS:
             raise
-        os.replace(target, keep_as)  # no hard links here: for a moment it has the second name only
-        return
-    os.replace(second, keep_as)
+        os.replace(target, keep_as)
+    finally:
+        with suppress(FileNotFoundError):  # it stays where both names are one file already
+            second.unlink()
 
 
 def _refusal(target: Path, error: OSError, needed: int) -> CheckpointError:

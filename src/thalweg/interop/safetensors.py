@@ -36,11 +36,16 @@ _START: Final = 64  # bytes that tell what a file is
 
 
 def save_file(
-    tensors: Mapping[str, Tensor], path: str | Path, metadata: Mapping[str, str] | None = None
+    tensors: Mapping[str, Tensor],
+    path: str | Path,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    keep_as: str | Path | None = None,
 ) -> None:
     """Write named tensors, of any shapes and dtypes, to a safetensors file: all of it, or none.
 
-    `metadata` are texts kept beside them. Values come back bit for bit, in the same order; that a
+    `metadata` are texts kept beside them; `keep_as`, a name in the same folder, goes to the version
+    that was there before. Values come back bit for bit, in the same order; that a
     tensor requires a gradient is not kept. PyTorch and others read the file.
 
     Raises `CheckpointError` if it cannot be written: a former version is then untouched;
@@ -52,7 +57,7 @@ def save_file(
     >>> load_file(path)["bias"], read_metadata(path)
     (tensor([0., 0.]), {'epoch': '7'})
     """
-    write_atomically(path, _parts(tensors, metadata, str(path)))
+    write_atomically(path, _parts(tensors, metadata, str(path)), keep_as=keep_as)
 
 
 def save(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:

@@ -23,7 +23,6 @@ import numpy as np
 
 from thalweg._tensor import Tensor
 from thalweg.errors import CheckpointError
-from thalweg.files import write_atomically
 from thalweg.interop import safetensors
 
 __all__ = ["read_checkpoint", "write_checkpoint"]
@@ -47,7 +46,7 @@ def write_checkpoint(
     facts = {"kind": kind, "version": VERSION, "state": state}
     facts["sha256"] = _digest(facts, tensors)
     metadata = {"format": "pt", **{_MARK + name: fact for name, fact in facts.items()}}
-    write_atomically(path, [safetensors.save(tensors, metadata)], keep_as=keep_as)
+    safetensors.save_file(tensors, path, metadata, keep_as=keep_as)
 
 
 def read_checkpoint(path: Path, kind: str) -> tuple[dict[str, Tensor], str]:
@@ -84,5 +83,6 @@ def _digest(facts: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
     texts = [facts["kind"], facts["version"], facts["state"]]
     seal = hashlib.sha256(json.dumps([texts, names]).encode())
     for tensor in tensors.values():
-        seal.update(np.asarray(tensor._concrete("saving"), order="C").tobytes())
+        dense = np.asarray(tensor._concrete("saving"), order="C").reshape(-1)
+        seal.update(dense.view(np.uint8).data)
     return seal.hexdigest()

@@ -127,7 +127,7 @@ def _figure(measure: str, rows: Sequence[Row], best: int | None) -> str:
         _title(measure),
         [row["epoch"] for row in rows],
         lines,
-        spoken=lambda value: _spoken(measure, value),
+        spoken=lambda value: _spoken(measure, value).replace(".0 %", " %"),
         best=best,
         ceiling=1.0 if measure in ("accuracy", "r2") else math.inf,
     )
@@ -225,7 +225,7 @@ def _spoken(key: str, value: Any) -> str:
     if math.isinf(number):
         return "∞" if number > 0 else "−∞"
     if key.endswith("accuracy"):
-        return f"{f'{100 * number:.1f}'.removesuffix('.0')} %"
+        return f"{100 * number:.1f} %"
     return f"{number:.4g}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
 
 
