@@ -1,0 +1,117 @@
+"""`tw.nn.functional`, usually `F`: activations, losses and layers as functions of tensors.
+
+PyTorch's names, arguments and meanings. They differ where PyTorch's are a trap: labels out of
+range are errors, and so are shapes that would broadcast in a loss; softmax asks for its
+dimension. There are no `inplace` arguments: tensors are values.
+"""
+
+from __future__ import annotations
+
+from thalweg.nn.functional.activations import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    logsigmoid,
+    mish,
+    selu,
+    silu,
+    softmin,
+    softplus,
+    softsign,
+    tanhshrink,
+)
+from thalweg.nn.functional.classification import cross_entropy, nll_loss
+from thalweg.nn.functional.distance import cosine_similarity, normalize, pairwise_distance
+from thalweg.nn.functional.dropout import dropout
+from thalweg.nn.functional.embedding import embedding, one_hot
+from thalweg.nn.functional.linear import linear
+from thalweg.nn.functional.margin import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+)
+from thalweg.nn.functional.padding import pad
+from thalweg.nn.functional.piecewise import (
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    prelu,
+    relu6,
+    softshrink,
+    threshold,
+)
+from thalweg.nn.functional.probability import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    kl_div,
+)
+from thalweg.nn.functional.regression import (
+    gaussian_nll_loss,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
+from thalweg.ops.activations import log_softmax, relu, softmax
+from thalweg.ops.functions import sigmoid, tanh
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "celu",
+    "cosine_embedding_loss",
+    "cosine_similarity",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "embedding",
+    "gaussian_nll_loss",
+    "gelu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "hinge_embedding_loss",
+    "huber_loss",
+    "kl_div",
+    "l1_loss",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "logsigmoid",
+    "margin_ranking_loss",
+    "mish",
+    "mse_loss",
+    "multi_margin_loss",
+    "nll_loss",
+    "normalize",
+    "one_hot",
+    "pad",
+    "pairwise_distance",
+    "poisson_nll_loss",
+    "prelu",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "soft_margin_loss",
+    "softmax",
+    "softmin",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+    "threshold",
+    "triplet_margin_loss",
+]

@@ -1,0 +1,187 @@
+"""Losses that ask for a margin: hinge, ranking, cosine and triplet losses.
+
+`reduction` is "mean" (over all losses; the default), "sum" or "none". Where the losses below say
+y = 1 or y = -1, another number is a `DataError` (labels 0 and 1 become signs by 2 * y - 1).
+"""
+
+from __future__ import annotations
+
+from thalweg._tensor import Tensor
+from thalweg.errors import ConfigError, DataError, OutOfRangeError, ShapeError
+from thalweg.nn.functional.activations import logsigmoid
+from thalweg.nn.functional.checks import (
+    first_place,
+    reduced,
+    require,
+    require_integers,
+    require_same_shape,
+)
+from thalweg.nn.functional.classification import label_error
+from thalweg.nn.functional.distance import cosine_similarity, pairwise_distance
+from thalweg.ops.activations import relu
+from thalweg.ops.creation import arange
+
+__all__ = [
+    "cosine_embedding_loss",
+    "hinge_embedding_loss",
+    "margin_ranking_loss",
+    "multi_margin_loss",
+    "soft_margin_loss",
+    "triplet_margin_loss",
+]
+
+
+def _require_signs(name: str, y: Tensor) -> None:
+    def error() -> DataError:
+        place = first_place(y.ne(1) & y.ne(-1))
+        return DataError(
+            f"{name}: target is {y[place].item():g} at {place}, expected 1 or -1. "
+            "Labels 0 and 1 become signs by 2 * target - 1"
+        )
+
+    require(y.eq(1) | y.eq(-1), error)
+
+
+def hinge_embedding_loss(
+    input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean"
+) -> Tensor:
+    """x if y = 1, max(0, margin - x) if y = -1: distances x, small for pairs that belong together.
+
+    `input` and `target`: one shape, any.
+
+    >>> import thalweg as tw
+    >>> x, y = tw.tensor([0.5, 0.25]), tw.tensor([1, -1])
+    >>> tw.nn.functional.hinge_embedding_loss(x, y, reduction="none")
+    tensor([0.5000, 0.7500])
+    """
+    require_same_shape("hinge_embedding_loss", input, target)
+    _require_signs("hinge_embedding_loss", target)
+    losses = input.where(target.eq(1), relu(margin - input))
+    return reduced("hinge_embedding_loss", losses, reduction)
+
+
+def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """log(1 + e^(-y x)), for scores x and signs y = 1 or -1, of one shape.
+
+    >>> import thalweg as tw
+    >>> tw.nn.functional.soft_margin_loss(tw.tensor([0.0]), tw.tensor([1.0]))
+    tensor(0.6931)
+    """
+    require_same_shape("soft_margin_loss", input, target)
+    _require_signs("soft_margin_loss", target)
+    return reduced("soft_margin_loss", -logsigmoid(target * input), reduction)
+
+
+def margin_ranking_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
+) -> Tensor:
+    """max(0, -y (x1 - x2) + margin): y = 1 where x1 should rank higher, -1 where x2 should.
+
+    All three of one shape.
+
+    >>> import thalweg as tw
+    >>> a, b, y = tw.tensor([1.0, 1.0]), tw.tensor([0.0, 3.0]), tw.tensor([1, 1])
+    >>> tw.nn.functional.margin_ranking_loss(a, b, y, reduction="none")
+    tensor([0., 2.])
+    """
+    require_same_shape("margin_ranking_loss", input1, input2)
+    require_same_shape("margin_ranking_loss", input1, target)
+    _require_signs("margin_ranking_loss", target)
+    losses = relu(target * (input2 - input1) + margin)
+    return reduced("margin_ranking_loss", losses, reduction)
+
+
+def cosine_embedding_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
+) -> Tensor:
+    """1 - cos(x1, x2) if y = 1, max(0, cos(x1, x2) - margin) if y = -1.
+
+    Inputs (N, D) with target (N,), or (D,) with a target of rank 0.
+
+    >>> import thalweg as tw
+    >>> a, b = tw.tensor([[1.0, 0.0], [1.0, 0.0]]), tw.tensor([[0.0, 2.0], [3.0, 0.0]])
+    >>> tw.nn.functional.cosine_embedding_loss(a, b, tw.tensor([1, -1]), reduction="none")
+    tensor([1., 1.])
+    """
+    name = "cosine_embedding_loss"
+    require_same_shape(name, input1, input2)
+    shape = input1._value.shape
+    if len(shape) not in (1, 2) or target._value.shape != shape[:-1]:
+        raise ShapeError(
+            f"{name}: inputs of shape {shape} and target {target._value.shape}; "
+            "expected (N, D) with (N,), or (D,) with ()"
+        )
+    _require_signs(name, target)
+    cosine = cosine_similarity(input1, input2, dim=-1)
+    return reduced(name, (1 - cosine).where(target.eq(1), relu(cosine - margin)), reduction)
+
+
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin), d the distance of the p-norm.
+
+    All three (N, D) or (D,). With `swap` the distance from the positive to the negative counts
+    where it is smaller than the anchor's.
+
+    >>> import thalweg as tw
+    >>> a, p, n = tw.tensor([[0.0, 0.0]]), tw.tensor([[0.0, 1.0]]), tw.tensor([[3.0, 0.0]])
+    >>> tw.nn.functional.triplet_margin_loss(a, p, n)
+    tensor(0.)
+
+    Source: Balntas et al., "Learning local feature descriptors with triplets and shallow
+    convolutional neural networks", 2016.
+    """
+    require_same_shape("triplet_margin_loss", anchor, positive)
+    require_same_shape("triplet_margin_loss", anchor, negative)
+    near = pairwise_distance(anchor, positive, p, eps)
+    far = pairwise_distance(anchor, negative, p, eps)
+    if swap:
+        far = far.minimum(pairwise_distance(positive, negative, p, eps))
+    return reduced("triplet_margin_loss", relu(near - far + margin), reduction)
+
+
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """sum over c != y of w_y max(0, margin - x_y + x_c)^p / C: the multi-class hinge loss.
+
+    Input (N, C), labels (N,), weight (C,) or None; p is 1 or 2. Raises `OutOfRangeError` for a
+    label outside 0 to C - 1.
+
+    >>> import thalweg as tw
+    >>> x = tw.tensor([[0.5, 0.0, 2.0]])
+    >>> tw.nn.functional.multi_margin_loss(x, tw.tensor([0]))
+    tensor(1.)
+    """
+    name = "multi_margin_loss"
+    shape = input._value.shape
+    if p not in (1, 2):
+        raise ConfigError(f"{name}: p is 1 or 2, got {p}")
+    if len(shape) != 2 or target._value.shape != shape[:1]:
+        raise ShapeError(
+            f"{name}: input has shape {shape}, target {target._value.shape}; expected (N, C), (N,)"
+        )
+    require_integers(name, "labels", target)
+    try:
+        own = input.gather_places((arange(shape[0]), target), (0, 1), wrap=False)
+    except OutOfRangeError:
+        raise label_error(name, target, shape, None) from None
+    short = relu(margin - own.unsqueeze(1) + input)
+    short = short.masked_fill(target.unsqueeze(1).eq(arange(shape[1])), 0)
+    losses = (short if p == 1 else short.square()).sum(1) / shape[1]
+    if weight is not None:
+        losses = losses * weight.gather_places((target,), (0,), wrap=False)
+    return reduced(name, losses, reduction)
