@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.dtypes import finfo
 from thalweg.errors import ConfigError
-from thalweg.ops.lift import Operand, binary, floating, lift, promote
+from thalweg.ops.lift import Operand, binary, floating, lift, promote, truth
 from thalweg.primitives import elementwise as e
 from thalweg.tape import TensorBase, bind, composite
 
@@ -33,7 +33,7 @@ class Arithmetic:
         return binary(e.subtract, self, other if alpha == 1 else lift(other, self) * alpha)
 
     def mul(self: Tensor, other: Operand) -> Tensor:
-        """self * other, elementwise: the switch gate, each gradient is g times the other operand."""
+        """self * other, elementwise: the switch gate, a gradient is g times the other operand."""
         return binary(e.multiply, self, other)
 
     def div(self: Tensor, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
@@ -243,19 +243,19 @@ class Arithmetic:
 
     def logical_not(self: Tensor) -> Tensor:
         """Whether each element is zero."""
-        return bind(e.bitwise_not, _truth(self))
+        return bind(e.bitwise_not, truth(self))
 
     def logical_and(self: Tensor, other: Operand) -> Tensor:
         """Whether both elements are nonzero."""
-        return bind(e.bitwise_and, _truth(self), _truth(lift(other)))
+        return bind(e.bitwise_and, truth(self), truth(lift(other)))
 
     def logical_or(self: Tensor, other: Operand) -> Tensor:
         """Whether either element is nonzero."""
-        return bind(e.bitwise_or, _truth(self), _truth(lift(other)))
+        return bind(e.bitwise_or, truth(self), truth(lift(other)))
 
     def logical_xor(self: Tensor, other: Operand) -> Tensor:
         """Whether exactly one of the elements is nonzero."""
-        return bind(e.bitwise_xor, _truth(self), _truth(lift(other)))
+        return bind(e.bitwise_xor, truth(self), truth(lift(other)))
 
     def bitwise_and(self: Tensor, other: Operand) -> Tensor:
         """self & other: integers bit by bit, bools as logic."""
@@ -318,7 +318,3 @@ def _limited(x: Tensor, *, low: float, high: float) -> Tensor:
     if low > -math.inf:
         x = x.maximum(low)
     return x.minimum(high) if high < math.inf else x
-
-
-def _truth(x: Tensor) -> Tensor:
-    return x if x._value.dtype.kind == "b" else x.ne(0)
