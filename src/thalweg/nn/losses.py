@@ -108,8 +108,8 @@ class CrossEntropyLoss(Module):
 
     Logits (N, C), (N, C, d1, ..) or (C,), not probabilities; targets are class indices (integers,
     shape of the logits without C), or probabilities in the shape of the logits. `weight` (C,)
-    weights the classes, labels equal to `ignore_index` do not count, and `label_smoothing` s takes
-    (1 - s) one_hot + s / C as the target. Source: decks 000, 001.
+    weights the classes, labels equal to `ignore_index` do not count (none is, unless given), and
+    `label_smoothing` s takes (1 - s) one_hot + s / C as the target. Source: decks 000, 001.
 
     >>> import thalweg as tw
     >>> loss = tw.nn.CrossEntropyLoss()(tw.zeros(2, 10), tw.tensor([3, 7]))
@@ -123,7 +123,7 @@ class CrossEntropyLoss(Module):
         self,
         weight: Tensor | None = None,
         *,
-        ignore_index: int = -100,
+        ignore_index: int | None = None,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
@@ -157,7 +157,11 @@ class NLLLoss(Module):
     weight: Tensor | None
 
     def __init__(
-        self, weight: Tensor | None = None, *, ignore_index: int = -100, reduction: str = "mean"
+        self,
+        weight: Tensor | None = None,
+        *,
+        ignore_index: int | None = None,
+        reduction: str = "mean",
     ) -> None:
         self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
