@@ -40,12 +40,12 @@ TABLE: list[Row] = [
     ("broadcast",    "expand(a, shape=(2, 3))",  ["a"],           {"shape": (2, 3)}, [(3,)]),
     ("transpose",    "permute(a, dim=(1, 0))",   ["a"],           {"axes": (1, 0)}, [(2, 3)]),
     ("concatenate",  "cat(a, b, dim=0)",         ["a", "b"],      {"axis": 0}, [(2,), (3,)]),
-    ("gather",       "a[i]",                     ["a", "i"],      {"axes": (0,), "wrap": True}, [(5,), (2,)]),
-    ("gather",       "a[i, j]",                  ["a", "i", "j"], {"axes": (0, 1), "wrap": False}, [(5, 5), (2,), (2,)]),
-    ("gather",       "gather(a, i, dim=1)",      ["a", "i"],      {"axes": (1,), "wrap": False}, [(5, 5), (2,)]),
+    ("gather",       "a[i]",                     ["a", "i"],      {"axes": (0,), "wrap": True}, []),
+    ("gather",       "a[i, j]",                  ["a", "i", "j"], {"axes": (0, 1), "wrap": False}, []),
+    ("gather",       "gather(a, i, dim=1)",      ["a", "i"],      {"axes": (1,), "wrap": False}, []),
     ("relu",         "relu(a)",                  ["a"],           {}, [(2,)]),
     ("log_softmax",  "log_softmax(a, dim=1)",    ["a"],           {"dim": 1}, [(2, 3)]),
-    ("loss",         "loss(a, beta=2)",          ["a"],           {"weight": None, "beta": 2}, [(2,)]),
+    ("loss",         "loss(a, n=2)",             ["a"],           {"weight": None, "n": 2}, [(2,)]),
 ]
 # fmt: on
 
