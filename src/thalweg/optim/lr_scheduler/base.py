@@ -1,0 +1,169 @@
+"""What all schedules share: a counter, a place at the optimizer, the step size as a function."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from thalweg import dtypes
+from thalweg._tensor import Tensor
+from thalweg.errors import ConfigError
+from thalweg.ops.creation import arange, tensor
+from thalweg.optim.groups import ParamGroup
+from thalweg.optim.optimizer import Optimizer
+from thalweg.optim.settings import Configured, refuse_unknown, whole
+
+__all__ = ["FactorLR", "LRScheduler", "Scheduler"]
+
+
+class Scheduler(Configured, ABC):
+    """Anything that changes an optimizer's step sizes: a function of t, or of a metric.
+
+    Making one attaches it to `optimizer` and sets the step sizes. From then on each group's "lr" is
+    its "initial_lr" as the optimizer's schedules change it, in the order they were made: factors
+    multiply. `step()` moves one schedule on, once an epoch or once a batch as you choose.
+
+    A change of group["lr"] by hand lasts until the next `step()`; change group["initial_lr"] to
+    scale all that follows.
+    """
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        name = type(self).__name__
+        if not isinstance(optimizer, Optimizer):
+            raise ConfigError(
+                f"{name}: optimizer is a {type(optimizer).__name__}; expected one of thalweg.optim"
+            )
+        whole(f"{name}: last_epoch", last_epoch, -1)
+        if last_epoch >= 0 and any("initial_lr" not in group for group in optimizer.param_groups):
+            raise ConfigError(
+                f'{name}: last_epoch={last_epoch}, but the groups have no "initial_lr"; '
+                "load the optimizer's state first, or begin with last_epoch=-1"
+            )
+        self.optimizer = optimizer
+        self.count = tensor(last_epoch + 1, dtype=dtypes.float64)
+        optimizer.attach(self)
+
+    @abstractmethod
+    def scheduled(self, lr: Tensor, index: int) -> Tensor:
+        """The step size of group `index` now; `lr` is what it is without this schedule."""
+
+    def joined(self, group: ParamGroup, index: int) -> None:
+        """Called for each group of the optimizer, also for those that are added later."""
+
+    def _one_each(self, setting: str, given: int, groups: int) -> None:
+        if given != groups:
+            raise ConfigError(
+                f"{type(self).__name__}: {given} values of {setting} for {groups} groups; "
+                "give one for each group of the optimizer, or a single one for all"
+            )
+
+    @property
+    def last_epoch(self) -> int:
+        """The steps made: t."""
+        return int(self.count)
+
+    @property
+    def base_lrs(self) -> list[float]:
+        """Each group's step size without schedules."""
+        return [float(group["initial_lr"]) for group in self.optimizer.param_groups]
+
+    def get_last_lr(self) -> list[float]:
+        """Each group's step size now."""
+        return [float(group["lr"]) for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What changes in training, in plain numbers. Unlike PyTorch's it holds no settings."""
+        return {"last_epoch": self.last_epoch}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue from what `state_dict` gave, and set the step sizes. Load the optimizer first.
+
+        Raises `ConfigError` if a name is missing or unknown.
+        """
+        where, known = f"a state of {type(self).__name__}", list(self.state_dict())
+        refuse_unknown(where, state_dict, known)
+        missing = [name for name in known if name not in state_dict]
+        if missing:
+            raise ConfigError(f"{where} lacks {', '.join(map(repr, missing))}")
+        self._load(state_dict)
+        self.optimizer.reschedule()
+
+    def _load(self, saved: Mapping[str, Any]) -> None:
+        self.count.fill_(whole(f"{type(self).__name__}: last_epoch", saved["last_epoch"]))
+
+
+class LRScheduler(Scheduler):
+    """A schedule that is a function: in step t = 0, 1, ... the step size is `rate(t, lr, index)`.
+
+    Call `step()` after `optimizer.step()`. Called before, it skips the step size of t = 0; PyTorch
+    warns of that, but a compiled step does not count calls, so there is no warning here.
+
+    `last_epoch` = t - 1 begins with another t; the groups must hold "initial_lr" then. To resume,
+    prefer `load_state_dict`.
+
+    Raises `ConfigError` for settings out of range, and for what is no optimizer.
+    """
+
+    master: LRScheduler | None = None  # the schedule that this one is a part of
+
+    @abstractmethod
+    def rate(self, t: Tensor, lr: Tensor, index: int) -> Tensor:
+        """The step size of group `index` in step `t`; `lr` is what it is without this schedule.
+
+        `t` is float64, of rank 0 or, to draw a curve, 1. Written with operations on tensors, a
+        rate runs compiled as well.
+        """
+
+    def scheduled(self, lr: Tensor, index: int) -> Tensor:
+        """`rate` now."""
+        return self.rate(self.count, lr, index)
+
+    def step(self) -> None:
+        """Go on to the next t, and set the step sizes.
+
+        Raises `ConfigError` if this schedule is part of another: step that one.
+        """
+        if self.master is not None:
+            raise ConfigError(
+                f"this {type(self).__name__} is part of a {type(self.master).__name__}: step that"
+            )
+        self.count += 1
+        self.optimizer.reschedule()
+
+    def values(self, n: int, index: int = 0) -> Tensor:
+        """The step sizes of t = 0 to n - 1 under this schedule alone, float64 of shape (n,).
+
+        To draw them before training: nothing changes by it. `index` is the group that counts.
+
+        >>> import thalweg as tw
+        >>> optimizer = tw.optim.SGD([tw.zeros(1, requires_grad=True)], lr=8.0)
+        >>> schedule = tw.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+        >>> schedule.values(5).tolist()
+        [8.0, 8.0, 4.0, 4.0, 2.0]
+        """
+        t = arange(whole("values: n", n), dtype=dtypes.float64)
+        return self.rate(t, self.optimizer.param_groups[index]["initial_lr"], index)
+
+
+class FactorLR(LRScheduler):
+    """A schedule that is a factor on the step size. To write one, give its `factor`:
+
+    >>> import thalweg as tw
+    >>> class Wave(FactorLR):
+    ...     def factor(self, t):
+    ...         return 1 + 0.5 * t.sin()
+    >>> optimizer = tw.optim.SGD([tw.zeros(1, requires_grad=True)], lr=0.1)
+    >>> wave = Wave(optimizer)
+    >>> wave.step()
+    >>> f"{optimizer.param_groups[0]['lr']:.4f}"
+    '0.1421'
+    """
+
+    @abstractmethod
+    def factor(self, t: Tensor) -> Tensor:
+        """The factor in step `t`, of the shape of `t`: rank 0 or, to draw a curve, 1."""
+
+    def rate(self, t: Tensor, lr: Tensor, index: int) -> Tensor:
+        """lr * factor(t)."""
+        return lr * self.factor(t)
