@@ -48,6 +48,8 @@ class InPlace:
                     "Wrap the update in `with tw.no_grad():`, or compute a new tensor"
                 )
             new = new.to(self.dtype)
+            if new._requires_grad and new._node is None:
+                new = new.clone()  # a copy of a leaf is no leaf: gradients pass on to that one
             self._node, self._requires_grad = new._node, new._requires_grad
         self._value = new._value if same else new.to(self.dtype)._value
         return self
