@@ -21,7 +21,7 @@ __all__ = ["remove_leftovers", "size_text", "sync_folder", "write_atomically"]
 
 _LEFTOVER: Final = ".thalweg-tmp"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 _NO_FOLDER_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)  # file systems that have none
 
 
@@ -48,13 +48,13 @@ def write_atomically(
     """
     target = Path(os.path.realpath(path))  # a link goes on pointing to what it pointed to
     chunks = [memoryview(part) for part in ([data] if isinstance(data, bytes) else data)]
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_LEFTOVER}")
+    aside = target.with_name(_aside_name(target.name))
     try:
         _check_target(target)
         try:
             _write(aside, chunks)
             if keep_as is not None:
-                _keep(target, Path(keep_as), aside)
+                _keep(target, Path(keep_as))
             os.replace(aside, target)
         except BaseException:
             with suppress(OSError):
@@ -114,6 +114,11 @@ def size_text(count: int) -> str:
     return f"{value:.1f} {unit}"
 
 
+def _aside_name(name: str) -> str:
+    """A name of its own for what is to be `name`; `remove_leftovers` knows it."""
+    return f".{name}.{secrets.token_hex(4)}{_LEFTOVER}"
+
+
 def _check_target(target: Path) -> None:
     """Only a regular file may be replaced: never a folder, never a device such as /dev/null."""
     if target.exists() and not target.is_file():
@@ -135,11 +140,11 @@ def _write(aside: Path, chunks: list[memoryview]) -> None:
         os.close(handle)
 
 
-def _keep(target: Path, keep_as: Path, aside: Path) -> None:
+def _keep(target: Path, keep_as: Path) -> None:
     """Give the file `target` the second name `keep_as`; at no instant is it without a name."""
     if not target.exists():
         return
-    second = aside.with_name(f".{keep_as.name}{aside.suffix}")
+    second = target.with_name(_aside_name(keep_as.name))
     try:
         os.link(target, second)
         os.replace(second, keep_as)

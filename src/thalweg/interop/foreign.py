@@ -75,7 +75,7 @@ def _is_text(start: bytes) -> bool:
         if error.start < len(start) - 3:  # else a letter is cut in two at the end
             return False
         text = start[: error.start].decode("utf-8")
-    return all(c.isprintable() or c in "\t\r\n" for c in text)
+    return text != "" and all(c.isprintable() or c in "\t\r\n" for c in text)
 
 
 def _excerpt(start: bytes) -> str:

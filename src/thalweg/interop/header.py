@@ -111,7 +111,7 @@ def _entry(path: Path, name: str, raw: Any) -> Entry:
             f"{path}: damaged: tensor {name!r} is described by {raw!r:.80}; "
             "expected dtype, shape and data_offsets"
         )
-    if raw["dtype"] not in DTYPES:
+    if not isinstance(raw["dtype"], str) or raw["dtype"] not in DTYPES:
         raise CheckpointError(
             f"{path}: tensor {name!r} has elements of type {raw['dtype']!r:.20}; Thalweg holds "
             f"{', '.join(DTYPES)}. Convert the tensor where the file comes from"
