@@ -71,9 +71,9 @@ class Maths:
         return _logaddexp(x, y)
 
     def xlogy(self: Tensor, other: Operand) -> Tensor:
-        """x log y, and 0 where x = 0 (unless y is NaN)."""
+        """x log y, and 0 where x = 0 (unless y is NaN); its slope in x is log y there too."""
         x, y = promote(floating(self), other)
-        return x * y.where((x != 0) | y.isnan(), 1).log()
+        return x * y.where((x != 0) | y.isnan() | ((y > 0) & y.isfinite()), 1).log()
 
     def sqrt(self: Tensor) -> Tensor:
         """The square root; its gradient at 0 is infinite, unless the cotangent is 0: then 0."""
@@ -113,8 +113,7 @@ class Maths:
 
     def sinh(self: Tensor) -> Tensor:
         """(e^x - e^-x) / 2, by expm1 so that it is accurate near 0."""
-        grown = self.expm1()
-        return 0.5 * (grown + grown / (grown + 1))
+        return 0.5 * (self.expm1() - (-self).expm1())
 
     def cosh(self: Tensor) -> Tensor:
         """(e^x + e^-x) / 2."""
@@ -195,8 +194,9 @@ def _rounded(primitive: Primitive, x: Tensor) -> Tensor:
 @composite("asinh", lambda g, out, x: g / (x * x + 1).sqrt())
 def _asinh(x: Tensor) -> Tensor:
     size = x.abs()
-    root = (size * size + 1).sqrt().where(size < 1e9, size)  # its square could overflow
-    return x.sign() * (size + size * (size / (root + 1))).log1p()
+    root = (size * size + 1).sqrt()
+    more = (size * (size / (root + 1))).where(size < 1e9, size - 1)  # its square could overflow
+    return x.sign() * (size + more).log1p()
 
 
 @composite(
@@ -215,8 +215,6 @@ def _share(g: Any, out: Any, x: Any) -> Any:
     return unbroadcast(g * x / out.where(out != 0, 1), x)
 
 
-@composite(
-    "hypot", lambda g, out, x, y: _share(g, out, x), lambda g, out, x, y: _share(g, out, y)
-)
+@composite("hypot", lambda g, out, x, y: _share(g, out, x), lambda g, out, x, y: _share(g, out, y))
 def _hypot(x: Tensor, y: Tensor) -> Tensor:
     return (x * x + y * y).sqrt()
