@@ -30,7 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"nn", "optim", "data", "interop"}),
     frozenset({"_tensor", "_format", "ops", "autodiff", "autograd", "tape"}),
     frozenset({"primitives"}),
-    frozenset({"dtypes", "errors", "files"}),
+    frozenset({"dtypes", "errors", "files", "memory"}),
 )
 HEIGHT = {part: -depth for depth, parts in enumerate(LAYERS) for part in parts}
 
