@@ -388,7 +388,7 @@ class Softplus(_Activation):
 
 
 class _AlongDim(_Activation):
-    """An activation that normalizes along one dimension."""
+    """An activation along one dimension, which is to be named: `dim=None` is an error in use."""
 
     def __init__(self, dim: int | None = None) -> None:
         self.dim = dim
@@ -403,7 +403,7 @@ class Softmax(_AlongDim):
     Not in front of `CrossEntropyLoss`, which takes the logits. Source: deck 000.
 
     >>> import thalweg as tw
-    >>> tw.nn.Softmax(dim=-1)(tw.tensor([[0.0, 0.0], [0.0, 100.0]]))
+    >>> tw.nn.Softmax(dim=-1)(tw.tensor([[0.0, 0.0], [0.0, 1000.0]]))
     tensor([[0.5000, 0.5000],
             [0.0000, 1.0000]])
     """
@@ -428,7 +428,7 @@ class Softmin(_AlongDim):
     """e^(-x_i) / sum_j e^(-x_j) along `dim`.
 
     >>> import thalweg as tw
-    >>> tw.nn.Softmin(dim=-1)(tw.tensor([0.0, 100.0])).tolist()
+    >>> tw.nn.Softmin(dim=-1)(tw.tensor([0.0, 1000.0])).tolist()
     [1.0, 0.0]
     """
 
@@ -436,7 +436,7 @@ class Softmin(_AlongDim):
         return F.softmin(x, self.dim)
 
 
-class GLU(_AlongDim):
+class GLU(_Activation):
     """a sigmoid(b) for the halves a, b of x along `dim`, which is halved.
 
     Source: Dauphin et al. 2017.

@@ -1,6 +1,7 @@
 """Losses as modules: each is a loss of `nn.functional` with its options.
 
 `reduction` is "mean" (over all elements, or over the batch where it says so), "sum" or "none".
+What the functions refuse, these refuse, and say in which layer. Margins are in `margins`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,18 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
+    "GaussianNLLLoss",
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
     "MSELoss",
     "NLLLoss",
+    "PoissonNLLLoss",
     "SmoothL1Loss",
 ]
+
+
+# --- regression ----------------------------------------------------------------------------------
 
 
 class _Loss(Module):
@@ -27,19 +33,6 @@ class _Loss(Module):
 
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = reduction
-
-
-class _Weighted(Module):
-    """A loss whose terms are weighted; the weights are a buffer."""
-
-    weight: Tensor | None
-
-    def __init__(self, weight: Tensor | None = None, *, reduction: str = "mean") -> None:
-        self.register_buffer("weight", weight)
-        self.reduction = reduction
-
-
-# --- regression ----------------------------------------------------------------------------------
 
 
 class MSELoss(_Loss):
@@ -98,6 +91,49 @@ class SmoothL1Loss(Module):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+
+
+class PoissonNLLLoss(Module):
+    """e^x - y x for counts y whose rate is e^x; the mean of it. Options as in the function.
+
+    >>> import thalweg as tw
+    >>> tw.nn.PoissonNLLLoss()(tw.tensor([0.0]), tw.tensor([3.0]))
+    tensor(1.)
+    """
+
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        *,
+        eps: float = 1e-8,
+        reduction: str = "mean",
+    ) -> None:
+        self.log_input = log_input
+        self.full = full
+        self.eps = eps
+        self.reduction = reduction
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        options = self.log_input, self.full, self.eps, self.reduction
+        return F.poisson_nll_loss(input, target, *options)
+
+
+class GaussianNLLLoss(Module):
+    """(log v + (x - y)^2 / v) / 2 for y normal with mean x and variance v; the mean of it.
+
+    >>> import thalweg as tw
+    >>> tw.nn.GaussianNLLLoss()(tw.zeros(2), tw.tensor([1.0, 3.0]), tw.ones(2))
+    tensor(2.5000)
+    """
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        self.full = full
+        self.eps = eps
+        self.reduction = reduction
+
+    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
+        return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
 
 
 # --- classification ------------------------------------------------------------------------------
@@ -175,6 +211,16 @@ class NLLLoss(Module):
             ignore_index=self.ignore_index,
             reduction=self.reduction,
         )
+
+
+class _Weighted(Module):
+    """A loss whose terms are weighted; the weights are a buffer."""
+
+    weight: Tensor | None
+
+    def __init__(self, weight: Tensor | None = None, *, reduction: str = "mean") -> None:
+        self.register_buffer("weight", weight)
+        self.reduction = reduction
 
 
 class BCEWithLogitsLoss(_Weighted):
