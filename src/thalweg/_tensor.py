@@ -27,6 +27,7 @@ from thalweg.ops.maths import Maths
 from thalweg.ops.products import Products
 from thalweg.ops.reductions import Reductions
 from thalweg.ops.shape import Shape
+from thalweg.ops.sorting import Sorting
 from thalweg.tape import TensorBase, wrap
 
 __all__ = ["Parameter", "Size", "Tensor"]
@@ -53,6 +54,7 @@ class Tensor(
     Products,
     Shape,
     Indexing,
+    Sorting,
     InPlace,
     Creation,
     TensorBase,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from thalweg._tensor import Tensor
 from thalweg.autodiff.backward import grad
 from thalweg.autodiff.gradcheck import gradcheck, gradgradcheck
 from thalweg.tape import enable_grad, no_grad, set_grad_enabled
-from thalweg._tensor import Tensor
 
 __all__ = [
     "Variable",

@@ -79,7 +79,7 @@ def _softmax(x: Tensor, *, axis: int) -> Tensor:
 
 
 def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
-    """x_i - log sum_j e^x_j along `dim`: the logarithm of softmax, accurate where that is 0 or 1.
+    """x_i - log sum_j e^x_j along `dim`: the logarithm of softmax, finite where that rounds to 0.
 
     Shapes, `dim` and `dtype` as for `softmax`.
 

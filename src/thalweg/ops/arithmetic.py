@@ -70,6 +70,8 @@ class Arithmetic:
             return binary(e.power, self, exponent)
         return _scalar_power(self, exponent)
 
+    multiply, subtract, divide = mul, sub, div
+
     def remainder(self: Tensor, other: Operand) -> Tensor:
         """self - floor(self / other) * other: the sign of the divisor, as Python's %."""
         return binary(e.remainder, self, other)
@@ -88,6 +90,8 @@ class Arithmetic:
     def neg(self: Tensor) -> Tensor:
         """-self."""
         return bind(e.negative, self)
+
+    negative = neg
 
     def reciprocal(self: Tensor) -> Tensor:
         """1 / self."""

@@ -231,7 +231,10 @@ def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
 
 
 def meshgrid(*vectors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
-    """Grids of coordinates: out[k][i, j, ..] is vectors[k] at the k-th index. indexing: "ij" or "xy"."""
+    """Grids of coordinates: out[k][i, j, ..] is vectors[k] at the k-th index.
+
+    With `indexing="xy"`, not "ij", the first two dimensions are exchanged.
+    """
     if indexing not in ("ij", "xy"):
         raise ShapeError(f'meshgrid: indexing is "ij" or "xy", got {indexing!r}')
     shape = tuple(v._value.shape[0] for v in vectors)

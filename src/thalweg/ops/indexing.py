@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg import dtypes
-from thalweg.errors import DTypeError, ShapeError
-from thalweg.ops.lift import lift
-from thalweg.ops.reductions import ValuesAndIndices
+from thalweg.errors import OutOfRangeError, ShapeError
+from thalweg.ops.keys import Key, indexed, key_of, window_of, with_new
+from thalweg.ops.lift import Operand, lift
 from thalweg.primitives import indexing as i
-from thalweg.primitives.core import normalize_axis
-from thalweg.primitives.sources import iota
+from thalweg.primitives.core import broadcast_shapes, normalize_axis
+from thalweg.primitives.sources import full, iota
 from thalweg.tape import TensorBase, bind, wrap
 
 if TYPE_CHECKING:
@@ -28,10 +28,12 @@ class Indexing:
     __slots__ = ()
 
     def __getitem__(self: Tensor, key: Any) -> Tensor:
-        if isinstance(key, TensorBase) and key._value.dtype.kind in "iu":  # the usual x[index]
-            if self._value.shape:
-                return bind(i.gather, self, key, axes=(0,), wrap=True)
-        return _indexed(self, _entries(self._value.shape, key))
+        is_index = isinstance(key, TensorBase) and key._value.dtype.kind in "iu"
+        if is_index and self._value.shape:  # the usual x[index]
+            return bind(i.gather, self, key, axes=(0,), wrap=True)
+        if key.__class__ is int and self._value.shape:
+            return self.select(0, key)
+        return indexed(self, key)
 
     def __setitem__(self: Tensor, key: Any, value: Any) -> None:
         self._assign(self.with_item(key, value))
@@ -45,14 +47,29 @@ class Indexing:
         >>> tw.zeros(3).with_item(1, 5.0)
         tensor([0., 5., 0.])
         """
-        size = math.prod(self._value.shape)
-        places = _line(size).reshape(self._value.shape)[key]
-        values = lift(value, self).to(self.dtype).expand(places._value.shape).flatten()
-        if not values._value.shape[0]:
-            return self
-        writer = _last_writers(places.flatten(), size)
-        written = values.gather_places((writer.clamp(0),), (0,), wrap=False)
-        return written.where(writer >= 0, self.flatten()).reshape(self._value.shape)
+        values = lift(value, self).to(self.dtype)
+        if _is_mask(self, key) and not values._value.shape:
+            trailing = (1,) * (len(self._value.shape) - len(key._value.shape))
+            return values.where(key.reshape(key._value.shape + trailing), self)
+        key = key_of(self._value.shape, key)
+        write = _with_places if key.gathers else _with_window
+        return write(self, key, values)
+
+    def select(self: Tensor, dim: int, index: int) -> Tensor:
+        """The slice of `dim` at `index`, without that dimension."""
+        shape = self._value.shape
+        axis = normalize_axis("select", dim, len(shape))
+        size = shape[axis]
+        if not -size <= index < size:
+            allowed = f"-{size} to {size - 1}" if size else "none: it is empty"
+            raise OutOfRangeError(
+                f"index {index} is out of range for dimension {axis} of shape {shape}; "
+                f"allowed: {allowed}"
+            )
+        rest = shape[axis + 1 :]
+        starts = (0,) * axis + (index % size,) + (0,) * len(rest)
+        row = self.window(starts, (*shape[:axis], 1, *rest), (1,) * len(shape))
+        return row.reshape(shape[:axis] + rest)
 
     def gather_places(
         self: Tensor, indices: tuple[Tensor, ...], axes: tuple[int, ...], wrap: bool
@@ -73,82 +90,122 @@ class Indexing:
     def index_select(self: Tensor, dim: int, index: Tensor) -> Tensor:
         """The slices of `dim` that the vector `index` names, in its order."""
         axis = normalize_axis("index_select", dim, len(self._value.shape))
+        if len(index._value.shape) != 1:
+            raise ShapeError(
+                f"index_select: the index is a vector, got shape {index._value.shape}; "
+                "use x[index] or x.gather(dim, index)"
+            )
         return self.gather_places((index,), (axis,), wrap=False).movedim(0, axis)
 
-    def index_add(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-        """self with the slices of `source` added at the slices `index` names; repeats add up."""
+    def index_add(
+        self: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: float = 1
+    ) -> Tensor:
+        """self with `alpha` times the slices of `source` added at `index`; repeats add up."""
         axis = normalize_axis("index_add", dim, len(self._value.shape))
         shape = self._value.shape
         moved = source.movedim(axis, 0)
-        return self + moved.scatter_places((index,), shape, (axis,), wrap=False)
+        return self.add(moved.scatter_places((index,), shape, (axis,), wrap=False), alpha=alpha)
+
+    def index_copy(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+        """self with the slices of `source` in place of the slices that `index` names."""
+        axis = normalize_axis("index_copy", dim, len(self._value.shape))
+        return self.with_item((slice(None),) * axis + (index,), source)
+
+    def index_fill(self: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor:
+        """self with `value` in the slices that `index` names."""
+        axis = normalize_axis("index_fill", dim, len(self._value.shape))
+        return self.with_item((slice(None),) * axis + (index,), value)
+
+    def take(self: Tensor, index: Tensor) -> Tensor:
+        """The elements at `index` of x.flatten(), in the shape of `index`."""
+        return self.flatten()[index]
 
     def gather(self: Tensor, dim: int, index: Tensor) -> Tensor:
         """out[.., k, ..] = self[.., index[.., k, ..], ..] along `dim`; out has index's shape."""
-        places, axes = _along(self, dim, index)
+        places, axes = _along("gather", self, dim, index)
         return self.gather_places(places, axes, wrap=False)
+
+    def scatter(self: Tensor, dim: int, index: Tensor, src: Operand) -> Tensor:
+        """self with `src` (a number or a tensor) at the places `gather` would read.
+
+        Of values for one place the last stays.
+
+        >>> import thalweg as tw
+        >>> tw.zeros(2, 3).scatter(1, tw.tensor([[2], [0]]), 1)
+        tensor([[0., 0., 1.],
+                [1., 0., 0.]])
+        """
+        shape, size = self._value.shape, math.prod(self._value.shape)
+        places = _line(size).reshape(shape).gather(dim, index)
+        values = lift(src, self).to(self.dtype)
+        if values._value.shape:
+            values = _part(values, index._value.shape)
+        return _written(self, places, values.expand(index._value.shape))
 
     def scatter_add(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
         """self with source added at the places `gather` would read; repeats add up."""
-        places, axes = _along(self, dim, index)
-        window = (0,) * len(axes), index._value.shape, (1,) * len(axes)
-        added = source.window(*window).scatter_places(places, self._value.shape, axes, wrap=False)
-        return self + added
+        places, axes = _along("scatter_add", self, dim, index)
+        part = _part(source, index._value.shape)
+        return self + part.scatter_places(places, self._value.shape, axes, wrap=False)
 
     def take_along_dim(self: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
         """`gather` whose other dimensions broadcast; of x.flatten() if no dim."""
         if dim is None:
             return self.flatten().gather_places((indices.flatten(),), (0,), wrap=False)
-        axis = normalize_axis("take_along_dim", dim, len(self._value.shape))
-        shape = tuple(
-            indices._value.shape[k] if k == axis else n for k, n in enumerate(self._value.shape)
-        )
+        own, wanted = self._value.shape, indices._value.shape
+        axis = normalize_axis("take_along_dim", dim, len(own))
+        if len(wanted) != len(own):
+            raise ShapeError(
+                f"take_along_dim: indices of shape {wanted} for a tensor of shape {own}; "
+                "expected the same rank"
+            )
+        shape = (*own[:axis], wanted[axis], *own[axis + 1 :])
         return self.gather(axis, indices.expand(shape))
 
     def masked_select(self: Tensor, mask: Tensor) -> Tensor:
         """The elements where `mask` (bool) holds, as a vector."""
-        shape = np.broadcast_shapes(self._value.shape, mask._value.shape)
+        shape = broadcast_shapes("masked_select", self._value.shape, mask._value.shape)
         return self.expand(shape)[mask.expand(shape)]
 
-    def nonzero(self: Tensor) -> Tensor:
-        """The positions (n, rank), int64, of the elements that are not zero."""
-        return wrap(np.stack(np.nonzero(self._concrete("nonzero")), axis=-1).astype(np.int64))
+    def nonzero(self: Tensor, *, as_tuple: bool = False) -> Any:
+        """The positions (n, rank), int64, of the elements that are not zero.
 
-    def argsort(
-        self: Tensor, dim: int = -1, descending: bool = False, stable: bool = True
-    ) -> Tensor:
-        """The indices (int64) that sort along `dim`; equal elements keep their order, always."""
-        axis = normalize_axis("argsort", dim, len(self._value.shape))
-        return bind(i.argsort, self, axis=axis, descending=descending)
+        With `as_tuple` as one vector a dimension, to index with: x[x.nonzero(as_tuple=True)].
+        """
+        found = np.argwhere(self._concrete("nonzero")).astype(np.int64)
+        return tuple(wrap(found[:, axis]) for axis in range(self.ndim)) if as_tuple else wrap(found)
 
-    def sort(
-        self: Tensor, dim: int = -1, descending: bool = False, stable: bool = True
-    ) -> ValuesAndIndices:
-        """(values, indices) sorted along `dim`; equal elements keep their order, always."""
-        order = self.argsort(dim, descending)
-        return ValuesAndIndices(self.take_along_dim(order, dim), order)
-
-    def topk(self: Tensor, k: int, dim: int = -1, largest: bool = True) -> ValuesAndIndices:
-        """The k largest (or smallest) along `dim`, in order, and their indices."""
-        axis = normalize_axis("topk", dim, len(self._value.shape))
-        if not 0 <= k <= self._value.shape[axis]:
-            raise ShapeError(f"topk: k = {k} of a dimension of size {self._value.shape[axis]}")
-        indices = self.argsort(axis, largest).narrow(axis, 0, k)
-        return ValuesAndIndices(self.take_along_dim(indices, axis), indices)
+    def argwhere(self: Tensor) -> Tensor:
+        """`nonzero` under NumPy's name."""
+        return self.nonzero()  # type: ignore[no-any-return]  # a tuple only if asked for
 
 
 def _line(count: int) -> Tensor:
     return bind(iota, shape=(count,), axis=0, dtype=dtypes.int64.numpy)
 
 
-def _along(x: Tensor, dim: int, index: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+def _part(source: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The first `shape` of `source`, which is what an index of that shape distributes."""
+    rank = len(shape)
+    if len(source._value.shape) != rank:
+        raise ShapeError(
+            f"scatter: a source of shape {source._value.shape} for an index of shape {shape}; "
+            "expected the same rank"
+        )
+    return source.window((0,) * rank, shape, (1,) * rank)
+
+
+def _along(
+    name: str, x: Tensor, dim: int, index: Tensor
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """`index` along `dim` beside each other dimension's own positions."""
     shape, rank = index._value.shape, len(x._value.shape)
-    axis = normalize_axis("gather", dim, rank)
+    axis = normalize_axis(name, dim, rank)
     if len(shape) != rank or any(
         n > m for k, (n, m) in enumerate(zip(shape, x._value.shape, strict=True)) if k != axis
     ):
         raise ShapeError(
-            f"gather along dimension {dim}: the index, of shape {shape}, must have the rank of "
+            f"{name} along dimension {dim}: the index, of shape {shape}, must have the rank of "
             f"the tensor, of shape {x._value.shape}, and be no larger in the other dimensions"
         )
     dtype = dtypes.int64.numpy
@@ -158,147 +215,69 @@ def _along(x: Tensor, dim: int, index: Tensor) -> tuple[tuple[Tensor, ...], tupl
     return places, tuple(range(rank))
 
 
+def _is_mask(x: Tensor, key: Any) -> bool:
+    if not isinstance(key, TensorBase) or key._value.dtype.kind != "b":
+        return False
+    shape = key._value.shape
+    return bool(shape) and shape == x._value.shape[: len(shape)]
+
+
+def _fitting(values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """`values` broadcast to the `shape` that is assigned to."""
+    own = values._value.shape
+    while len(own) > len(shape) and own[0] == 1:
+        own = own[1:]
+    try:
+        return values.reshape(own).expand(shape)
+    except ShapeError:
+        raise ShapeError(
+            f"x[key] = value: a value of shape {values._value.shape} does not broadcast to "
+            f"x[key], of shape {shape}"
+        ) from None
+
+
+def _with_window(x: Tensor, key: Key, values: Tensor) -> Tensor:
+    """`x` with `values` in the window that slices and ints choose."""
+    starts, sizes, steps, flips = window_of(x._value.shape, key.entries)
+    if 0 in sizes:
+        return x
+    shown = [n for e, n in with_new(key.entries, sizes) if not isinstance(e, int)]
+    values = _fitting(values, tuple(shown)).reshape(sizes)
+    if flips:
+        values = values.flip(flips)
+    if sizes == x._value.shape:
+        return values
+    reach = [
+        start + (n - 1) * step + 1 for start, n, step in zip(starts, sizes, steps, strict=True)
+    ]
+    high = tuple(n - last for n, last in zip(x._value.shape, reach, strict=True))
+    inner = tuple(step - 1 for step in steps)
+    chosen = bind(full, shape=sizes, value=True, dtype=dtypes.bool.numpy)
+    return values.padded(starts, high, inner).where(chosen.padded(starts, high, inner), x)
+
+
+def _with_places(x: Tensor, key: Key, values: Tensor) -> Tensor:
+    """`x` with `values` at the places that tensors choose."""
+    size = math.prod(x._value.shape)
+    places = indexed(_line(size).reshape(x._value.shape), key)
+    return _written(x, places, _fitting(values, places._value.shape))
+
+
+def _written(x: Tensor, places: Tensor, values: Tensor) -> Tensor:
+    """`x` with `values` at `places`, positions in x.flatten(); of several the last stays."""
+    size, values = math.prod(x._value.shape), values.flatten()
+    if not values._value.shape[0]:
+        return x
+    writer = _last_writers(places.flatten(), size)
+    written = values.gather_places((writer.clamp(0),), (0,), wrap=False)
+    return written.where(writer >= 0, x.flatten()).reshape(x._value.shape)
+
+
 def _last_writers(places: Tensor, size: int) -> Tensor:
     """For each of `size` places, the last position in `places` that names it, or -1."""
     order = places.argsort()
     ordered = places[order]
-    is_last = (ordered != ordered.roll(-1)) | (
-        _line(ordered._value.shape[0]) == ordered._value.shape[0] - 1
-    )
+    count = ordered._value.shape[0]
+    is_last = (ordered != ordered.roll(-1)) | (_line(count) == count - 1)
     rank = (order + 1).where(is_last, 0)
     return rank.scatter_places((ordered,), (size,), (0,), wrap=False) - 1
-
-
-# --- x[key] ------------------------------------------------------------------------------------
-
-
-def _entries(shape: tuple[int, ...], key: Any) -> list[Any]:
-    """`key` as one entry a dimension (slice, int or index tensor), and None for new ones."""
-    entries: list[Any] = []
-    for entry in key if isinstance(key, tuple) else (key,):
-        if entry is None or entry is Ellipsis or isinstance(entry, slice):
-            entries.append(entry)
-        elif isinstance(entry, bool | np.bool_):
-            raise DTypeError("x[True]: a bool is no index; use a mask of the shape of x")
-        elif isinstance(entry, int | np.integer):
-            entries.append(int(entry))
-        else:
-            entries.extend(_index_tensors(entry, shape, entries))
-    return _padded(shape, entries)
-
-
-def _index_tensors(entry: Any, shape: tuple[int, ...], before: list[Any]) -> list[Tensor]:
-    """An array-like index as an int64 tensor; a mask as the positions where it holds."""
-    index = entry if isinstance(entry, TensorBase) else _as_index(entry)
-    if index._value.dtype.kind == "b":
-        at = sum(e is not None for e in before)
-        rank = len(index._value.shape)
-        if Ellipsis not in before and index._value.shape != shape[at : at + rank]:
-            raise ShapeError(
-                f"a mask of shape {index._value.shape} does not fit {shape[at : at + rank]}, "
-                "the dimensions it selects from"
-            )
-        mask = index._concrete("indexing with a mask")  # type: ignore[attr-defined]
-        return [wrap(positions.astype(np.int64)) for positions in np.nonzero(mask)]
-    if index._value.dtype.kind not in "iu":
-        raise DTypeError(f"an index is an integer or a mask, got {index._value.dtype}")
-    return [index]  # type: ignore[list-item]
-
-
-def _as_index(entry: Any) -> Tensor:
-    array = np.asarray(entry)
-    if not array.size:
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iub":
-        raise DTypeError(
-            f"an index is an integer, a slice, a mask or an integer tensor, got {entry!r}"
-        )
-    return wrap(array if array.dtype.kind == "b" else array.astype(np.int64))
-
-
-def _padded(shape: tuple[int, ...], entries: list[Any]) -> list[Any]:
-    used = sum(e is not None and e is not Ellipsis for e in entries)
-    if used > len(shape):
-        raise IndexError(f"{used} indices for a tensor of shape {shape}")
-    fill = [slice(None)] * (len(shape) - used)
-    for at, entry in enumerate(entries):
-        if entry is Ellipsis:
-            return entries[:at] + fill + [e for e in entries[at + 1 :] if e is not Ellipsis]
-    return entries + fill
-
-
-def _indexed(x: Tensor, entries: list[Any]) -> Tensor:
-    advanced = any(isinstance(e, TensorBase) for e in entries)
-    starts, sizes, steps, flips, indices, axes = [], [], [], [], [], []
-    axis = 0
-    for entry in entries:
-        if entry is None:
-            continue
-        start, size, step, flipped = _range(entry, x._value.shape[axis], axis)
-        if isinstance(entry, TensorBase):
-            indices.append(entry)
-        elif isinstance(entry, int) and advanced:
-            indices.append(wrap(np.asarray(start)))
-            start, size = 0, x._value.shape[axis]
-        if advanced and not isinstance(entry, slice):
-            axes.append(axis)
-        if flipped:
-            flips.append(axis)
-        starts.append(start), sizes.append(size), steps.append(step)
-        axis += 1
-    if tuple(sizes) != x._value.shape or any(s != 1 for s in steps):
-        x = x.window(tuple(starts), tuple(sizes), tuple(steps))
-    if flips:
-        x = x.flip(flips)
-    return _gathered(x, entries, indices, axes) if indices else _shaped(x, entries, sizes)
-
-
-def _range(entry: Any, size: int, axis: int) -> tuple[int, int, int, bool]:
-    """An entry as (start, size, positive step, whether to flip)."""
-    if isinstance(entry, slice):
-        start, stop, step = entry.indices(size)
-        count = len(range(start, stop, step))
-        if step < 0:
-            return (start + (count - 1) * step if count else 0), count, -step, count > 1
-        return (start if count else 0), count, step, False
-    if isinstance(entry, int):
-        if not -size <= entry < size:
-            raise IndexError(f"index {entry} is out of range for dimension {axis} of size {size}")
-        return entry % size, 1, 1, False
-    return 0, size, 1, False
-
-
-def _shaped(x: Tensor, entries: list[Any], sizes: list[int]) -> Tensor:
-    """Without the dimensions that integers chose, with those that None adds."""
-    remaining = iter(sizes)
-    shape = []
-    for entry in entries:
-        size = 1 if entry is None else next(remaining)
-        if not isinstance(entry, int):
-            shape.append(size)
-    return x.reshape(tuple(shape))
-
-
-def _gathered(x: Tensor, entries: list[Any], indices: list[Tensor], axes: list[int]) -> Tensor:
-    """The gather, its batch of places put where the indices stood (in front if they stood apart)."""
-    rest = [n for axis, n in enumerate(x._value.shape) if axis not in axes]
-    out = x.gather_places(tuple(indices), tuple(axes), wrap=True)
-    batch = len(out._value.shape) - len(rest)
-    where = [at for at, e in enumerate(entries) if e is not None and not isinstance(e, slice)]
-    together = where[-1] - where[0] + 1 == len(where)
-    before = sum(isinstance(e, slice) for e in entries[: where[0]]) if together else 0
-    order = [
-        *range(batch, batch + before),
-        *range(batch),
-        *range(batch + before, len(out._value.shape)),
-    ]
-    shape: list[int] = [] if together else list(out._value.shape[:batch])
-    remaining = iter(rest)
-    for at, entry in enumerate(entries):
-        if entry is None:
-            shape.append(1)
-        elif isinstance(entry, slice):
-            shape.append(next(remaining))
-        elif together and at == where[0]:
-            shape.extend(out._value.shape[:batch])
-    return out.permute(order).reshape(tuple(shape))

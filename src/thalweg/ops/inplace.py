@@ -13,8 +13,8 @@ from thalweg.ops.lift import Operand, lift
 from thalweg.tape import mode
 
 if TYPE_CHECKING:
-    from thalweg.ops.random import Generator
     from thalweg._tensor import Tensor
+    from thalweg.ops.random import Generator
 
 __all__ = ["InPlace"]
 

@@ -27,6 +27,7 @@ __all__ = [
     "literal",
     "promote",
     "to_dtype",
+    "truth",
 ]
 
 Operand: TypeAlias = "Tensor | float"
@@ -85,6 +86,11 @@ def floating(x: Tensor) -> Tensor:
         return x
     check_kind("an operand", x._value.dtype, "fiub")
     return to_dtype(x, dtypes.get_default_dtype())
+
+
+def truth(x: Tensor) -> Tensor:
+    """Whether each element is nonzero; `x` itself if it is bool."""
+    return x if x._value.dtype.kind == "b" else x.ne(0)
 
 
 def promote(*operands: Any) -> tuple[Tensor, ...]:

@@ -26,7 +26,7 @@ class Maths:
         """|x|, with gradient sign(x): 0 at 0."""
         return bind(e.absolute, self)
 
-    __abs__ = abs
+    absolute = __abs__ = abs
 
     def sign(self: Tensor) -> Tensor:
         """-1, 0 or 1; gradient 0."""

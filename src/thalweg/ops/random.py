@@ -14,8 +14,8 @@ from thalweg import dtypes
 from thalweg.dtypes import DType, as_dtype
 from thalweg.errors import ConfigError, DTypeError
 from thalweg.ops.creation import shape_of, tensor
+from thalweg.ops.joining import cat
 from thalweg.ops.lift import to_dtype
-from thalweg.ops.shape import cat
 from thalweg.primitives import sources
 from thalweg.tape import bind, no_grad
 
@@ -207,7 +207,7 @@ def randn_like(x: Tensor, *, generator: Generator | None = None) -> Tensor:
 
 @no_grad()
 def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None = None) -> Tensor:
-    """Normal numbers of the given means and standard deviations (numbers with a size, or tensors)."""
+    """Normal numbers of given means and standard deviations: numbers with a size, or tensors."""
     if size is None:
         size = getattr(mean + std, "shape", ())
     return randn(size, generator=generator) * std + mean

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from thalweg.errors import ShapeError
-from thalweg.ops.lift import promote
+from thalweg.dtypes import DType
+from thalweg.errors import DTypeError, ShapeError
+from thalweg.ops.joining import cat
 from thalweg.primitives import movement as m
-from thalweg.primitives.core import broadcast_shapes, normalize_axis
+from thalweg.primitives.core import normalize_axis
 from thalweg.primitives.sources import iota
 from thalweg.tape import bind
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
-__all__ = ["Shape", "broadcast_tensors", "cat", "stack"]
+__all__ = ["Shape"]
 
 
 def _sizes(sizes: tuple[Any, ...]) -> tuple[int, ...]:
-    """Sizes given one by one or as one sequence."""
-    if len(sizes) == 1 and not isinstance(sizes[0], int):
-        sizes = tuple(sizes[0])
-    return tuple(int(size) for size in sizes)
+    """Sizes or dimensions given one by one or as one sequence."""
+    try:
+        if len(sizes) == 1 and not hasattr(sizes[0], "__index__"):
+            sizes = tuple(sizes[0])
+        return tuple(map(operator.index, sizes))
+    except TypeError:
+        raise ShapeError(f"sizes and dimensions are integers, got {sizes}") from None
 
 
 def _resolved(shape: tuple[int, ...], sizes: tuple[int, ...]) -> tuple[int, ...]:
@@ -54,9 +60,11 @@ class Shape:
         return self if sizes == own else bind(m.reshape, self, shape=sizes)
 
     def view(self: Tensor, *shape: Any) -> Tensor:
-        """`reshape`; or, given a dtype, `to`. The result is a value of its own, not a window."""
-        if len(shape) == 1 and hasattr(shape[0], "numpy"):
-            return self.to(shape[0])
+        """`reshape`. The result is a value of its own, not a window."""
+        if len(shape) == 1 and isinstance(shape[0], DType):
+            raise DTypeError(
+                f"view({shape[0]!r}) would read the same bits as another type; x.to(...) casts"
+            )
         return self.reshape(*shape)
 
     def view_as(self: Tensor, other: Tensor) -> Tensor:
@@ -95,6 +103,10 @@ class Shape:
         axis = normalize_axis("unsqueeze", dim, len(shape) + 1)
         return self.reshape((*shape[:axis], 1, *shape[axis:]))
 
+    def atleast_1d(self: Tensor) -> Tensor:
+        """With a dimension, if there was none."""
+        return self if self._value.shape else self.reshape(1)
+
     def permute(self: Tensor, *dims: Any) -> Tensor:
         """The dimensions in another order."""
         rank = len(self._value.shape)
@@ -109,15 +121,24 @@ class Shape:
         axes[i], axes[j] = j, i
         return self.permute(axes)
 
-    swapaxes = transpose
+    swapaxes = swapdims = transpose
 
-    def movedim(self: Tensor, source: int, destination: int) -> Tensor:
-        """One dimension moved to another place."""
+    def movedim(
+        self: Tensor, source: int | Sequence[int], destination: int | Sequence[int]
+    ) -> Tensor:
+        """One dimension, or several, moved to other places; the rest keep their order."""
         rank = len(self._value.shape)
-        axes = list(range(rank))
-        axis = axes.pop(normalize_axis("movedim", source, rank))
-        axes.insert(normalize_axis("movedim", destination, rank), axis)
+        origins, targets = _sizes((source,)), _sizes((destination,))
+        origins = tuple(normalize_axis("movedim", i, rank) for i in origins)
+        targets = tuple(normalize_axis("movedim", i, rank) for i in targets)
+        if len({*origins}) != len({*targets}) or len(origins) != len(targets):
+            raise ShapeError(f"movedim: from {source} to {destination}")
+        axes = [axis for axis in range(rank) if axis not in origins]
+        for target, origin in sorted(zip(targets, origins, strict=True)):
+            axes.insert(target, origin)
         return self.permute(axes)
+
+    moveaxis = movedim
 
     def t(self: Tensor) -> Tensor:
         """The transpose of a matrix."""
@@ -175,26 +196,42 @@ class Shape:
         wide = self.unsqueeze(axis + 1).expand(*shape[: axis + 1], repeats, *shape[axis + 1 :])
         return wide.reshape(*shape[:axis], shape[axis] * repeats, *shape[axis + 1 :])
 
+    def fliplr(self: Tensor) -> Tensor:
+        """The columns, dimension 1, in reverse order."""
+        return self.flip(1)
+
+    def flipud(self: Tensor) -> Tensor:
+        """The rows, dimension 0, in reverse order."""
+        return self.flip(0)
+
     def flip(self: Tensor, *dims: Any) -> Tensor:
         """The order along `dims` reversed."""
         rank = len(self._value.shape)
         axes = tuple(sorted({normalize_axis("flip", i, rank) for i in _sizes(dims)}))
         return bind(m.flip, self, axes=axes) if axes else self
 
-    def roll(self: Tensor, shifts: int, dims: int | None = None) -> Tensor:
+    def roll(
+        self: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None
+    ) -> Tensor:
         """Moved along by `shifts`; what leaves at one end comes in at the other."""
         if dims is None:
             return self.flatten().roll(shifts, 0).reshape(self._value.shape)
-        size = self._value.shape[dims]
-        cut = (-shifts) % size if size else 0
-        if not cut:
-            return self
-        return cat([self.narrow(dims, cut, size - cut), self.narrow(dims, 0, cut)], dims)
+        by, along = _sizes((shifts,)), _sizes((dims,))
+        if len(by) != len(along):
+            raise ShapeError(f"roll: {len(by)} shifts for {len(along)} dimensions")
+        x = self
+        for shift, dim in zip(by, along, strict=True):
+            size = x.size(dim)
+            cut = (-shift) % size if size else 0
+            if cut:
+                x = cat([x.narrow(dim, cut, size - cut), x.narrow(dim, 0, cut)], dim)
+        return x
 
     def narrow(self: Tensor, dim: int, start: int, length: int) -> Tensor:
-        """`length` elements along `dim`, from `start`."""
+        """`length` elements along `dim`, from `start`, which counts from the end if negative."""
         shape = self._value.shape
         axis = normalize_axis("narrow", dim, len(shape))
+        start = start + shape[axis] if start < 0 else start
         starts, sizes = [0] * len(shape), list(shape)
         starts[axis], sizes[axis] = start, length
         return self.window(tuple(starts), tuple(sizes), (1,) * len(shape))
@@ -227,6 +264,8 @@ class Shape:
         """Pieces along `dim`: of `split_size` (the last may be smaller), or of the given sizes."""
         size = self._value.shape[normalize_axis("split", dim, len(self._value.shape))]
         if isinstance(split_size, int):
+            if split_size < 1:
+                raise ShapeError(f"split: a size of 1 or more expected, got {split_size}")
             sizes = [min(split_size, size - at) for at in range(0, size, split_size)] or [0]
         else:
             sizes = list(split_size)
@@ -234,23 +273,41 @@ class Shape:
             raise ShapeError(
                 f"split: sizes {sizes} add up to {sum(sizes)}, dimension {dim} is {size}"
             )
-        starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        starts = itertools.accumulate(sizes[:-1], initial=0)
         return tuple(self.narrow(dim, a, n) for a, n in zip(starts, sizes, strict=True))
+
+    def tensor_split(
+        self: Tensor, indices_or_sections: int | Sequence[int], dim: int = 0
+    ) -> tuple[Tensor, ...]:
+        """So many pieces along `dim`, the first ones one longer; or pieces cut at the indices."""
+        size = self._value.shape[normalize_axis("tensor_split", dim, len(self._value.shape))]
+        if isinstance(indices_or_sections, int):
+            if indices_or_sections < 1:
+                raise ShapeError(f"tensor_split: {indices_or_sections} pieces; 1 or more expected")
+            least, longer = divmod(size, indices_or_sections)
+            return self.split([least + (i < longer) for i in range(indices_or_sections)], dim)
+        cuts = [0, *(slice(at).indices(size)[1] for at in indices_or_sections), size]
+        pieces = [(a, max(b - a, 0)) for a, b in itertools.pairwise(cuts)]
+        return tuple(self.narrow(dim, a, n) for a, n in pieces)
 
     def chunk(self: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
         """At most `chunks` pieces of equal size along `dim`; the last may be smaller."""
+        if chunks < 1:
+            raise ShapeError(f"chunk: 1 piece or more expected, got {chunks}")
         size = self._value.shape[normalize_axis("chunk", dim, len(self._value.shape))]
         return self.split(max(-(-size // chunks), 1), dim)
 
     def unbind(self: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
         """The slices along `dim`, without it."""
         size = self._value.shape[normalize_axis("unbind", dim, len(self._value.shape))]
-        return tuple(self.narrow(dim, i, 1).squeeze(dim) for i in range(size))
+        return tuple(self.select(dim, i) for i in range(size))
 
     def diagonal(self: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
         """The elements [.., i, i + offset, ..] of two dimensions, as a last dimension."""
         rank = len(self._value.shape)
         i, j = normalize_axis("diagonal", dim1, rank), normalize_axis("diagonal", dim2, rank)
+        if i == j:
+            raise ShapeError(f"diagonal: two dimensions expected, got {dim1} and {dim2}")
         rest = [axis for axis in range(rank) if axis not in (i, j)]
         x = self.permute(i, j, *rest)
         rows, columns = x._value.shape[:2]
@@ -262,11 +319,36 @@ class Shape:
 
     def triu(self: Tensor, diagonal: int = 0) -> Tensor:
         """The upper triangle of the last two dimensions, 0 below it."""
-        return self.where(_column_minus_row(self) >= diagonal, 0)
+        return self.masked_fill(_column_minus_row(self) < diagonal, 0)
 
     def tril(self: Tensor, diagonal: int = 0) -> Tensor:
         """The lower triangle of the last two dimensions, 0 above it."""
-        return self.where(_column_minus_row(self) <= diagonal, 0)
+        return self.masked_fill(_column_minus_row(self) > diagonal, 0)
+
+    def trace(self: Tensor) -> Tensor:
+        """The sum of the diagonal of a matrix."""
+        if len(self._value.shape) != 2:
+            raise ShapeError(f"trace: a matrix expected, got shape {self._value.shape}")
+        return self.diagonal().sum()
+
+    def diag(self: Tensor, diagonal: int = 0) -> Tensor:
+        """A vector as the diagonal of a matrix, or the diagonal of a matrix as a vector."""
+        shape = self._value.shape
+        if len(shape) == 2:
+            return self.diagonal(diagonal)
+        if len(shape) != 1:
+            raise ShapeError(f"diag: a vector or a matrix expected, got shape {shape}")
+        return self.diag_embed(diagonal)
+
+    def diag_embed(self: Tensor, offset: int = 0) -> Tensor:
+        """The last dimension as the diagonal of matrices that are 0 elsewhere."""
+        *lead, count = self._value.shape
+        size = count + abs(offset)
+        line = _line(count)
+        places = (line + max(-offset, 0), line + max(offset, 0))
+        rank = len(lead)
+        shape = (*lead, size, size)
+        return self.movedim(-1, 0).scatter_places(places, shape, (rank, rank + 1), wrap=False)
 
 
 def _line(count: int) -> Tensor:
@@ -280,40 +362,3 @@ def _column_minus_row(x: Tensor) -> Tensor:
         raise ShapeError(f"triu, tril: at least two dimensions needed, got {x._value.shape}")
     rows, columns = x._value.shape[-2:]
     return _line(columns) - _line(rows).reshape(-1, 1)
-
-
-def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors joined along an existing dimension; dtypes promote.
-
-    >>> import thalweg as tw
-    >>> tw.cat([tw.tensor([1.0]), tw.tensor([2.0, 3.0])])
-    tensor([1., 2., 3.])
-    """
-    tensors = tuple(tensors)
-    if not tensors:
-        raise ShapeError("cat: at least one tensor expected, got none")
-    rank = len(tensors[0]._value.shape)
-    if rank == 0:
-        raise ShapeError("cat: tensors of rank 0 have no dimension to join along; use stack")
-    axis = normalize_axis("cat", dim, rank)
-    return bind(m.concatenate, *promote(*tensors), axis=axis)
-
-
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors, all of one shape, joined along a new dimension.
-
-    >>> import thalweg as tw
-    >>> tw.stack([tw.tensor(1.0), tw.tensor(2.0)])
-    tensor([1., 2.])
-    """
-    tensors = list(tensors)
-    shapes = {x._value.shape for x in tensors}
-    if len(shapes) != 1:
-        raise ShapeError(f"stack: tensors of one shape expected, got {sorted(shapes)}")
-    return cat([x.unsqueeze(dim) for x in tensors], dim)
-
-
-def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The tensors, each expanded to the shape they all broadcast to."""
-    shape = broadcast_shapes("broadcast_tensors", *(x._value.shape for x in tensors))
-    return tuple(x.expand(shape) for x in tensors)
