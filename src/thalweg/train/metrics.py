@@ -13,7 +13,7 @@ from typing import Any
 from thalweg._tensor import Tensor
 from thalweg.data.encoding import Encoding
 from thalweg.errors import ShapeError
-from thalweg.ops.shape import stack
+from thalweg.ops.joining import stack
 
 __all__ = ["Accuracy", "Measures", "Regression", "measures_for"]
 

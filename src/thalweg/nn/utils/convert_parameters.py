@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from thalweg._tensor import Tensor
 from thalweg.errors import ShapeError
-from thalweg.ops.shape import cat
+from thalweg.ops.joining import cat
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
