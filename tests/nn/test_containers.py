@@ -112,7 +112,7 @@ def test_module_list() -> None:
     assert list(layers[1:]) == [b, c]
     assert names(layers[1:]) == ["0", "1"]
     assert b in layers
-    assert list(layers + [a]) == [a, b, c, a]
+    assert list(layers + nn.ModuleList([a])) == [a, b, c, a]
     layers.insert(0, c)
     assert [*layers] == [c, a, b, c]
     with pytest.raises(NotImplementedError, match="ModuleList does not define forward"):

@@ -263,11 +263,18 @@ def retain_grad(x: Tensor) -> None:
     """See `Tensor.retain_grad`."""
     if not isinstance(x._node, Node):
         return  # a leaf has its .grad anyway
-    reference = weakref.ref(x)
+    kept = (hook.tensor() for hook in x._node.hooks or () if isinstance(hook, _Keep))
+    if not any(tensor is x for tensor in kept):
+        register_hook(x, _Keep(x))
 
-    def keep(cotangent: Tensor) -> None:
-        tensor = reference()
+
+class _Keep:
+    """The hook by which a computed tensor gets its .grad."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.tensor = weakref.ref(x)
+
+    def __call__(self, cotangent: Tensor) -> None:
+        tensor = self.tensor()
         if tensor is not None:
-            tensor.grad = cotangent if tensor.grad is None else tensor.grad + cotangent
-
-    register_hook(x, keep)
+            _accumulate(tensor, cotangent)

@@ -117,14 +117,14 @@ def trunc_normal_(
 
 
 def _inverse_erf(y: Tensor) -> Tensor:
-    """x with erf(x) = y, in float64: an approximation to 2e-3, made exact by two Newton steps.
+    """x with erf(x) = y, in float64: an approximation to 2e-3, and three Newton steps.
 
     Source: Winitzki, "A handy approximation for the error function and its inverse", 2008.
     """
     tail = ((1 - y) * (1 + y)).clamp(min=1e-300).log()
     half = tail / 2 + 2 / (math.pi * 0.147)
     x = ((half * half - tail / 0.147).sqrt() - half).sqrt() * y.sign()
-    for _ in range(2):
+    for _ in range(3):
         x = x - (x.erf() - y) * (x * x).exp() * (math.sqrt(math.pi) / 2)
     return x
 
