@@ -46,11 +46,12 @@ def train(dataset: str | None = None, /, **options: Any) -> None:
     """
     from thalweg.train.command import run_training
 
-    out, config, resume = options.pop("out"), options.pop("config"), options.pop("resume")
+    files = {name: options.pop(name, None) for name in ("out", "config")}
+    resume = options.pop("resume", False)
     given = {name: value for name, value in options.items() if value is not None}
     if dataset is not None:
         given["dataset"] = dataset
-    sys.exit(run_training(given, out=out, config=config, resume=resume))
+    sys.exit(run_training(given, **files, resume=resume))
 
 
 def _train_signature() -> inspect.Signature:

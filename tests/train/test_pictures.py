@@ -12,11 +12,11 @@ from thalweg.train.pictures import draw, side_by_side
 def test_plain_pictures_use_densities() -> None:
     corner = np.zeros((4, 4))
     corner[:2] = 1
-    assert draw(corner, color=False) == ["@@", "@@", "  ", "  "]
+    assert draw(corner, color=False) == ["@@@@", "    "]
 
 
 def test_constant_pictures_do_not_divide_by_zero() -> None:
-    assert draw(np.full((2, 2), 7.0), color=False) == [" ", " "]
+    assert draw(np.full((2, 2), 7.0), color=False) == ["  "]
 
 
 def test_coloured_pictures_hold_two_rows_a_line() -> None:

@@ -1,11 +1,20 @@
-"""Training: the loop, its measures, checkpoints and run folders."""
+"""Training: the loop, its measures, checkpoints and run folders.
 
-from thalweg.train.config import Config
-from thalweg.train.display import Display, PlainDisplay, display_for
-from thalweg.train.metrics import Accuracy, Measures, Regression
-from thalweg.train.progress import Progress, Watcher
-from thalweg.train.runs import RunFolder
-from thalweg.train.trainer import Result, Trainer, evaluate
+Names are loaded when they are first used: `thalweg --help` needs the options alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thalweg.train.config import Config
+    from thalweg.train.display import Display, PlainDisplay, display_for
+    from thalweg.train.metrics import Accuracy, Measures, Regression
+    from thalweg.train.progress import Progress, Watcher
+    from thalweg.train.runs import RunFolder
+    from thalweg.train.trainer import Result, Trainer, evaluate
 
 __all__ = [
     "Accuracy",
@@ -22,3 +31,19 @@ __all__ = [
     "display_for",
     "evaluate",
 ]
+
+_HOMES = {
+    "config": ("Config",),
+    "display": ("Display", "PlainDisplay", "display_for"),
+    "metrics": ("Accuracy", "Measures", "Regression"),
+    "progress": ("Progress", "Watcher"),
+    "runs": ("RunFolder",),
+    "trainer": ("Result", "Trainer", "evaluate"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'thalweg.train' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"thalweg.train.{_HOME[name]}"), name)

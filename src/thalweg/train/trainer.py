@@ -253,6 +253,8 @@ class _Loop:
         while self.progress.epoch < self.epochs:
             if self._is_exhausted():
                 return "stopped early"
+            if interrupted.is_set():  # before the next epoch's order is drawn
+                return "interrupted"
             if not self._epoch(interrupted):
                 return "diverged" if self.progress.diverged else "interrupted"
             if time.perf_counter() - self.saved_at > _CHECKPOINT_SECONDS:
@@ -271,13 +273,11 @@ class _Loop:
         marks = self._evaluation_marks(len(batches))
         self.trainer.model.train()
         while progress.step < len(batches):
-            if interrupted.is_set():
-                return False
             self._chunk(batches, next(m for m in marks if m > progress.step), interrupted)
             progress.epoch_seconds = time.perf_counter() - began
             progress.seconds = time.perf_counter() - self.began
             self.watcher.on_chunk(progress, len(batches))
-            if progress.diverged:
+            if progress.diverged or (interrupted.is_set() and progress.step < len(batches)):
                 return False
             if progress.step in marks[:-1]:
                 self._evaluate()
