@@ -308,8 +308,9 @@ def _divide(a: Tensor, b: Any) -> Tensor:
 def _scalar_power(x: Tensor, exponent: Any) -> Tensor:
     if isinstance(exponent, float):
         x = floating(x)
-    if exponent < 0 and x._value.dtype.kind != "f":
-        return binary(e.power, x, exponent)  # which says why that is no integer
+    kind = x._value.dtype.kind
+    if kind == "b" or (exponent < 0 and kind != "f"):
+        return binary(e.power, x, exponent)  # which says why that is no number, or no integer
     return bind(e.scalar_power, x, exponent=exponent)
 
 
