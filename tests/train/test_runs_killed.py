@@ -24,8 +24,9 @@ def found(*arguments: str) -> dict[str, Any]:
     return out
 
 
-def test_killed_in_front_of_every_call(tmp_path: Path) -> None:
-    outcome = found("every_call", str(tmp_path))
+@pytest.mark.parametrize("how", ["every_call", "without_links"])
+def test_killed_in_front_of_every_call(tmp_path: Path, how: str) -> None:
+    outcome = found(how, str(tmp_path))
     assert outcome["calls"] > 60
     assert outcome["epochs"] == [0, 1, 2]
     assert outcome["grows"]
