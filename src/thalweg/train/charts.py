@@ -13,7 +13,7 @@ from typing import Final
 
 from thalweg.train.scale import Scale, scale_for
 
-__all__ = ["STYLE", "Curve", "curves"]
+__all__ = ["Curve", "STYLE", "curves"]
 
 _WIDTH: Final = 400
 _HEIGHT: Final = 250
