@@ -221,7 +221,7 @@ def test_to_casts_what_is_floating_in_place() -> None:
     assert all(a is b for a, b in zip(before, block.parameters(), strict=True))
     assert block.float().scale.dtype is tw.float32
     assert block.to(tw.ones(1, dtype=tw.float64)).scale.dtype is tw.float64
-    assert block.to("cpu").scale.dtype is tw.float64
+    assert block.to("cpu").cpu().scale.dtype is tw.float64
     assert block.to(dtype="float32").scale.dtype is tw.float32
 
 

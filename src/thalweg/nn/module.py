@@ -291,6 +291,10 @@ class Module:
                 tensor.grad = tensor.grad.detach().to(dtype)
         return self
 
+    def cpu(self) -> Self:
+        """The module itself: it is on the CPU."""
+        return self
+
     def float(self) -> Self:
         """`to(float32)`."""
         return self._cast(float32)
