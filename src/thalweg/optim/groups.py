@@ -128,9 +128,9 @@ class ParamGroup(MutableMapping[str, Any]):
     def plain(self) -> dict[str, Any]:
         """Everything but the parameters in plain Python, with the tensors as floats."""
         values = {key: value for key, value in self.raw.items() if key != "params"}
-        for key in SCHEDULED:
+        for key, plain in {**dict.fromkeys(SCHEDULED, float), "param_names": list}.items():
             if key in values:
-                values[key] = float(values[key])
+                values[key] = plain(values[key])
         return values
 
     def label(self, position: int) -> str:

@@ -77,6 +77,8 @@ class Optimizer(Configured, ABC):
     }
 
     def __init__(self, params: Params, defaults: Mapping[str, Any]) -> None:
+        if "lr" not in defaults:
+            raise ConfigError(f'{type(self).__name__}: defaults without "lr", the step size')
         self.defaults: dict[str, Any] = {"maximize": False, **defaults}
         self.param_groups: list[ParamGroup] = []
         self.schedules: list[Schedule] = []

@@ -120,6 +120,7 @@ class Configured:
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         if options:
-            known = list(inspect.signature(cls.__init__).parameters)[1:]
-            refuse_unknown(cls.__name__, options, known)
+            known = inspect.signature(cls.__init__).parameters
+            if all(parameter.kind is not parameter.VAR_KEYWORD for parameter in known.values()):
+                refuse_unknown(cls.__name__, options, list(known)[1:])
         return super().__new__(cls)

@@ -152,7 +152,8 @@ class SGD(Optimizer):
     def _push(g: Tensor, group: Mapping[str, Any], numbers: tuple[Tensor, ...]) -> Tensor:
         """What the gradient adds to the velocity."""
         if group["form"] == "averaged":
-            return g * (1 - group["momentum"])
+            share: float = 1 - group["momentum"]
+            return g * share
         if group["form"] == "velocity":
             return g * numbers[0]
         return g * numbers[1] if group["dampening"] else g

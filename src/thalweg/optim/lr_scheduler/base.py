@@ -24,8 +24,9 @@ class Scheduler(Configured, ABC):
     its "initial_lr" as the optimizer's schedules change it, in the order they were made: factors
     multiply. `step()` moves one schedule on, once an epoch or once a batch as you choose.
 
-    A change of group["lr"] by hand lasts until the next `step()`; change group["initial_lr"] to
-    scale all that follows.
+    A schedule that is stepped no more goes on multiplying by its last factor, until
+    `optimizer.detach(schedule)` takes it off. A change of group["lr"] by hand lasts until the next
+    `step()`; change group["initial_lr"] to scale all that follows.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:

@@ -24,10 +24,10 @@ class _Composed(LRScheduler):
         self.schedulers = list(schedulers)
         for position, part in enumerate(self.schedulers):
             self._check_part(f"{type(self).__name__}: schedulers[{position}]", part, optimizer)
+        super().__init__(optimizer, last_epoch)
         for part in self.schedulers:
             optimizer.detach(part)
             part.master = self
-        super().__init__(optimizer, last_epoch)
 
     @staticmethod
     def _check_part(name: str, part: LRScheduler, optimizer: Optimizer) -> None:
