@@ -9,7 +9,7 @@ from typing import Final
 
 __all__ = ["Scale", "scale_for"]
 
-_DECADES: Final = 1.5  # a positive quantity that spans more is drawn on a logarithmic axis
+_DECADES: Final = 1.3  # a positive quantity that spans more is drawn on a logarithmic axis
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
