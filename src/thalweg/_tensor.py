@@ -16,7 +16,7 @@ import numpy as np
 from thalweg import dtypes, tape
 from thalweg._format import format_tensor
 from thalweg.dtypes import DType, as_dtype
-from thalweg.errors import DTypeError, GradientError, ShapeError, TraceError
+from thalweg.errors import ConfigError, DTypeError, GradientError, ShapeError, TraceError
 from thalweg.ops.activations import Activations
 from thalweg.ops.arithmetic import Arithmetic
 from thalweg.ops.creation import Creation
@@ -28,9 +28,15 @@ from thalweg.ops.products import Products
 from thalweg.ops.reductions import Reductions
 from thalweg.ops.shape import Shape
 from thalweg.ops.sorting import Sorting
-from thalweg.tape import TensorBase, wrap
+from thalweg.primitives import movement
+from thalweg.primitives.core import normalize_axis
+from thalweg.tape import TensorBase, bind, wrap
 
 __all__ = ["Parameter", "Size", "Tensor"]
+
+
+# What == compares elementwise; with anything else, such as None, a tensor is simply not equal.
+_COMPARABLE: tuple[Any, ...] = (TensorBase, float, int, np.generic, np.ndarray)
 
 
 class Size(tuple[int, ...]):
@@ -61,7 +67,7 @@ class Tensor(
 ):
     """A multi-dimensional array that remembers how it was computed.
 
-    `Tensor(data)` copies data in the default dtype; `thalweg._tensor(data)` keeps its own dtype.
+    `Tensor(data)` copies data in the default dtype; `tw.tensor(data)` keeps its own dtype.
 
     >>> import thalweg as tw
     >>> a = tw.Tensor([[1, 2], [3, 4]])
@@ -94,7 +100,9 @@ class Tensor(
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
-        return self.shape if dim is None else self._value.shape[dim]
+        if dim is None:
+            return self.shape
+        return self._value.shape[normalize_axis("size", dim, len(self._value.shape))]
 
     @property
     def dtype(self) -> DType:
@@ -115,6 +123,10 @@ class Tensor(
         return math.prod(self._value.shape)
 
     nelement = numel
+
+    def element_size(self) -> int:
+        """The bytes an element takes."""
+        return self.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
@@ -144,16 +156,24 @@ class Tensor(
         return format_tensor(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item() if self.numel() == 1 else str(self), spec)
+        one = self.numel() == 1 and (spec or not self._value.shape)
+        return format(self.item() if one else str(self), spec)
 
     def __hash__(self) -> int:
         return id(self)
 
-    def __eq__(self, other: object) -> Any:
-        return self.eq(other) if isinstance(other, Tensor | float | int | np.generic) else NotImplemented
+    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]  # elementwise, as NumPy's
+        if not isinstance(other, _COMPARABLE):
+            return NotImplemented
+        return self.eq(other)
 
-    def __ne__(self, other: object) -> Any:
-        return self.ne(other) if isinstance(other, Tensor | float | int | np.generic) else NotImplemented
+    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
+        if not isinstance(other, _COMPARABLE):
+            return NotImplemented
+        return self.ne(other)
+
+    def __contains__(self, element: Any) -> bool:
+        return bool(self.eq(element).any())
 
     # --- out into Python and NumPy ---------------------------------------------------------------
 
@@ -219,7 +239,7 @@ class Tensor(
 
     # --- element types -----------------------------------------------------------------------
 
-    def to(self, *args: Any, dtype: Any = None) -> Tensor:
+    def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Tensor:
         """This tensor in another dtype. `to("cpu")` is the tensor itself.
 
         >>> import thalweg as tw
@@ -230,10 +250,11 @@ class Tensor(
             if isinstance(argument, Tensor):
                 dtype = argument.dtype
             elif isinstance(argument, str) and argument.split(":")[0] in ("cpu", "cuda", "mps"):
-                if argument != "cpu":
-                    raise DTypeError(f"no device {argument!r}: tensors live on the CPU")
+                device = argument
             else:
                 dtype = argument
+        if device not in (None, "cpu"):
+            raise ConfigError(f"no device {device!r}: tensors live on the CPU")
         return self if dtype is None else to_dtype(self, as_dtype(dtype))
 
     type = to
@@ -257,6 +278,10 @@ class Tensor(
     def bfloat16(self) -> Tensor:
         """This tensor as bfloat16, to store."""
         return to_dtype(self, dtypes.bfloat16)
+
+    def byte(self) -> Tensor:
+        """This tensor as uint8."""
+        return to_dtype(self, dtypes.uint8)
 
     def long(self) -> Tensor:
         """This tensor as int64, rounded towards 0."""
@@ -296,12 +321,12 @@ class Tensor(
                 "requires_grad can be set on leaves only; this tensor is the result of "
                 f"{self._node!r}. Use x.detach() to cut it off"
             )
-        if requires_grad and not self.dtype.is_floating_point:
+        if requires_grad and self._value.dtype.kind != "f":
             raise DTypeError(
-                f"only floating tensors can require a gradient, this one is {self.dtype!r}: "
+                f"only float32 and float64 tensors can require a gradient, not {self.dtype!r}: "
                 "use x.float()"
             )
-        self._requires_grad = requires_grad
+        self._requires_grad = bool(requires_grad)
         return self
 
     @property
@@ -320,7 +345,12 @@ class Tensor(
 
     def clone(self) -> Tensor:
         """The same value, on the tape: gradients pass through."""
-        return self + 0 if self._requires_grad and tape.mode.grad else wrap(self._value)
+        return bind(movement.reshape, self, shape=self._value.shape)
+
+    def detach_(self) -> Self:
+        """Take this tensor off the tape: what led to it gets no gradient through it."""
+        self._node, self._requires_grad = None, False
+        return self
 
     @property
     def data(self) -> Tensor:
@@ -367,8 +397,11 @@ class Tensor(
 
     def __deepcopy__(self, memo: dict[Any, Any]) -> Self:
         if not self.is_leaf:
-            raise GradientError("only leaves can be copied with deepcopy; use x.detach() or x.clone()")
-        copy = object.__new__(type(self))
+            raise GradientError(
+                "only leaves can be copied with deepcopy; use x.detach() or x.clone()"
+            )
+        kind: Any = Tensor if isinstance(self, _Data) else type(self)
+        copy: Self = object.__new__(kind)
         copy._value, copy._node, copy._requires_grad = self._value, None, self._requires_grad
         copy.grad = None if self.grad is None else wrap(self.grad._value)
         memo[id(self)] = copy

@@ -217,7 +217,7 @@ def composite(name: str, *vjp: Rule | None) -> Callable[[Callable[P, Tensor]], C
             out._requires_grad = True
             return out
 
-        return call  # type: ignore[return-value]  # inputs are positional by contract
+        return call
 
     return decorate
 

@@ -181,7 +181,7 @@ def _walk(
         else:
             target[parent] = cotangent
             if parent.__class__ is Node:
-                heappush(pending, (-parent.index, parent))  # type: ignore[union-attr]
+                heappush(pending, (-parent.index, parent))
 
     for output, seed in roots:
         send(output if output._node is None else output._node, seed)

@@ -39,7 +39,7 @@ def gradcheck(
     >>> gradcheck(lambda x: (x * x).sum(), x)
     True
     """
-    arguments = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    arguments: list[Any] = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     checked = [i for i, x in enumerate(arguments) if getattr(x, "requires_grad", False)]
     if not checked:
         raise GradientError("gradcheck: no input requires a gradient")
@@ -74,7 +74,7 @@ def gradgradcheck(
     The gradient is weighted by fixed cotangents, which are inputs too, so that the VJPs are checked
     in the cotangent as well.
     """
-    arguments = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    arguments: list[Any] = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
     checked = [i for i, x in enumerate(arguments) if getattr(x, "requires_grad", False)]
     outputs = _flat(function(*arguments))
     weights = [

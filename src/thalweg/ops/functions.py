@@ -382,9 +382,9 @@ def isclose(
     input: Tensor, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
     """|input - other| <= atol + rtol |other|, elementwise; NaN equals NaN if `equal_nan`."""
-    input, other = promote(input, other)
-    close = ((input - other).abs() <= atol + rtol * other.abs()) | (input == other)
-    return close | (input.isnan() & other.isnan()) if equal_nan else close
+    x, y = promote(input, other)
+    close = ((x - y).abs() <= atol + rtol * y.abs()) | x.eq(y)
+    return close | (x.isnan() & y.isnan()) if equal_nan else close
 
 
 def allclose(

@@ -6,11 +6,18 @@ for a backward pass can be overwritten.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from thalweg.errors import DTypeError, GradientError, ShapeError
+from thalweg.ops.activations import Activations
+from thalweg.ops.arithmetic import Arithmetic
+from thalweg.ops.indexing import Indexing
 from thalweg.ops.lift import Operand, lift
-from thalweg.tape import mode
+from thalweg.ops.maths import Maths
+from thalweg.ops.reductions import Reductions
+from thalweg.ops.shape import Shape
+from thalweg.tape import TensorBase, mode
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -18,12 +25,25 @@ if TYPE_CHECKING:
 
 __all__ = ["InPlace"]
 
+P = ParamSpec("P")
+
 
 def _kind(x: Tensor) -> int:
     return ("bool", "integer", "float").index(x.dtype.kind)
 
 
-class InPlace:
+def _in_place(function: Callable[Concatenate[Tensor, P], Tensor]) -> Callable[..., Tensor]:
+    """The in-place spelling of a method."""
+
+    def method(self: Tensor, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+        return self._assign(function(self, *args, **kwargs))
+
+    method.__name__ = f"{function.__name__}_"
+    method.__doc__ = f"self becomes `{function.__name__}` of it, with the same arguments."
+    return method
+
+
+class InPlace(TensorBase):
     """Tensor's in-place spellings."""
 
     __slots__ = ()
@@ -66,9 +86,9 @@ class InPlace:
         """self becomes self * other."""
         return self._assign(self.mul(other))
 
-    def div_(self: Tensor, other: Operand) -> Tensor:
+    def div_(self: Tensor, other: Operand, *, rounding_mode: str | None = None) -> Tensor:
         """self becomes self / other."""
-        return self._assign(self.div(other))
+        return self._assign(self.div(other, rounding_mode=rounding_mode))
 
     def pow_(self: Tensor, exponent: Operand) -> Tensor:
         """self becomes self ** exponent."""
@@ -114,6 +134,45 @@ class InPlace:
         """Every element becomes 0."""
         return self.copy_(0)
 
+    # The rest, which no inner loop of training calls.
+    addcdiv_ = _in_place(Arithmetic.addcdiv)
+    addcmul_ = _in_place(Arithmetic.addcmul)
+    ceil_ = _in_place(Maths.ceil)
+    clamp_max_ = _in_place(Arithmetic.clamp_max)
+    clamp_min_ = _in_place(Arithmetic.clamp_min)
+    cos_ = _in_place(Maths.cos)
+    cumsum_ = _in_place(Reductions.cumsum)
+    erf_ = _in_place(Maths.erf)
+    expm1_ = _in_place(Maths.expm1)
+    floor_ = _in_place(Maths.floor)
+    floor_divide_ = _in_place(Arithmetic.floor_divide)
+    fmod_ = _in_place(Arithmetic.fmod)
+    frac_ = _in_place(Maths.frac)
+    index_add_ = _in_place(Indexing.index_add)
+    index_copy_ = _in_place(Indexing.index_copy)
+    index_fill_ = _in_place(Indexing.index_fill)
+    log10_ = _in_place(Maths.log10)
+    log1p_ = _in_place(Maths.log1p)
+    log2_ = _in_place(Maths.log2)
+    log_ = _in_place(Maths.log)
+    logical_not_ = _in_place(Arithmetic.logical_not)
+    nan_to_num_ = _in_place(Arithmetic.nan_to_num)
+    reciprocal_ = _in_place(Arithmetic.reciprocal)
+    relu_ = _in_place(Activations.relu)
+    remainder_ = _in_place(Arithmetic.remainder)
+    round_ = _in_place(Maths.round)
+    rsqrt_ = _in_place(Maths.rsqrt)
+    scatter_ = _in_place(Indexing.scatter)
+    scatter_add_ = _in_place(Indexing.scatter_add)
+    sigmoid_ = _in_place(Maths.sigmoid)
+    sign_ = _in_place(Maths.sign)
+    sin_ = _in_place(Maths.sin)
+    square_ = _in_place(Arithmetic.square)
+    tanh_ = _in_place(Maths.tanh)
+    tril_ = _in_place(Shape.tril)
+    triu_ = _in_place(Shape.triu)
+    trunc_ = _in_place(Maths.trunc)
+
     def __iadd__(self: Tensor, other: Operand) -> Tensor:
         return self._assign(self.add(other))
 
@@ -128,6 +187,21 @@ class InPlace:
 
     def __ipow__(self: Tensor, other: Any) -> Tensor:
         return self._assign(self.pow(other))
+
+    def __imod__(self: Tensor, other: Operand) -> Tensor:
+        return self._assign(self.remainder(other))
+
+    def __ifloordiv__(self: Tensor, other: Operand) -> Tensor:
+        return self._assign(self.floor_divide(other))
+
+    def __iand__(self: Tensor, other: Operand) -> Tensor:
+        return self._assign(self.bitwise_and(other))
+
+    def __ior__(self: Tensor, other: Operand) -> Tensor:
+        return self._assign(self.bitwise_or(other))
+
+    def __ixor__(self: Tensor, other: Operand) -> Tensor:
+        return self._assign(self.bitwise_xor(other))
 
     # --- random: imported when called, since a generator is itself made of tensors ---
 

@@ -59,10 +59,7 @@ def lift(x: Any, beside: Tensor | None = None) -> Tensor:
     """`x` as a tensor; a Python scalar takes the dtype it has beside the tensor `beside`."""
     if isinstance(x, TensorBase):
         return x  # type: ignore[return-value]  # every TensorBase is a Tensor
-    if isinstance(x, np.ndarray | np.generic):
-        if x.ndim:
-            raise not_a_tensor("an operand", x)
-        x = x.item()
+    x = _number(x)
     return _literal(x, dtypes.scalar_dtype(x, beside.dtype if beside is not None else None))
 
 
@@ -95,22 +92,26 @@ def truth(x: Tensor) -> Tensor:
 
 def promote(*operands: Any) -> tuple[Tensor, ...]:
     """The operands as tensors of one dtype: at least one tensor, the rest may be scalars."""
-    tensors = [x for x in operands if isinstance(x, TensorBase)]
+    tensors: list[Any] = [x for x in operands if isinstance(x, TensorBase)]
     if not tensors:
         raise not_a_tensor("one operand", *operands)
     common = tensors[0].dtype
     for x in tensors[1:]:
         common = dtypes.promote_types(common, x.dtype)
-    for x in operands:
-        if not isinstance(x, TensorBase):
-            if isinstance(x, np.generic) or (isinstance(x, np.ndarray) and x.ndim == 0):
-                x = x.item()
-            if isinstance(x, np.ndarray):
-                lift(x)
-            common = dtypes.promote_types(common, dtypes.scalar_dtype(x, common))
+    weak = {at: _number(x) for at, x in enumerate(operands) if not isinstance(x, TensorBase)}
+    for scalar in weak.values():
+        common = dtypes.promote_types(common, dtypes.scalar_dtype(scalar, common))
     return tuple(
-        to_dtype(x, common) if isinstance(x, TensorBase) else _literal(x, common) for x in operands
+        _literal(weak[at], common) if at in weak else to_dtype(x, common)
+        for at, x in enumerate(operands)
     )
+
+
+def _number(x: Any) -> Any:
+    """A NumPy scalar as a Python number, which is weak."""
+    if isinstance(x, np.ndarray) and x.ndim:
+        raise not_a_tensor("an operand", x)
+    return x.item() if isinstance(x, np.ndarray | np.generic) else x
 
 
 def binary(primitive: Primitive, a: Any, b: Any) -> Tensor:

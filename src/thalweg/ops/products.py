@@ -191,7 +191,8 @@ def _dotted(equation: str, term: str, x: Tensor) -> tuple[int, ...]:
     """The sizes of the dimensions that "..." stands for in one term."""
     if "..." not in term:
         return ()
-    at, shape = term.index("..."), x._value.shape
+    at = term.index("...")
+    shape: tuple[int, ...] = x._value.shape
     count = len(shape) - len(term.replace("...", ""))
     if count < 0:
         raise ShapeError(

@@ -7,6 +7,7 @@ other. Drawing n numbers takes Philox blocks counter, counter + 1, ... and moves
 from __future__ import annotations
 
 import math
+import operator
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +57,14 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Begin the stream of `seed`, an integer of at most 63 bits, anew."""
-        if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        try:
+            key = operator.index(seed)
+        except TypeError:
+            key = -1
+        if not 0 <= key < 2**63:
             raise ConfigError(f"a seed is an integer from 0 to 2**63 - 1, got {seed!r}")
         with no_grad():
-            self.key.fill_(seed)
+            self.key.fill_(key)
             self.counter.zero_()
         return self
 
@@ -210,7 +215,9 @@ def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None
     """Normal numbers of given means and standard deviations: numbers with a size, or tensors."""
     if size is None:
         size = getattr(mean + std, "shape", ())
-    return randn(size, generator=generator) * std + mean
+    kinds = {getattr(x, "dtype", None) for x in (mean, std)}
+    dtype = dtypes.float64 if dtypes.float64 in kinds else None
+    return randn(size, dtype=dtype, generator=generator).mul(std).add(mean)
 
 
 @no_grad()

@@ -72,7 +72,7 @@ class Reductions:
         """
         x = floating(self) if dtype is None else to_dtype(self, dtypes.as_dtype(dtype))
         shape = x._value.shape
-        count = math.prod(shape[i] for i in axes_of("mean", dim, len(shape)))
+        count: int = math.prod(shape[i] for i in axes_of("mean", dim, len(shape)))
         return x.sum(dim, keepdim) / count
 
     def nanmean(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -252,7 +252,7 @@ class Reductions:
         elif p == 0:
             out = to_dtype(x.ne(0).sum(axes), x.dtype)
         else:
-            out = x.abs().sum(axes) if p == 1 else _power_norm(x, axes=axes, p=p)
+            out = x.abs().sum(axes) if p == 1 else _power_norm(x, axes=axes, p=float(p))
         return r.kept(out, x._value.shape, axes) if keepdim else out
 
     def dist(self: Tensor, other: Tensor, p: float = 2) -> Tensor:
@@ -282,9 +282,11 @@ def _spread(
 ) -> tuple[Tensor, tuple[int, ...], float]:
     """What `var` and `std` work on: the floating values, the axes and the divisor."""
     if isinstance(dim, bool):  # var(False) means unbiased=False
-        dim, unbiased = None, dim
+        unbiased, given = dim, None
+    else:
+        given = dim
     x = floating(x)
-    axes = axes_of("var", dim, len(x._value.shape))
+    axes = axes_of("var", given, len(x._value.shape))
     count = math.prod(x._value.shape[i] for i in axes)
     return x, axes, max(count - (int(unbiased) if correction is None else correction), 0)
 
@@ -364,4 +366,5 @@ def _logsumexp(x: Tensor, *, axes: tuple[int, ...]) -> Tensor:
         return x.exp().sum(axes).log()
     top = bind(r.max, x, axes=axes)
     top = top.where(top.isfinite(), 0)
-    return (x - r.kept(top, x._value.shape, axes)).exp().sum(axes).log() + top
+    total: Tensor = (x - r.kept(top, x._value.shape, axes)).exp().sum(axes)
+    return total.log() + top

@@ -91,13 +91,13 @@ class Sorting:
             flat = x.flatten().quantile(q, 0)
             return flat.reshape(flat.shape + (1,) * x.ndim) if keepdim else flat
         axis = normalize_axis("quantile", dim, len(x._value.shape))
-        size = x._value.shape[axis]
+        size: int = x._value.shape[axis]
         if not size:
             raise ShapeError(f"quantile: dimension {axis} of shape {x._value.shape} is empty")
         share = lift(q, x).to(x.dtype)
         place = share * (size - 1)
         below = place.floor()
-        ordered = x.sort(axis).values.movedim(axis, 0)
+        ordered: Tensor = x.sort(axis).values.movedim(axis, 0)
         low = ordered.gather_places((below.long(),), (0,), wrap=False)
         high = ordered.gather_places((place.ceil().long(),), (0,), wrap=False)
         weight = (place - below).reshape(share.shape + (1,) * (x.ndim - 1))
