@@ -1,0 +1,111 @@
+"""Every function runs, forward and backward, on tensors without values: none branches on one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import thalweg as tw
+import thalweg.nn.functional as F
+
+X = tw.tensor([[0.3, -1.2, 2.0, 0.1], [0.4, -0.7, 0.2, 1.5]], requires_grad=True)
+Y = tw.tensor([[0.1, 0.9, 0.5, 0.0], [1.0, 0.2, 0.3, 0.4]])
+LABELS = tw.tensor([3, 0])
+W = tw.ones(4)
+SIGNS = tw.tensor([[1, -1, 1, 1], [-1, 1, -1, 1]])
+
+PLAIN = [
+    "celu",
+    "elu",
+    "gelu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "leaky_relu",
+    "logsigmoid",
+    "mish",
+    "normalize",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softshrink",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+]
+
+# name: the function with its other arguments, and the operands.
+CALLS: dict[str, tuple[Callable[..., tw.Tensor], tuple[tw.Tensor, ...]]] = {
+    name: (getattr(F, name), (X,)) for name in PLAIN
+} | {
+    "dropout": (lambda x: F.dropout(x, generator=tw.Generator(0)), (X,)),
+    "softmax": (lambda x: F.softmax(x, 1), (X,)),
+    "softmin": (lambda x: F.softmin(x, 1), (X,)),
+    "log_softmax": (lambda x: F.log_softmax(x, 1), (X,)),
+    "threshold": (lambda x: F.threshold(x, 0.1, -1.0), (X,)),
+    "prelu": (F.prelu, (X, W)),
+    "linear": (F.linear, (X, tw.ones(3, 4), tw.ones(3))),
+    "embedding": (lambda w, i: F.embedding(i, w, padding_idx=0), (X, tw.tensor([1, 0]))),
+    "one_hot": (lambda i: F.one_hot(i, 5), (LABELS,)),
+    "pad": (lambda x: F.pad(x, (1, 2), "reflect"), (X,)),
+    "cosine_similarity": (F.cosine_similarity, (X, Y)),
+    "pairwise_distance": (F.pairwise_distance, (X, Y)),
+    "cross_entropy": (F.cross_entropy, (X, LABELS)),
+    "cross_entropy of probabilities": (F.cross_entropy, (X, Y)),
+    "cross_entropy with everything": (
+        lambda x, y, w: F.cross_entropy(x, y, w, ignore_index=0, label_smoothing=0.1),
+        (X, LABELS, W),
+    ),
+    "nll_loss": (F.nll_loss, (X, LABELS)),
+    "binary_cross_entropy": (F.binary_cross_entropy, (X, Y)),
+    "binary_cross_entropy_with_logits": (F.binary_cross_entropy_with_logits, (X, Y)),
+    "binary_cross_entropy_with_logits, weighted": (
+        lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, w, pos_weight=w),
+        (X, Y, W),
+    ),
+    "kl_div": (F.kl_div, (X, Y)),
+    "mse_loss": (F.mse_loss, (X, Y)),
+    "l1_loss": (F.l1_loss, (X, Y)),
+    "huber_loss": (F.huber_loss, (X, Y)),
+    "smooth_l1_loss": (F.smooth_l1_loss, (X, Y)),
+    "poisson_nll_loss": (lambda x, y: F.poisson_nll_loss(x, y, full=True), (X, Y)),
+    "gaussian_nll_loss": (F.gaussian_nll_loss, (X, Y, W.expand(2, 4))),
+    "hinge_embedding_loss": (F.hinge_embedding_loss, (X, SIGNS)),
+    "soft_margin_loss": (F.soft_margin_loss, (X, SIGNS)),
+    "margin_ranking_loss": (F.margin_ranking_loss, (X, Y, SIGNS)),
+    "cosine_embedding_loss": (F.cosine_embedding_loss, (X, Y, SIGNS.narrow(1, 0, 1).squeeze(1))),
+    "triplet_margin_loss": (F.triplet_margin_loss, (X, Y, X)),
+    "multi_margin_loss": (F.multi_margin_loss, (X, LABELS)),
+}
+
+
+def test_every_function_is_listed() -> None:
+    assert {name.split()[0].strip(",") for name in CALLS} == set(F.__all__)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_without_values(name: str, symbolic: Callable[[tw.Tensor], tw.Tensor]) -> None:
+    function, operands = CALLS[name]
+    inputs = [symbolic(x) for x in operands]
+    out = function(*inputs)
+    if out.dtype.is_floating_point:
+        out.sum().backward()
+        assert inputs[0].grad is not None
+        assert inputs[0].grad.shape == operands[0].shape
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_shapes_without_values_are_those_with(name: str, request: pytest.FixtureRequest) -> None:
+    function, operands = CALLS[name]
+    if name == "binary_cross_entropy":
+        operands = (Y, Y)
+    known = function(*operands)
+    symbolic = request.getfixturevalue("symbolic")
+    unknown = function(*(symbolic(x) for x in operands))
+    assert (unknown.shape, unknown.dtype) == (known.shape, known.dtype)
