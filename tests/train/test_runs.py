@@ -246,7 +246,9 @@ def test_open_of_what_is_no_run(run: RunFolder) -> None:
     runs = run.path.parent
     with pytest.raises(CheckpointError, match=r"no such run\. Runs in .*: did you mean 'first'\?"):
         RunFolder.open(runs / "frist")
-    with pytest.raises(CheckpointError, match=r"config\.toml, best.* not there\. Runs in .*first"):
+    with pytest.raises(
+        CheckpointError, match=r"config\.toml, best.* not there\. There are runs in it: first$"
+    ):
         RunFolder.open(runs)
 
 

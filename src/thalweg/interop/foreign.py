@@ -52,7 +52,10 @@ def _recognise(start: bytes, size: int) -> tuple[str, str]:
     if _is_onnx(start):
         return "looks like an ONNX model", "Export its parameters as safetensors"
     if _is_text(start):
-        return f"looks like a text that begins with {_excerpt(start)!r}", "Is it the right file?"
+        return (
+            f"looks like a text that begins with {_excerpt(start)!r}",
+            "Check that it is the right one",
+        )
     if size < 8:
         return f"holds {size} bytes, fewer than the 8 that give the header's length", _AGAIN
     return f"begins with the bytes {start[:8].hex(' ')}, which no known format does", _AGAIN

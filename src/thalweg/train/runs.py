@@ -351,10 +351,14 @@ def _epoch(state: Mapping[str, Any]) -> str:
 
 
 def _neighbours(path: Path) -> str:
-    """The runs in a folder that is none itself, or beside it, for an error message."""
+    """The runs in a folder that is none itself, or else beside it, for an error message."""
     path = path.resolve()
-    for folder in (path, path.parent):
-        names = sorted(config.parent.name for config in folder.glob(f"*/{_CONFIG}"))
-        if names:
-            return f". Runs in {folder}: {nearest(path.name, names)}"
-    return ""
+    inside, beside = _runs_in(path), _runs_in(path.parent)
+    if inside:
+        more = f" and {len(inside) - 10} more" if len(inside) > 10 else ""
+        return f". There are runs in it: {', '.join(inside[:10])}{more}"
+    return f". Runs in {path.parent}: {nearest(path.name, beside)}" if beside else ""
+
+
+def _runs_in(folder: Path) -> list[str]:
+    return sorted(config.parent.name for config in folder.glob(f"*/{_CONFIG}"))
