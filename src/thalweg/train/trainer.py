@@ -412,6 +412,9 @@ class _Loop:
             test = self.trainer.evaluate(self.splits.test, self.measures)
         result = Result(self.progress, test, status)
         if self.folder is not None:
-            self.folder.write_result(test, status)
+            parameters = sum(p.numel() for p in self.trainer.model.parameters())
+            self.folder.write_result(
+                test, status, parameters=parameters, seconds=self.progress.seconds
+            )
         self.watcher.on_end(result)
         return result
