@@ -1,4 +1,4 @@
-"""The command line: `thalweg train`, `evaluate`, `predict`."""
+"""The command line: `thalweg train`, `evaluate`, `predict`, `download`."""
 
 from __future__ import annotations
 
@@ -115,3 +115,17 @@ def predict(run: Path, input: str, /) -> None:
     from thalweg.train.command import run_prediction
 
     run_prediction(run, input)
+
+
+@app.command
+def download(dataset: str, /) -> None:
+    """Fetch the files of a known data set, checked, into the cache folder.
+
+    Parameters
+    ----------
+    dataset
+        mnist or fashion-mnist; the others need no files.
+    """
+    from thalweg.train.command import run_download
+
+    run_download(dataset)

@@ -117,7 +117,7 @@ def test_missing_files_are_named_with_the_places_and_what_they_must_be(
     message = str(caught.value)
     assert f"{folder} (lacks t10k-labels-idx1-ubyte.gz)" in message
     assert f"{no_data / 'mnist'} (no such folder)" in message
-    assert "thalweg.data.download('mnist')" in message
+    assert "thalweg download mnist" in message
     for file in CATALOG["mnist"].files:
         assert f"{file.name}  {file.size:,} bytes, sha256 {file.sha256}" in message
     for mirror in CATALOG["mnist"].mirrors:

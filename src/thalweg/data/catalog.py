@@ -174,7 +174,7 @@ def _folder(row: DataSet) -> Path:
     lines = [
         f"the files of {row.name} are not on this machine. Looked in:",
         *searched,
-        f"Call thalweg.data.download({row.name!r}), which puts them into {cache_folder()},",
+        f"Run `thalweg download {row.name}`, which puts them into {cache_folder()},",
         "or put these files yourself into one of the folders above, or into any folder",
         f"{row.name} inside a folder that the environment variable THALWEG_DATA names:",
         *listed,

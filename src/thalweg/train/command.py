@@ -23,7 +23,7 @@ from thalweg.train.recipe import check_names, load_splits, make_loss, make_model
 from thalweg.train.runs import RunFolder
 from thalweg.train.trainer import Result, evaluate
 
-__all__ = ["run_evaluation", "run_prediction", "run_training"]
+__all__ = ["run_download", "run_evaluation", "run_prediction", "run_training"]
 
 # What a resumed run may do differently and still be the same run.
 _FREE_TO_CHANGE = {"epochs", "early_stop"}
@@ -308,3 +308,21 @@ def _from_file(path: Path, encoding: Encoding) -> Any:
             return np.array([[float(cell) for cell in row] for row in csv.reader(file) if row])
         except ValueError as error:
             raise DataError(f"{path}: expected numbers, an input a line ({error})") from error
+
+
+# --- data ----------------------------------------------------------------------------------------
+
+
+def run_download(name: str) -> None:
+    """Fetch a data set's files, saying what comes in, and print where they are."""
+    from thalweg.data import download
+
+    last: list[tuple[str, int]] = []
+
+    def show(file: str, done: int, size: int) -> None:
+        tenth = 10 * done // size if size else 10
+        if [(file, tenth)] != last:
+            last[:] = [(file, tenth)]
+            print(f"{file}: {10 * tenth} % of {size:,} bytes", file=sys.stderr)
+
+    print(download(name, progress=show))

@@ -37,7 +37,7 @@ class Config:
     dropout: float = _option(0.0, "probability of dropping a hidden unit while training")
     loss: str = _option("auto", "auto, cross-entropy, mse, l1 or huber")
     optimizer: str = _option("sgd", "sgd, adam or adamw")
-    lr: float = _option(0.5, "step size")
+    lr: float = _option(0.1, "step size")
     momentum: float = _option(0.9, "of sgd")
     nesterov: bool = _option(False, "Nesterov's form of the momentum")
     weight_decay: float = _option(0.0, "L2 penalty; with adamw decoupled decay")
