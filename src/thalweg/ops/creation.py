@@ -10,7 +10,7 @@ import numpy as np
 
 from thalweg import dtypes
 from thalweg.dtypes import DType, as_dtype, scalar_dtype
-from thalweg.errors import DTypeError, ShapeError
+from thalweg.errors import ConfigError, DTypeError, ShapeError
 from thalweg.ops.lift import to_dtype
 from thalweg.primitives import sources
 from thalweg.tape import TensorBase, bind, wrap
@@ -29,6 +29,7 @@ __all__ = [
     "full",
     "full_like",
     "linspace",
+    "logspace",
     "meshgrid",
     "one_hot",
     "ones",
@@ -120,11 +121,14 @@ def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def _filled(shape: tuple[int, ...], value: Any, dtype: Any, requires_grad: bool) -> Tensor:
-    dtype = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
+    dtype = _default(dtype)
     if dtype.is_storage:
         out = to_dtype(_filled(shape, value, dtypes.float32, False), dtype)
     else:
-        out = bind(sources.full, shape=shape, value=value, dtype=dtype.numpy)
+        try:
+            out = bind(sources.full, shape=shape, value=value, dtype=dtype.numpy)
+        except OverflowError:
+            raise DTypeError(f"{value!r} does not fit into {dtype!r}") from None
     return out.requires_grad_() if requires_grad else out
 
 
@@ -161,27 +165,36 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool =
     )
 
 
-def zeros_like(x: Tensor, *, dtype: Any = None) -> Tensor:
+def zeros_like(x: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of the shape and, unless given, the dtype of `x`."""
-    return _filled(x._value.shape, 0, dtype or x.dtype, False)
+    return _filled(x._value.shape, 0, dtype or x.dtype, requires_grad)
 
 
-def ones_like(x: Tensor, *, dtype: Any = None) -> Tensor:
+def ones_like(x: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of the shape and, unless given, the dtype of `x`."""
-    return _filled(x._value.shape, 1, dtype or x.dtype, False)
+    return _filled(x._value.shape, 1, dtype or x.dtype, requires_grad)
 
 
-def empty_like(x: Tensor, *, dtype: Any = None) -> Tensor:
+def empty_like(x: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of the shape and, unless given, the dtype of `x`."""
-    return zeros_like(x, dtype=dtype)
+    return zeros_like(x, dtype=dtype, requires_grad=requires_grad)
 
 
-def full_like(x: Tensor, fill_value: Any, *, dtype: Any = None) -> Tensor:
+def full_like(
+    x: Tensor, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
     """`fill_value` in the shape and, unless given, the dtype of `x`."""
-    return _filled(x._value.shape, fill_value, dtype or x.dtype, False)
+    return _filled(x._value.shape, fill_value, dtype or x.dtype, requires_grad)
 
 
-def arange(start: float, end: float | None = None, step: float = 1, *, dtype: Any = None) -> Tensor:
+def arange(
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    dtype: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """start, start + step, ... up to, without, end: ceil((end - start) / step) numbers.
 
     >>> import thalweg as tw
@@ -200,44 +213,67 @@ def arange(start: float, end: float | None = None, step: float = 1, *, dtype: An
     count = math.ceil((end - start) / step)
     wide = dtypes.int64 if dtype.kind != "float" else dtypes.float64
     line = bind(sources.iota, shape=(count,), axis=0, dtype=wide.numpy)
-    return to_dtype(line * step + start if (start, step) != (0, 1) else line, dtype)
+    out = to_dtype(line * step + start if (start, step) != (0, 1) else line, dtype)
+    return out.requires_grad_() if requires_grad else out
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: Any = None) -> Tensor:
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Any = None, requires_grad: bool = False
+) -> Tensor:
     """`steps` numbers in equal distances from start to end, both included."""
-    dtype = dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
-    if steps < 1:
-        raise ShapeError(f"linspace: steps is 1 or more, got {steps}")
+    if steps < 0:
+        raise ShapeError(f"linspace: steps is 0 or more, got {steps}")
     line = bind(sources.iota, shape=(steps,), axis=0, dtype=dtypes.float64.numpy)
     share = line / max(steps - 1, 1)
-    return to_dtype((1 - share) * start + share * end, dtype)
+    out = to_dtype((1 - share) * start + share * end, _default(dtype))
+    return out.requires_grad_() if requires_grad else out
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None) -> Tensor:
+def logspace(
+    start: float, end: float, steps: int, base: float = 10, *, dtype: Any = None
+) -> Tensor:
+    """`steps` numbers from base^start to base^end, whose logarithms lie in equal distances."""
+    exponents = linspace(start, end, steps, dtype=dtypes.float64)
+    return to_dtype(base**exponents, _default(dtype))
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """The (n, m) matrix with ones on the diagonal."""
+    n, m = shape_of("eye", (n, n if m is None else m))
     rows = bind(sources.iota, shape=(n, 1), axis=0, dtype=dtypes.int64.numpy)
-    columns = bind(sources.iota, shape=(1, n if m is None else m), axis=1, dtype=dtypes.int64.numpy)
-    return to_dtype(
-        rows.eq(columns), dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
-    )
+    columns = bind(sources.iota, shape=(1, m), axis=1, dtype=dtypes.int64.numpy)
+    out = to_dtype(rows.eq(columns), _default(dtype))
+    return out.requires_grad_() if requires_grad else out
+
+
+def _default(dtype: Any) -> DType:
+    return dtypes.get_default_dtype() if dtype is None else as_dtype(dtype)
 
 
 def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
-    """int64 of shape (*labels.shape, classes): 1 where the class is the label."""
+    """int64 of shape (*labels.shape, classes): 1 where the class is the label, else 0.
+
+    `num_classes` is one more than the largest label unless given. `nn.functional.one_hot` checks
+    that the labels are in range.
+    """
     if num_classes < 0:
         num_classes = int(labels.amax().item()) + 1 if labels.numel() else 0
     line = bind(sources.iota, shape=(num_classes,), axis=0, dtype=dtypes.int64.numpy)
     return to_dtype(labels.unsqueeze(-1).eq(line), dtypes.int64)
 
 
-def meshgrid(*vectors: Tensor, indexing: str = "ij") -> tuple[Tensor, ...]:
+def meshgrid(*vectors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Grids of coordinates: out[k][i, j, ..] is vectors[k] at the k-th index.
 
     With `indexing="xy"`, not "ij", the first two dimensions are exchanged.
     """
     if indexing not in ("ij", "xy"):
-        raise ShapeError(f'meshgrid: indexing is "ij" or "xy", got {indexing!r}')
-    shape = tuple(v._value.shape[0] for v in vectors)
+        raise ConfigError(f'meshgrid: indexing is "ij" or "xy", got {indexing!r}')
+    if len(vectors) == 1 and isinstance(vectors[0], list | tuple):
+        vectors = tuple(vectors[0])
+    if any(len(v._value.shape) > 1 for v in vectors):
+        raise ShapeError(f"meshgrid: vectors expected, got shapes {[v.shape for v in vectors]}")
+    shape = tuple(v.numel() for v in vectors)
     rank = len(shape)
     grids = [
         v.reshape(tuple(-1 if k == axis else 1 for k in range(rank))).expand(shape)

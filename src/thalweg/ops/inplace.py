@@ -224,6 +224,24 @@ class InPlace(TensorBase):
         drawn = random.rand(self.shape, dtype=self.dtype, generator=generator)
         return self.copy_(drawn * (high - low) + low)
 
+    def bernoulli(self: Tensor, *, generator: Generator | None = None) -> Tensor:
+        """1 with the probability that self says, else 0."""
+        from thalweg.ops import random
+
+        return random.bernoulli(self, generator=generator)
+
+    def multinomial(
+        self: Tensor,
+        num_samples: int,
+        replacement: bool = False,
+        *,
+        generator: Generator | None = None,
+    ) -> Tensor:
+        """Indices drawn with probabilities proportional to self; see `tw.multinomial`."""
+        from thalweg.ops import random
+
+        return random.multinomial(self, num_samples, replacement, generator=generator)
+
     def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = None) -> Tensor:
         """Every element is 1 with probability p, else 0."""
         from thalweg.ops import random

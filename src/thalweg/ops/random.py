@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg import dtypes
 from thalweg.dtypes import DType, as_dtype
-from thalweg.errors import ConfigError, DTypeError
+from thalweg.errors import ConfigError, DTypeError, ShapeError
 from thalweg.ops.creation import shape_of, tensor
 from thalweg.ops.joining import cat
-from thalweg.ops.lift import to_dtype
+from thalweg.ops.lift import floating, to_dtype
 from thalweg.primitives import sources
 from thalweg.tape import bind, no_grad
 
@@ -34,6 +34,7 @@ __all__ = [
     "rand",
     "rand_like",
     "randint",
+    "randint_like",
     "randn",
     "randn_like",
     "randperm",
@@ -200,14 +201,22 @@ def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
     return (generator or default_generator).bits((n,)).argsort()
 
 
-def rand_like(x: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """Uniform numbers of the shape and dtype of `x`."""
-    return rand(x.shape, dtype=x.dtype, generator=generator)
+def rand_like(x: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
+    """Uniform numbers of the shape and, unless given, the dtype of `x`."""
+    return rand(x.shape, dtype=dtype or x.dtype, generator=generator)
 
 
-def randn_like(x: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """Standard normal numbers of the shape and dtype of `x`."""
-    return randn(x.shape, dtype=x.dtype, generator=generator)
+def randn_like(x: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
+    """Standard normal numbers of the shape and, unless given, the dtype of `x`."""
+    return randn(x.shape, dtype=dtype or x.dtype, generator=generator)
+
+
+def randint_like(
+    x: Tensor, low: int, high: int | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """Uniform integers in [low, high), or [0, low), of the shape and dtype of `x`."""
+    low, high = (0, low) if high is None else (low, high)
+    return randint(low, high, x.shape, dtype=x.dtype, generator=generator)
 
 
 @no_grad()
@@ -237,14 +246,29 @@ def multinomial(
     """Indices (int64) drawn with probabilities proportional to `weights`, (k,) or (rows, k).
 
     Without replacement by the exponential race: the smallest of -log(1 - u) / weight first.
+
+    >>> import thalweg as tw
+    >>> tw.multinomial(tw.tensor([0.0, 3.0, 0.0]), 4, replacement=True)
+    tensor([1, 1, 1, 1])
     """
+    if weights.ndim not in (1, 2):
+        raise ShapeError(f"multinomial: weights (k,) or (rows, k) expected, got {weights.shape}")
+    weights = floating(weights)
+    _check_weights(weights, num_samples, replacement)
     shape = (num_samples, *weights.shape) if replacement else weights.shape
-    race = -(1 - rand(shape, dtype=weights.dtype, generator=generator)).log() / weights
+    race = -(1 - rand(shape, dtype=weights.dtype, generator=generator)).log()
+    race = (race / weights).where(weights > 0, math.inf)
     if replacement:
         return race.argmin(-1).movedim(0, -1)
-    available = int(weights.ne(0).sum(-1).amin().item())
-    if num_samples > available:
-        raise ConfigError(
-            f"multinomial: {num_samples} draws without replacement from {available} nonzero weights"
-        )
     return race.argsort(-1).narrow(-1, 0, num_samples)
+
+
+def _check_weights(weights: Tensor, num_samples: int, replacement: bool) -> None:
+    if not bool(((weights >= 0) & weights.isfinite()).all()):
+        raise ConfigError("multinomial: weights are finite and not negative")
+    available = int(weights.ne(0).sum(-1).amin().item()) if weights.numel() else 0
+    if not available or (num_samples > available and not replacement):
+        how = "with" if replacement else "without"
+        raise ConfigError(
+            f"multinomial: {num_samples} draws {how} replacement from {available} nonzero weights"
+        )
