@@ -1,0 +1,83 @@
+"""Rows of a table as cases: a name, and the arguments to call it with in both its spellings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tests.reference.both import BOTH, Case
+
+__all__ = ["Call", "call", "given", "integers", "named", "normal", "positive", "spelled", "truths"]
+
+_random = np.random.default_rng(20)
+
+
+class Call(NamedTuple):
+    """Arguments of one call."""
+
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+def call(*arguments: Any, **options: Any) -> Call:
+    """The arguments of one call, as they would be written."""
+    return Call(arguments, options)
+
+
+# --- arrays for arguments ------------------------------------------------------------------------
+
+
+def normal(*shape: int) -> Any:
+    """Gaussian numbers: no ties, no zeros."""
+    return _random.normal(size=shape)
+
+
+def positive(*shape: int) -> Any:
+    """Numbers from 1/2 to 2."""
+    return _random.uniform(0.5, 2.0, size=shape)
+
+
+def integers(*shape: int, low: int = -5, high: int = 6) -> Any:
+    """int64, from `low` up to, without, `high`."""
+    return _random.integers(low, high, size=shape)
+
+
+def truths(*shape: int) -> Any:
+    """bools, both kinds of them."""
+    return _random.random(size=shape) < 0.5
+
+
+def given(*values: float) -> Any:
+    """A vector of floats, just these."""
+    return np.array(values, dtype=np.float64)
+
+
+# --- rows as cases -------------------------------------------------------------------------------
+
+
+def spelled(name: str, options: dict[str, Any]) -> Callable[..., Any]:
+    """Calls `tw.name(...)` and `x.name(...)`: each spelling that both frameworks have."""
+    function = all(callable(getattr(tw, name, None)) for tw in BOTH)
+    method = all(hasattr(tw.Tensor, name) for tw in BOTH)
+    assert function or method, name
+
+    def run(tw: Any, *arguments: Any) -> Any:
+        outputs = []
+        if function:
+            outputs.append(getattr(tw, name)(*arguments, **options))
+        if method:
+            outputs.append(getattr(arguments[0], name)(*arguments[1:], **options))
+        return outputs
+
+    return run
+
+
+def named(table: Mapping[str, Iterable[Call]], off_tape: Collection[str] = ()) -> list[Case]:
+    """A case for each call in a table from names to calls, without gradients for some names."""
+    return [
+        Case(f"{name}-{number}", spelled(name, options), arguments, name not in off_tape)
+        for name, calls in table.items()
+        for number, (arguments, options) in enumerate(calls)
+    ]
