@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from thalweg.ops.sorting import Sorting
 from thalweg.primitives import movement
 from thalweg.primitives.core import normalize_axis
 from thalweg.tape import TensorBase, bind, wrap
+
+if TYPE_CHECKING:
+    from thalweg.autodiff.backward import HookHandle
 
 __all__ = ["Parameter", "Size", "Tensor"]
 
@@ -162,15 +165,15 @@ class Tensor(
     def __hash__(self) -> int:
         return id(self)
 
-    def __eq__(self, other: Any) -> Tensor:  # type: ignore[override]  # elementwise, as NumPy's
-        if not isinstance(other, _COMPARABLE):
-            return NotImplemented
-        return self.eq(other)
+    # Elementwise, as NumPy's, where Python expects a bool.
 
-    def __ne__(self, other: Any) -> Tensor:  # type: ignore[override]
-        if not isinstance(other, _COMPARABLE):
-            return NotImplemented
-        return self.ne(other)
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+        operand: Any = other
+        return self.eq(operand) if isinstance(other, _COMPARABLE) else NotImplemented
+
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+        operand: Any = other
+        return self.ne(operand) if isinstance(other, _COMPARABLE) else NotImplemented
 
     def __contains__(self, element: Any) -> bool:
         return bool(self.eq(element).any())
@@ -389,8 +392,17 @@ class Tensor(
 
         retain_grad(self)
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
-        """Call `hook(cotangent)` in backward; what it returns, if not None, takes its place."""
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> HookHandle:
+        """Call `hook(cotangent)` in backward; what it returns, if not None, takes its place.
+
+        >>> import thalweg as tw
+        >>> w = tw.tensor([3.0, -4.0], requires_grad=True)
+        >>> handle = w.register_hook(lambda g: g.clamp(-1, 1))
+        >>> (w * w).sum().backward()
+        >>> w.grad
+        tensor([ 1., -1.])
+        >>> handle.remove()
+        """
         from thalweg.autodiff.backward import register_hook
 
         return register_hook(self, hook)

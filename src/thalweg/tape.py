@@ -82,16 +82,17 @@ mode = _Mode()
 class TensorBase:
     """What a tensor holds, without its operations."""
 
-    __slots__ = ("__weakref__", "_node", "_requires_grad", "_value", "grad")
+    __slots__ = ("__weakref__", "_hooks", "_node", "_requires_grad", "_value", "grad")
 
     _value: Any  # an array that nobody writes to, or a traced variable
     _node: Node | Tensor | None  # where it came from: a recorded operation, or a leaf
     _requires_grad: bool
     grad: Tensor | None
+    _hooks: list[Callable[[Tensor], Tensor | None]]  # a leaf's, once it has any
 
 
 class Composite:
-    """An operation composed of primitives with a VJP of its own: a row of the tape, not the table."""
+    """An operation composed of primitives with a VJP of its own: on the tape, not in the table."""
 
     __slots__ = ("name", "vjp")
 

@@ -16,12 +16,20 @@ from typing import TYPE_CHECKING, Any
 from thalweg.errors import GradientError, ShapeError
 from thalweg.ops.creation import ones_like
 from thalweg.ops.lift import literal
-from thalweg.tape import Node, mode, wrap
+from thalweg.tape import Node, TensorBase, mode, not_a_tensor, wrap
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
-__all__ = ["Step", "backward", "backward_steps", "grad", "register_hook", "retain_grad"]
+__all__ = [
+    "HookHandle",
+    "Step",
+    "backward",
+    "backward_steps",
+    "grad",
+    "register_hook",
+    "retain_grad",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,8 @@ def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
                 "gradient=v, of the same shape, for v^T J"
             )
         return literal(1, output.dtype) if not output._value.shape else ones_like(output)
+    if not isinstance(gradient, TensorBase):
+        raise not_a_tensor("gradient", gradient)
     if gradient._value.shape != output._value.shape:
         raise ShapeError(
             f"gradient has shape {tuple(gradient.shape)}, expected the shape of the output, "
@@ -187,7 +197,7 @@ def _walk(
         send(output if output._node is None else output._node, seed)
     while pending:
         node = heappop(pending)[1]
-        cotangent = _hooked(node, cotangents.pop(node))
+        cotangent = _hooked(node.hooks, cotangents.pop(node))
         yield node, cotangent
         mode.grad = create_graph
         try:
@@ -197,6 +207,8 @@ def _walk(
             mode.grad = before
         if not retain:
             node.values = node.output = None
+    for leaf, cotangent in leaves.items():
+        leaves[leaf] = _hooked(getattr(leaf, "_hooks", None), cotangent)
 
 
 def _pullback(
@@ -243,20 +255,38 @@ def _listed(x: Any) -> list[Any]:
 # --- hooks -------------------------------------------------------------------------------------
 
 
-def _hooked(node: Node, cotangent: Tensor) -> Tensor:
-    for hook in node.hooks or ():
+Hook = Callable[["Tensor"], "Tensor | None"]
+
+
+def _hooked(hooks: list[Hook] | None, cotangent: Tensor) -> Tensor:
+    for hook in tuple(hooks or ()):
         changed = hook(cotangent)
         cotangent = cotangent if changed is None else changed
     return cotangent
 
 
-def register_hook(x: Tensor, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
-    """See `Tensor.register_hook`; gives a function that takes the hook away again."""
-    if not isinstance(x._node, Node):
-        raise GradientError("a hook needs a computed tensor that requires a gradient, not a leaf")
-    hooks = x._node.hooks = x._node.hooks or []
+class HookHandle:
+    """What registering a hook gives: `remove()` takes it away again."""
+
+    def __init__(self, hooks: list[Hook], hook: Hook) -> None:
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Take the hook away; a second time does nothing."""
+        self._hooks[:] = [hook for hook in self._hooks if hook is not self._hook]
+
+
+def register_hook(x: Tensor, hook: Hook) -> HookHandle:
+    """See `Tensor.register_hook`."""
+    if not x._requires_grad:
+        raise GradientError("a hook needs a tensor that requires a gradient, this one does not")
+    if isinstance(x._node, Node):
+        hooks = x._node.hooks = x._node.hooks or []
+    else:
+        leaf: Any = x if x._node is None else x._node
+        hooks = leaf._hooks = getattr(leaf, "_hooks", [])
     hooks.append(hook)
-    return lambda: hooks.remove(hook)
+    return HookHandle(hooks, hook)
 
 
 def retain_grad(x: Tensor) -> None:
