@@ -164,7 +164,7 @@ def test_what_is_wrong_is_said_in_a_line(
 
 
 def test_a_toml_file_and_flags_over_it(tmp_path: Path) -> None:
-    (tmp_path / "run.toml").write_text('hidden = [9]\nepochs = 1\n', encoding="utf-8")
+    (tmp_path / "run.toml").write_text("hidden = [9]\nepochs = 1\n", encoding="utf-8")
     done = thalweg("train", "--config", "run.toml", "--hidden", "7", folder=tmp_path)
     assert "64-7-10 network" in done.stdout, done.stderr
     assert "1/1" in done.stdout

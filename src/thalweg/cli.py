@@ -14,7 +14,7 @@ from thalweg import __version__
 from thalweg.errors import ThalwegError
 from thalweg.train.config import Config
 
-__all__ = ["app", "main"]
+__all__ = ["app", "download", "evaluate", "main", "predict", "train"]
 
 app = App(
     name="thalweg",
@@ -54,31 +54,32 @@ def train(dataset: str | None = None, /, **options: Any) -> None:
     sys.exit(run_training(given, **files, resume=resume))
 
 
+def _flag(name: str, kind: Any, default: Any, about: str) -> inspect.Parameter:
+    place: Any = inspect.Parameter.KEYWORD_ONLY
+    help_ = Parameter(help=about, show_default=False, negative="" if name == "resume" else None)
+    if name == "dataset":
+        place = inspect.Parameter.POSITIONAL_ONLY
+    return inspect.Parameter(name, place, default=default, annotation=Annotated[kind, help_])
+
+
 def _train_signature() -> inspect.Signature:
     """The flags of `train`: one for each option of `Config`, and those about files."""
-    kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY
     types = get_type_hints(Config)
-    parameters = []
+    flags = []
     for f in fields(Config):
-        kind = str if isinstance(f.default, tuple) else types[f.name]
-        shown = ",".join(map(str, f.default)) if isinstance(f.default, tuple) else f.default
+        value: Any = f.default
+        is_list = isinstance(value, tuple)
+        shown = ",".join(map(str, value)) if is_list else value
         default = "" if shown in ("", False, 0) else f" (default: {shown})"
-        about = Parameter(help=f.metadata["about"] + default, show_default=False)
-        place = kinds[f.name != "dataset"]
-        parameters.append(
-            inspect.Parameter(f.name, place, default=None, annotation=Annotated[kind | None, about])
-        )
-    files = {
-        "out": (Path | None, None, "the run's folder (default: runs/NAME-NUMBER)"),
-        "config": (Path | None, None, "a TOML file with these options; flags overrule it"),
-        "resume": (bool, False, "go on with the run in --out where it stopped"),
-    }
-    for name, (kind, default, text) in files.items():
-        about = Parameter(help=text, show_default=False, negative="")
-        parameters.append(
-            inspect.Parameter(name, kinds[1], default=default, annotation=Annotated[kind, about])
-        )
-    return inspect.Signature(parameters)
+        kind = (str if is_list else types[f.name]) | None
+        flags.append(_flag(f.name, kind, None, f.metadata["about"] + default))
+    path = Path | None
+    flags += [
+        _flag("out", path, None, "the run's folder (default: runs/NAME-NUMBER)"),
+        _flag("config", path, None, "a TOML file with these options; flags overrule it"),
+        _flag("resume", bool, False, "go on with the run in --out where it stopped"),
+    ]
+    return inspect.Signature(flags)
 
 
 train.__signature__ = _train_signature()  # type: ignore[attr-defined]
@@ -95,7 +96,7 @@ def evaluate(run: Path, /) -> None:
     run
         The run's folder.
     """
-    from thalweg.train.command import run_evaluation
+    from thalweg.train.answers import run_evaluation
 
     run_evaluation(run)
 
@@ -112,7 +113,7 @@ def predict(run: Path, input: str, /) -> None:
         A .npy or .csv file; numbers with commas between them; column=value pairs with commas
         between them, for a table; or test:N, the N-th example of the test set.
     """
-    from thalweg.train.command import run_prediction
+    from thalweg.train.answers import run_prediction
 
     run_prediction(run, input)
 

@@ -25,7 +25,9 @@ _LARGEST = 32 * 2**20  # the largest that glibc accepts
 def keep_freed_memory() -> bool:
     """Ask glibc to keep freed memory; gives whether it will."""
     own_rules = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
-    if os.environ.get("THALWEG_KEEP_MEMORY") == "0" or any(name in os.environ for name in own_rules):
+    if os.environ.get("THALWEG_KEEP_MEMORY") == "0" or any(
+        name in os.environ for name in own_rules
+    ):
         return False
     if sys.platform != "linux":
         return False

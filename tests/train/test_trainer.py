@@ -150,9 +150,7 @@ def test_regression_measures_and_scheduling() -> None:
     y = (x @ [1.0, -2.0, 0.5]).astype(np.float32)
     splits = Splits.from_arrays(x, y)
     model = tw.nn.Linear(3, 1)
-    trainer = Trainer(
-        model, F.mse_loss, tw.optim.SGD(model.parameters(), lr=0.1), batch_size=8
-    )
+    trainer = Trainer(model, F.mse_loss, tw.optim.SGD(model.parameters(), lr=0.1), batch_size=8)
     result = trainer.fit(splits, epochs=20)
     assert result.test is not None
     assert result.test["rmse"] < 0.01
@@ -186,9 +184,7 @@ def test_ctrl_c_keeps_a_checkpoint_and_resume_ends_with_the_same_bits(
     one_step_chunks(monkeypatch)
     for chunks in (1, 3, 5, 13):  # within the first epoch, at its end, within a later one
         folder = tmp_path / str(chunks)
-        broken = some_trainer().fit(
-            some_splits(), epochs=6, run=folder, watcher=StopAfter(chunks)
-        )
+        broken = some_trainer().fit(some_splits(), epochs=6, run=folder, watcher=StopAfter(chunks))
         assert broken.status == "interrupted"
         trainer = some_trainer(seed=99)  # nothing of its own survives
         result = trainer.fit(some_splits(), epochs=6, run=folder, resume=True)
@@ -241,9 +237,7 @@ def test_more_epochs_for_a_finished_run(tmp_path: Path) -> None:
 def test_resume_without_a_schedule_is_refused(tmp_path: Path) -> None:
     some_trainer().fit(some_splits(), epochs=1, run=tmp_path / "run")
     with pytest.raises(CheckpointError, match="schedule"):
-        some_trainer(schedule=None).fit(
-            some_splits(), epochs=2, run=tmp_path / "run", resume=True
-        )
+        some_trainer(schedule=None).fit(some_splits(), epochs=2, run=tmp_path / "run", resume=True)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from thalweg.train.metrics import Accuracy, Measures, Regression
     from thalweg.train.progress import Progress, Watcher
     from thalweg.train.runs import RunFolder
-    from thalweg.train.trainer import Result, Trainer, evaluate
+    from thalweg.train.trainer import Result, Trainer, evaluate, predict
 
 __all__ = [
     "Accuracy",
@@ -30,6 +30,7 @@ __all__ = [
     "Watcher",
     "display_for",
     "evaluate",
+    "predict",
 ]
 
 _HOMES = {
@@ -38,7 +39,7 @@ _HOMES = {
     "metrics": ("Accuracy", "Measures", "Regression"),
     "progress": ("Progress", "Watcher"),
     "runs": ("RunFolder",),
-    "trainer": ("Result", "Trainer", "evaluate"),
+    "trainer": ("Result", "Trainer", "evaluate", "predict"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

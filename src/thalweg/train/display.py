@@ -138,7 +138,8 @@ class Display(PlainDisplay):
         left = progress.epoch_seconds * (steps - progress.step) / max(progress.step, 1)
         grid = Table.grid(padding=(0, 2))
         grid.add_row(
-            _line([f"{progress.epoch + 1}/{self.epochs}", f"{progress.mean_loss():.4f}", "", "", "", ""])[:20],
+            f"{progress.epoch + 1}/{self.epochs}".rjust(_WIDTHS[0]),
+            f"{progress.mean_loss():.4f}".rjust(_WIDTHS[1]),
             ProgressBar(total=steps, completed=progress.step, width=30),
             f"{progress.step}/{steps}",
             f"{left:.1f} s left" if left >= 0.1 else "",

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from thalweg.errors import DataError
 
-__all__ = ["draw", "side_by_side"]
+__all__ = ["draw", "side_by_side", "width_of"]
 
 _DENSITIES = " .:-=+*#%@"
 _WIDEST = 28  # cells; larger pictures are averaged down
@@ -32,7 +32,14 @@ def draw(pixels: npt.NDArray[Any], color: bool) -> list[str]:
     return ["".join(_DENSITIES[level] for level in row) for row in levels]
 
 
-def side_by_side(pictures: list[list[str]], captions: list[str], width: int, gap: str = "  ") -> str:
+def width_of(pixels: npt.NDArray[Any]) -> int:
+    """How many cells wide `draw` makes a picture."""
+    return int(_shrunk(_planes(pixels)).shape[2])
+
+
+def side_by_side(
+    pictures: list[list[str]], captions: list[str], width: int, gap: str = "  "
+) -> str:
     """Pictures of `width` cells in a row, a caption under each."""
     height = max(map(len, pictures))
     blank = " " * width
@@ -56,8 +63,9 @@ def _shrunk(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if k == 1:
         return image
     planes, height, width = image.shape
-    image = image[:, : height - height % k, : width - width % k]
-    return image.reshape(planes, height // k, k, width // k, k).mean((2, 4))
+    whole = image[:, : height - height % k, : width - width % k]
+    squares = whole.reshape(planes, height // k, k, width // k, k)
+    return np.asarray(squares.mean((2, 4)))
 
 
 def _normalized(image: npt.NDArray[Any]) -> npt.NDArray[Any]:

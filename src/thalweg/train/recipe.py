@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from thalweg.train.config import Config
 from thalweg.train.metrics import measures_for
 from thalweg.train.trainer import Trainer
 
-__all__ = ["load_splits", "make_loss", "make_model", "make_trainer"]
+__all__ = ["check_names", "load_splits", "make_loss", "make_model", "make_trainer"]
 
 # fmt: off
 # name: (module, whether it is bounded like a sigmoid, so that Glorot's scale fits and not He's)
@@ -59,7 +60,8 @@ LOSSES: dict[str, tuple[str, Callable[[Tensor, Tensor], Tensor]]] = {
 }
 
 OPTIMIZERS: dict[str, Callable[[Any, Config], Optimizer]] = {
-    "sgd":   lambda p, c: SGD(p, lr=c.lr, momentum=c.momentum, nesterov=c.nesterov, weight_decay=c.weight_decay),
+    "sgd":   lambda p, c: SGD(p, lr=c.lr, momentum=c.momentum, nesterov=c.nesterov,
+                              weight_decay=c.weight_decay),
     "adam":  lambda p, c: Adam(p, lr=c.lr, weight_decay=c.weight_decay),
     "adamw": lambda p, c: AdamW(p, lr=c.lr, weight_decay=c.weight_decay),
 }
@@ -130,9 +132,10 @@ def make_model(config: Config, encoding: Encoding) -> Module:
     initialize = _choose("init", scheme, INITS)
     sizes = [math.prod(encoding.input_shape), *config.hidden, encoding.output_size]
     layers: list[Module] = [nn.Flatten()] if len(encoding.input_shape) != 1 else []
-    for position, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for position, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         layer = nn.Linear(fan_in, fan_out)
         initialize(layer.weight)
+        assert layer.bias is not None
         init.zeros_(layer.bias)
         layers.append(layer)
         if position < len(config.hidden):
@@ -166,7 +169,7 @@ def make_trainer(config: Config, encoding: Encoding) -> Trainer:
         model,
         make_loss(config, encoding),
         optimizer,
-        schedule=_warmed_up(optimizer, schedule, config),
+        schedule=_with_warmup(optimizer, schedule, config),
         batch_size=config.batch_size,
         accumulate=config.accumulate,
         clip_norm=config.clip_norm or None,
@@ -175,10 +178,10 @@ def make_trainer(config: Config, encoding: Encoding) -> Trainer:
     )
 
 
-def _warmed_up(optimizer: Optimizer, schedule: Any, config: Config) -> Any:
-    if not config.warmup:
-        return schedule
-    if isinstance(schedule, schedules.ReduceLROnPlateau):
-        raise ConfigError("warmup goes with the schedules constant, step, exponential, inverse, cosine")
-    grow = schedules.LinearLR(optimizer, 1 / (config.warmup + 1), total_iters=config.warmup)
-    return grow if schedule is None else schedules.ChainedScheduler([grow, schedule])
+def _with_warmup(optimizer: Optimizer, schedule: Any, config: Config) -> list[Any]:
+    """The schedules of a config; each multiplies the step size."""
+    found = [] if schedule is None else [schedule]
+    if config.warmup:
+        start = 1 / (config.warmup + 1)
+        found.append(schedules.LinearLR(optimizer, start, total_iters=config.warmup))
+    return found

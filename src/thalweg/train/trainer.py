@@ -28,14 +28,16 @@ from thalweg.data.splits import Split, Splits
 from thalweg.errors import CheckpointError, ConfigError
 from thalweg.nn.module import Module
 from thalweg.nn.utils import clip_grad_norm_
+from thalweg.ops.joining import cat
 from thalweg.ops.random import Generator, default_generator
+from thalweg.optim.lr_scheduler import ReduceLROnPlateau
 from thalweg.optim.optimizer import Optimizer
 from thalweg.tape import no_grad
 from thalweg.train.metrics import Measures, measures_for
 from thalweg.train.progress import Progress, Row, Watcher
 from thalweg.train.runs import RunFolder
 
-__all__ = ["Result", "Trainer", "evaluate"]
+__all__ = ["Result", "Trainer", "evaluate", "predict"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -72,8 +74,8 @@ class Trainer:
     model      a `Module`
     loss       loss(outputs, targets), the mean over the batch
     optimizer  over the model's parameters
-    schedule   a scheduler, stepped once an epoch; a plateau schedule is given the development
-               measure
+    schedule   a scheduler or several, stepped once an epoch; a plateau schedule is given the
+               development measure
     batch_size, drop_last, generator   how an epoch is cut into batches; see `data.Loader`
     accumulate how many batches' gradients are averaged into one update
     clip_norm  the largest norm the gradient may have; None for no limit
@@ -110,7 +112,7 @@ class Trainer:
         if patience is not None and patience < 1:
             raise ConfigError(f"patience={patience}; expected 1 or more epochs, or None")
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.schedule = schedule
+        self.schedules = _listed(schedule)
         self.batch_size, self.drop_last = batch_size, drop_last
         self.generator = generator or default_generator
         self.accumulate, self.clip_norm, self.patience = accumulate, clip_norm, patience
@@ -184,6 +186,29 @@ def evaluate(model: Module, loss: Loss, split: Split, measures: Measures) -> dic
         model.train(was_training)
     assert sums is not None  # a split is never empty
     return {"loss": total / len(split), **measures.summary(sums.tolist(), len(split))}
+
+
+@no_grad()
+def predict(model: Module, x: Tensor) -> Tensor:
+    """The model's outputs, in eval mode, for many inputs, computed in pieces; its mode is put back.
+
+    >>> import thalweg as tw
+    >>> predict(tw.nn.Linear(3, 2), tw.zeros(2500, 3)).shape
+    Size([2500, 2])
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        starts = range(0, max(len(x), 1), _EVALUATION_BATCH)
+        return cat([model(x[at : at + _EVALUATION_BATCH]) for at in starts])
+    finally:
+        model.train(was_training)
+
+
+def _listed(schedule: Any) -> list[Any]:
+    if schedule is None:
+        return []
+    return list(schedule) if isinstance(schedule, list | tuple) else [schedule]
 
 
 def _folder(run: RunFolder | str | Path | None, resume: bool) -> RunFolder | None:
@@ -329,18 +354,12 @@ class _Loop:
         row |= {"lr": lr, "seconds": progress.epoch_seconds, "best": is_best}
         progress.end_epoch(row)
         progress.seconds = time.perf_counter() - self.began
-        if trainer.schedule is not None:
-            self._step_schedule(dev)
+        for schedule in trainer.schedules:
+            if isinstance(schedule, ReduceLROnPlateau):
+                schedule.step(dev[self.measures.key])
+            else:
+                schedule.step()
         self.watcher.on_epoch(row)
-
-    def _step_schedule(self, dev: dict[str, float]) -> None:
-        from thalweg.optim.lr_scheduler import ReduceLROnPlateau
-
-        schedule = self.trainer.schedule
-        if isinstance(schedule, ReduceLROnPlateau):
-            schedule.step(dev[self.measures.key])
-        else:
-            schedule.step()
 
     def _evaluate(self) -> tuple[bool, dict[str, float]]:
         """Measure the development set; keep the parameters if they are the best so far."""
@@ -368,7 +387,7 @@ class _Loop:
             "progress": progress.state_dict(),
             "best": self.best_state,
             "optimizer": trainer.optimizer.state_dict(),
-            "schedule": None if trainer.schedule is None else trainer.schedule.state_dict(),
+            "schedules": [schedule.state_dict() for schedule in trainer.schedules],
             "gradients": self._gradients(),
             "generator": trainer.generator.get_state(),
             "default_generator": default_generator.get_state(),
@@ -389,13 +408,13 @@ class _Loop:
         model_state, training = self.folder.load_last()
         trainer.model.load_state_dict(model_state)
         trainer.optimizer.load_state_dict(training["optimizer"])
-        if (trainer.schedule is None) != (training["schedule"] is None):
+        if len(trainer.schedules) != len(training["schedules"]):
             raise CheckpointError(
-                f"{self.folder.path}: the checkpoint was made with"
-                f"{'out' if training['schedule'] is None else ''} a schedule, this run is not alike"
+                f"{self.folder.path}: the checkpoint was made with {len(training['schedules'])} "
+                f"schedule(s), this training has {len(trainer.schedules)}; they must be alike"
             )
-        if trainer.schedule is not None:
-            trainer.schedule.load_state_dict(training["schedule"])
+        for schedule, state in zip(trainer.schedules, training["schedules"], strict=True):
+            schedule.load_state_dict(state)
         for name, p in trainer.model.named_parameters():
             p.grad = training["gradients"].get(name)
         default_generator.set_state(training["default_generator"])

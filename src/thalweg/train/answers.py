@@ -1,0 +1,145 @@
+"""What a finished run answers: its measures, and its network's word on new inputs."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thalweg.data import Encoding, Splits
+from thalweg.errors import CheckpointError, DataError
+from thalweg.nn.module import Module
+from thalweg.ops.creation import tensor
+from thalweg.train.config import Config
+from thalweg.train.gallery import gallery
+from thalweg.train.metrics import measures_for
+from thalweg.train.recipe import load_splits, make_loss, make_model
+from thalweg.train.runs import RunFolder
+from thalweg.train.trainer import evaluate, predict
+
+__all__ = ["run_evaluation", "run_prediction", "stored_options"]
+
+
+def stored_options(run: RunFolder) -> Config:
+    """The options a run was begun with."""
+    plain = {key: value for key, value in run.config.items() if key != "encoding"}
+    return Config.from_dict(plain, str(run.path / "config.toml"))
+
+
+def _opened(path: Path) -> tuple[Config, Encoding, Module]:
+    """A run's options, encoding and its model with the best parameters."""
+    run = RunFolder.open(path)
+    options = stored_options(run)
+    encoding = Encoding.from_dict(run.config["encoding"])
+    model = make_model(options, encoding)
+    state, _ = run.load_best()
+    try:
+        model.load_state_dict(state)
+    except (ValueError, TypeError, RuntimeError, KeyError) as error:
+        raise CheckpointError(
+            f"{path / 'best.safetensors'} does not fit the network of config.toml: {error}"
+        ) from error
+    return options, encoding, model.eval()
+
+
+def run_evaluation(path: Path) -> None:
+    """Print the measures of a run's best parameters, and where it errs."""
+    options, encoding, model = _opened(path)
+    splits = load_splits(options)
+    loss, measures = make_loss(options, encoding), measures_for(encoding)
+    for split in (splits.dev, splits.test):
+        values = evaluate(model, loss, split, measures)
+        shown = ", ".join(
+            f"{k} {100 * v:.2f} %" if k == "accuracy" else f"{k} {v:.4g}" for k, v in values.items()
+        )
+        print(f"{split.name} ({len(split)} examples): {shown}")
+    if encoding.task == "classification":
+        print("\n" + _confusion(predict(model, splits.test.x).argmax(1).numpy(), splits))
+    if splits.image_shape is not None:
+        print("\n" + gallery(model, splits))
+
+
+def _confusion(predicted: Any, splits: Splits) -> str:
+    """How often each class (a row) was taken for each (a column), on the test set."""
+    count = len(splits.classes)
+    table = np.zeros((count, count), int)
+    np.add.at(table, (splits.test.y.numpy(), predicted), 1)
+    names = [name[:12] for name in splits.classes]
+    left = max(map(len, names))
+    width = max(len(str(table.max())), *(len(name) for name in names[: min(count, 12)])) + 1
+    width = min(width, 7)
+    lines = ["test set, true class by row, predicted by column"]
+    lines.append(" " * left + "".join(name[: width - 1].rjust(width) for name in names))
+    for name, row in zip(names, table, strict=True):
+        cells = "".join((str(n) if n else ".").rjust(width) for n in row)
+        lines.append(name.rjust(left) + cells)
+    return "\n".join(lines)
+
+
+def run_prediction(path: Path, given: str) -> None:
+    """Print what a run's network says of one input or several."""
+    options, encoding, model = _opened(path)
+    outputs = predict(model, tensor(_inputs(given, options, encoding)))
+    shares = outputs.softmax(1).numpy() if encoding.task == "classification" else None
+    for row, answer in enumerate(encoding.decode(outputs.numpy())):
+        if shares is None:
+            print(_spelled(answer, encoding))
+        else:
+            print(f"{answer}  ({100 * shares[row].max():.1f} %)")
+
+
+def _spelled(answer: Any, encoding: Encoding) -> str:
+    values = answer if isinstance(answer, dict) else {encoding.target_names[0]: answer}
+    return ", ".join(f"{name} {value:.6g}" for name, value in values.items())
+
+
+def _inputs(given: str, options: Config, encoding: Encoding) -> Any:
+    """Encoded inputs of what was given on the command line."""
+    if given.startswith("test:"):
+        return _test_input(given, options)
+    path = Path(given)
+    if path.suffix in (".npy", ".csv"):
+        if not path.is_file():
+            raise DataError(f"{given}: there is no such file")
+        return encoding.encode(_from_file(path, encoding))
+    if "=" in given:
+        return encoding.encode(_cells(given))
+    try:
+        return encoding.encode(np.array([float(part) for part in given.split(",")]))
+    except ValueError as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"{given!r} is no input: expected a .npy or .csv file, numbers with commas between "
+            "them, column=value pairs, or test:N"
+        ) from error
+
+
+def _test_input(given: str, options: Config) -> Any:
+    test = load_splits(options).test
+    number = given.removeprefix("test:")
+    if not number.isdigit() or int(number) >= len(test):
+        raise DataError(f"{given}: expected test:0 to test:{len(test) - 1}")
+    return test.x.numpy()[[int(number)]]
+
+
+def _cells(given: str) -> dict[str, Any]:
+    pairs = [pair.partition("=") for pair in given.split(",")]
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _from_file(path: Path, encoding: Encoding) -> Any:
+    if path.suffix == ".npy":
+        try:
+            return np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{path}: not a NumPy array file ({error})") from error
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        if encoding.columns is not None:
+            return [dict(row) for row in csv.DictReader(file)]
+        try:
+            return np.array([[float(cell) for cell in row] for row in csv.reader(file) if row])
+        except ValueError as error:
+            raise DataError(f"{path}: expected numbers, an input a line ({error})") from error

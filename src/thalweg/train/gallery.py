@@ -1,0 +1,50 @@
+"""A few test pictures in the terminal, and what the network took them for."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import Any
+
+import numpy as np
+
+from thalweg.data import Splits
+from thalweg.nn.module import Module
+from thalweg.train.pictures import draw, side_by_side, width_of
+from thalweg.train.trainer import predict
+
+__all__ = ["gallery"]
+
+_CAPTION = 8  # cells: room for "3, is 8"
+_MOST = 8
+
+
+def gallery(model: Module, splits: Splits) -> str:
+    """Some test pictures that the network took for what they are, and some that it did not."""
+    shape = splits.image_shape
+    assert shape is not None
+    predicted = predict(model, splits.test.x).argmax(1).numpy()
+    labels = splits.test.y.numpy()
+    pixels = splits.test.x.numpy().reshape(-1, *shape)
+    parts = []
+    for title, chosen in (("Right", predicted == labels), ("Wrong", predicted != labels)):
+        rows = np.flatnonzero(chosen)
+        shown = "\n" + _strip(rows, pixels, predicted, labels, splits) if len(rows) else " none"
+        parts.append(f"{title}:{shown}")
+    return "\n\n".join(parts)
+
+
+def _strip(rows: Any, pixels: Any, predicted: Any, labels: Any, splits: Splits) -> str:
+    """As many pictures as fit beside one another, each with what it was taken for."""
+    cells = width_of(pixels[0])
+    width = max(cells, _CAPTION)
+    widest = shutil.get_terminal_size((80, 24)).columns
+    count = min(max(1, (widest + 2) // (width + 2)), _MOST, len(rows))
+    left, color = (width - cells) // 2, sys.stdout.isatty()
+    drawn, captions = [], []
+    for row in rows[np.linspace(0, len(rows) - 1, count).astype(int)]:
+        lines = draw(pixels[row], color)
+        drawn.append([" " * left + line + " " * (width - cells - left) for line in lines])
+        said, truth = splits.classes[predicted[row]], splits.classes[labels[row]]
+        captions.append(said if said == truth else f"{said}, is {truth}")
+    return side_by_side(drawn, captions, width)
