@@ -19,7 +19,10 @@ import numpy as np
 from thalweg.errors import ShapeError
 from thalweg.primitives.core import Abstract, Shape, check_kind, primitive, same_dtype
 
-__all__ = ["parse"]
+__all__ = [
+    "contraction",
+    "parse",
+]
 
 
 @cache

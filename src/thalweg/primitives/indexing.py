@@ -27,7 +27,11 @@ from thalweg.primitives.core import (
     primitive,
 )
 
-__all__: list[str] = []
+__all__ = [
+    "argsort",
+    "gather",
+    "scatter_add",
+]
 
 Result = tuple[Shape, np.dtype[Any]]
 _INT64 = np.dtype(np.int64)

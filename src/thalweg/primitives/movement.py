@@ -22,7 +22,15 @@ from thalweg.primitives.core import (
 )
 from thalweg.primitives.elementwise import unbroadcast
 
-__all__: list[str] = []
+__all__ = [
+    "broadcast",
+    "concatenate",
+    "flip",
+    "pad",
+    "reshape",
+    "slice_",
+    "transpose",
+]
 
 Result = tuple[Shape, np.dtype[Any]]
 

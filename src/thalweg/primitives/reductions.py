@@ -14,7 +14,16 @@ import numpy as np
 from thalweg.errors import ShapeError
 from thalweg.primitives.core import Abstract, Primitive, Rule, check_kind, primitive
 
-__all__ = ["kept"]
+__all__ = [
+    "argmax",
+    "argmin",
+    "cumsum",
+    "kept",
+    "max",
+    "min",
+    "prod",
+    "sum",
+]
 
 Axes = tuple[int, ...]
 _INT64 = np.dtype(np.int64)

@@ -15,7 +15,12 @@ import numpy as np
 from thalweg.errors import DTypeError
 from thalweg.primitives.core import Abstract, Shape, primitive
 
-__all__ = ["blocks"]
+__all__ = [
+    "blocks",
+    "full",
+    "iota",
+    "random_bits",
+]
 
 Result = tuple[Shape, np.dtype[Any]]
 _UINT32 = np.dtype(np.uint32)
