@@ -55,7 +55,9 @@ def test_every_activation_has_a_row() -> None:
     assert {type(module).__name__ for module, _, _ in TABLE} == set(activations.__all__)
 
 
-@pytest.mark.parametrize(("module", "function", "options"), TABLE, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(
+    ("module", "function", "options"), TABLE, ids=[str(module) for module, *_ in TABLE]
+)
 def test_module(
     module: nn.Module, function: Callable[[tw.Tensor], tw.Tensor], options: str
 ) -> None:
