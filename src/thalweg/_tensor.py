@@ -83,11 +83,12 @@ class Tensor(
     __array_priority__ = 1000  # NumPy arrays leave mixed arithmetic to us
     __array_ufunc__ = None
 
-    def __init__(self, data: Any = ()) -> None:
+    def __init__(self, data: Any = (), *more: Any) -> None:
         if isinstance(data, int):
+            given = ", ".join(map(str, (data, *more)))
             raise ShapeError(
-                f"Tensor({data}) could mean a number or a size; use tw.tensor({data}) "
-                f"or tw.zeros({data})"
+                f"Tensor({given}) could mean numbers or sizes; use tw.tensor([{given}]) "
+                f"or tw.zeros({given})"
             )
         from thalweg.ops.creation import tensor
 

@@ -231,7 +231,11 @@ erf      = _elementwise("erf",      _erf,       lambda g, out, x: g * (x * x).ne
 
 
 def _scalar_power_slope(g: Any, out: Any, x: Any, *, exponent: float) -> Any:
-    return g * (exponent * x ** (exponent - 1)) if exponent else g.zeros_like()
+    """g n x^(n-1). For n < 1 that is infinite at x = 0; where g is 0 it is 0, as for sqrt."""
+    if exponent == 0:
+        return g.zeros_like()
+    slope = g * (exponent * x ** (exponent - 1))
+    return slope if exponent >= 1 else slope.where(g != 0, 0)
 
 
 def _scalar_power_infer(x: Abstract, *, exponent: float) -> tuple[tuple[int, ...], np.dtype[Any]]:
