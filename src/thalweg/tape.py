@@ -187,11 +187,8 @@ def _explain(primitive: Primitive, values: list[Any], attributes: dict[str, Any]
 def not_a_tensor(name: str, *operands: Any) -> DTypeError:
     """The error for the first of `operands` that is no tensor."""
     odd = next(x for x in operands if not isinstance(x, TensorBase))
-    shape = f" of shape {odd.shape}" if isinstance(odd, np.ndarray) else f" {str(odd)[:40]!r}"
-    return DTypeError(
-        f"{name}: a tensor is expected, got a {type(odd).__name__}{shape}; "
-        "make one with tw.tensor(...)"
-    )
+    given = f"a NumPy array of shape {odd.shape}" if isinstance(odd, np.ndarray) else repr(odd)[:40]
+    return DTypeError(f"{name}: a tensor is expected, got {given}; make one with tw.tensor(...)")
 
 
 def composite(name: str, *vjp: Rule | None) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:

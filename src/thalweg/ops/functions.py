@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from thalweg._tensor import Tensor
 from thalweg.ops.lift import lift, promote
 from thalweg.primitives import elementwise
-from thalweg.tape import TensorBase, bind
+from thalweg.tape import TensorBase, bind, not_a_tensor
 
 __all__ = [
     "abs",
@@ -188,6 +190,29 @@ __all__ = [
     "xlogy",
 ]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _of_tensor(method: Callable[P, R]) -> Callable[P, R]:
+    """A method as a function that says so if it is not given a tensor.
+
+    Elementwise methods say so themselves, and stay as they are.
+    """
+
+    @wraps(method)
+    def function(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except AttributeError:
+            first = [*args, *kwargs.values()][:1]
+            if not first or isinstance(first[0], TensorBase):
+                raise
+            raise not_a_tensor(method.__name__, *first) from None
+
+    return function
+
+
 abs = Tensor.abs
 absolute = Tensor.absolute
 acos = Tensor.acos
@@ -195,75 +220,75 @@ acosh = Tensor.acosh
 add = Tensor.add
 addcdiv = Tensor.addcdiv
 addcmul = Tensor.addcmul
-addmm = Tensor.addmm
-all = Tensor.all
-amax = Tensor.amax
-amin = Tensor.amin
-aminmax = Tensor.aminmax
-any = Tensor.any
-argmax = Tensor.argmax
-argmin = Tensor.argmin
-argsort = Tensor.argsort
-argwhere = Tensor.argwhere
+addmm = _of_tensor(Tensor.addmm)
+all = _of_tensor(Tensor.all)
+amax = _of_tensor(Tensor.amax)
+amin = _of_tensor(Tensor.amin)
+aminmax = _of_tensor(Tensor.aminmax)
+any = _of_tensor(Tensor.any)
+argmax = _of_tensor(Tensor.argmax)
+argmin = _of_tensor(Tensor.argmin)
+argsort = _of_tensor(Tensor.argsort)
+argwhere = _of_tensor(Tensor.argwhere)
 asin = Tensor.asin
 asinh = Tensor.asinh
 atan = Tensor.atan
 atan2 = Tensor.atan2
 atanh = Tensor.atanh
-bincount = Tensor.bincount
+bincount = _of_tensor(Tensor.bincount)
 bitwise_and = Tensor.bitwise_and
 bitwise_not = Tensor.bitwise_not
 bitwise_or = Tensor.bitwise_or
 bitwise_xor = Tensor.bitwise_xor
-bmm = Tensor.bmm
-broadcast_to = Tensor.broadcast_to
+bmm = _of_tensor(Tensor.bmm)
+broadcast_to = _of_tensor(Tensor.broadcast_to)
 ceil = Tensor.ceil
-chunk = Tensor.chunk
+chunk = _of_tensor(Tensor.chunk)
 clamp = Tensor.clamp
 clamp_max = Tensor.clamp_max
 clamp_min = Tensor.clamp_min
 clip = Tensor.clip
-clone = Tensor.clone
+clone = _of_tensor(Tensor.clone)
 cos = Tensor.cos
 cosh = Tensor.cosh
-count_nonzero = Tensor.count_nonzero
-cumprod = Tensor.cumprod
-cumsum = Tensor.cumsum
+count_nonzero = _of_tensor(Tensor.count_nonzero)
+cumprod = _of_tensor(Tensor.cumprod)
+cumsum = _of_tensor(Tensor.cumsum)
 deg2rad = Tensor.deg2rad
-detach = Tensor.detach
-diag = Tensor.diag
-diag_embed = Tensor.diag_embed
-diagonal = Tensor.diagonal
-diff = Tensor.diff
-dist = Tensor.dist
+detach = _of_tensor(Tensor.detach)
+diag = _of_tensor(Tensor.diag)
+diag_embed = _of_tensor(Tensor.diag_embed)
+diagonal = _of_tensor(Tensor.diagonal)
+diff = _of_tensor(Tensor.diff)
+dist = _of_tensor(Tensor.dist)
 div = Tensor.div
 divide = Tensor.divide
-dot = Tensor.dot
+dot = _of_tensor(Tensor.dot)
 eq = Tensor.eq
 erf = Tensor.erf
 exp = Tensor.exp
 exp2 = Tensor.exp2
 expm1 = Tensor.expm1
-flatten = Tensor.flatten
-flip = Tensor.flip
-fliplr = Tensor.fliplr
-flipud = Tensor.flipud
+flatten = _of_tensor(Tensor.flatten)
+flip = _of_tensor(Tensor.flip)
+fliplr = _of_tensor(Tensor.fliplr)
+flipud = _of_tensor(Tensor.flipud)
 floor = Tensor.floor
 floor_divide = Tensor.floor_divide
 fmod = Tensor.fmod
 frac = Tensor.frac
-gather = Tensor.gather
+gather = _of_tensor(Tensor.gather)
 ge = Tensor.ge
 gt = Tensor.gt
-histc = Tensor.histc
+histc = _of_tensor(Tensor.histc)
 hypot = Tensor.hypot
-index_add = Tensor.index_add
-index_copy = Tensor.index_copy
-index_fill = Tensor.index_fill
-index_select = Tensor.index_select
-inner = Tensor.inner
+index_add = _of_tensor(Tensor.index_add)
+index_copy = _of_tensor(Tensor.index_copy)
+index_fill = _of_tensor(Tensor.index_fill)
+index_select = _of_tensor(Tensor.index_select)
+inner = _of_tensor(Tensor.inner)
 isfinite = Tensor.isfinite
-isin = Tensor.isin
+isin = _of_tensor(Tensor.isin)
 isinf = Tensor.isinf
 isnan = Tensor.isnan
 le = Tensor.le
@@ -278,86 +303,86 @@ logical_not = Tensor.logical_not
 logical_or = Tensor.logical_or
 logical_xor = Tensor.logical_xor
 logit = Tensor.logit
-logsumexp = Tensor.logsumexp
+logsumexp = _of_tensor(Tensor.logsumexp)
 lt = Tensor.lt
 masked_fill = Tensor.masked_fill
-masked_select = Tensor.masked_select
-matmul = Tensor.matmul
-max = Tensor.max
+masked_select = _of_tensor(Tensor.masked_select)
+matmul = _of_tensor(Tensor.matmul)
+max = _of_tensor(Tensor.max)
 maximum = Tensor.maximum
-mean = Tensor.mean
-median = Tensor.median
-min = Tensor.min
+mean = _of_tensor(Tensor.mean)
+median = _of_tensor(Tensor.median)
+min = _of_tensor(Tensor.min)
 minimum = Tensor.minimum
-mm = Tensor.mm
-moveaxis = Tensor.moveaxis
-movedim = Tensor.movedim
+mm = _of_tensor(Tensor.mm)
+moveaxis = _of_tensor(Tensor.moveaxis)
+movedim = _of_tensor(Tensor.movedim)
 mul = Tensor.mul
 multiply = Tensor.multiply
-mv = Tensor.mv
+mv = _of_tensor(Tensor.mv)
 nan_to_num = Tensor.nan_to_num
-nanmean = Tensor.nanmean
-nansum = Tensor.nansum
-narrow = Tensor.narrow
+nanmean = _of_tensor(Tensor.nanmean)
+nansum = _of_tensor(Tensor.nansum)
+narrow = _of_tensor(Tensor.narrow)
 ne = Tensor.ne
 neg = Tensor.neg
 negative = Tensor.negative
-nonzero = Tensor.nonzero
-norm = Tensor.norm
-numel = Tensor.numel
-outer = Tensor.outer
-permute = Tensor.permute
+nonzero = _of_tensor(Tensor.nonzero)
+norm = _of_tensor(Tensor.norm)
+numel = _of_tensor(Tensor.numel)
+outer = _of_tensor(Tensor.outer)
+permute = _of_tensor(Tensor.permute)
 pow = Tensor.pow
-prod = Tensor.prod
-quantile = Tensor.quantile
+prod = _of_tensor(Tensor.prod)
+quantile = _of_tensor(Tensor.quantile)
 rad2deg = Tensor.rad2deg
-ravel = Tensor.ravel
+ravel = _of_tensor(Tensor.ravel)
 reciprocal = Tensor.reciprocal
 remainder = Tensor.remainder
-repeat_interleave = Tensor.repeat_interleave
-reshape = Tensor.reshape
-roll = Tensor.roll
+repeat_interleave = _of_tensor(Tensor.repeat_interleave)
+reshape = _of_tensor(Tensor.reshape)
+roll = _of_tensor(Tensor.roll)
 round = Tensor.round
 rsqrt = Tensor.rsqrt
-scatter = Tensor.scatter
-scatter_add = Tensor.scatter_add
-select = Tensor.select
+scatter = _of_tensor(Tensor.scatter)
+scatter_add = _of_tensor(Tensor.scatter_add)
+select = _of_tensor(Tensor.select)
 sigmoid = Tensor.sigmoid
 sign = Tensor.sign
 sin = Tensor.sin
 sinh = Tensor.sinh
-sort = Tensor.sort
-split = Tensor.split
+sort = _of_tensor(Tensor.sort)
+split = _of_tensor(Tensor.split)
 sqrt = Tensor.sqrt
 square = Tensor.square
-squeeze = Tensor.squeeze
-std = Tensor.std
-std_mean = Tensor.std_mean
+squeeze = _of_tensor(Tensor.squeeze)
+std = _of_tensor(Tensor.std)
+std_mean = _of_tensor(Tensor.std_mean)
 sub = Tensor.sub
 subtract = Tensor.subtract
-sum = Tensor.sum
-swapaxes = Tensor.swapaxes
-swapdims = Tensor.swapdims
-t = Tensor.t
-take = Tensor.take
-take_along_dim = Tensor.take_along_dim
+sum = _of_tensor(Tensor.sum)
+swapaxes = _of_tensor(Tensor.swapaxes)
+swapdims = _of_tensor(Tensor.swapdims)
+t = _of_tensor(Tensor.t)
+take = _of_tensor(Tensor.take)
+take_along_dim = _of_tensor(Tensor.take_along_dim)
 tan = Tensor.tan
 tanh = Tensor.tanh
-tensor_split = Tensor.tensor_split
-tensordot = Tensor.tensordot
-tile = Tensor.tile
-topk = Tensor.topk
-trace = Tensor.trace
-transpose = Tensor.transpose
-tril = Tensor.tril
-triu = Tensor.triu
+tensor_split = _of_tensor(Tensor.tensor_split)
+tensordot = _of_tensor(Tensor.tensordot)
+tile = _of_tensor(Tensor.tile)
+topk = _of_tensor(Tensor.topk)
+trace = _of_tensor(Tensor.trace)
+transpose = _of_tensor(Tensor.transpose)
+tril = _of_tensor(Tensor.tril)
+triu = _of_tensor(Tensor.triu)
 trunc = Tensor.trunc
-unbind = Tensor.unbind
-unflatten = Tensor.unflatten
-unique = Tensor.unique
-unsqueeze = Tensor.unsqueeze
-var = Tensor.var
-var_mean = Tensor.var_mean
+unbind = _of_tensor(Tensor.unbind)
+unflatten = _of_tensor(Tensor.unflatten)
+unique = _of_tensor(Tensor.unique)
+unsqueeze = _of_tensor(Tensor.unsqueeze)
+var = _of_tensor(Tensor.var)
+var_mean = _of_tensor(Tensor.var_mean)
 xlogy = Tensor.xlogy
 
 
