@@ -10,7 +10,7 @@ import numpy as np
 
 from thalweg.data import Splits
 from thalweg.nn.module import Module
-from thalweg.train.pictures import draw, side_by_side, width_of
+from thalweg.train.pictures import colors_of_terminal, draw, side_by_side, width_of
 from thalweg.train.trainer import predict
 
 __all__ = ["gallery"]
@@ -40,10 +40,10 @@ def _strip(rows: Any, pixels: Any, predicted: Any, labels: Any, splits: Splits) 
     width = max(cells, _CAPTION)
     widest = shutil.get_terminal_size((80, 24)).columns
     count = min(max(1, (widest + 2) // (width + 2)), _MOST, len(rows))
-    left, color = (width - cells) // 2, sys.stdout.isatty()
+    left, colors = (width - cells) // 2, colors_of_terminal(sys.stdout)
     drawn, captions = [], []
     for row in rows[np.linspace(0, len(rows) - 1, count).astype(int)]:
-        lines = draw(pixels[row], color)
+        lines = draw(pixels[row], colors)
         drawn.append([" " * left + line + " " * (width - cells - left) for line in lines])
         said, truth = splits.classes[predicted[row]], splits.classes[labels[row]]
         captions.append(said if said == truth else f"{said}, is {truth}")

@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Callable
+from typing import Any, Literal, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
 from thalweg.errors import DataError
 
-__all__ = ["draw", "side_by_side", "width_of"]
+__all__ = ["colors_of_terminal", "draw", "side_by_side", "width_of"]
 
 _DENSITIES = " .:-=+*#%@"
 _WIDEST = 28  # cells; larger pictures are averaged down
 
 
-def draw(pixels: npt.NDArray[Any], color: bool) -> list[str]:
+Colors = Literal["none", "256", "full"]
+
+
+def colors_of_terminal(stream: TextIO) -> Colors:
+    """How many colours the terminal behind `stream` shows; none where it is no terminal."""
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return "none"
+    return "full" if os.environ.get("COLORTERM") in ("truecolor", "24bit") else "256"
+
+
+def draw(pixels: npt.NDArray[Any], colors: Colors = "none") -> list[str]:
     """The lines of a picture of shape (height, width), (1, height, width) or (3, height, width).
 
-    With `color`, text with terminal colour codes, half blocks of two pixels each; without, plain
-    characters, one for two rows. Pixels are stretched from the darkest to the lightest.
+    With `colors`, half blocks of two pixels each in terminal colours; without, plain characters,
+    one for two rows. Pixels are stretched from the darkest to the lightest.
     """
     image = _normalized(_shrunk(_planes(pixels)))
     if image.shape[1] % 2:
         image = np.concatenate([image, np.zeros_like(image[:, :1])], axis=1)
     pairs = image[:, 0::2], image[:, 1::2]
-    if color:
-        return [_colored(top, bottom) for top, bottom in zip(*_rgb(pairs), strict=True)]
+    if colors != "none":
+        spell = _full if colors == "full" else _of_256
+        return [_colored(top, bottom, spell) for top, bottom in zip(*_rgb(pairs), strict=True)]
     grey = (pairs[0] + pairs[1]).mean(0) / 2
     levels = (grey * (len(_DENSITIES) - 1)).round().astype(int)
     return ["".join(_DENSITIES[level] for level in row) for row in levels]
@@ -79,9 +92,19 @@ def _rgb(pairs: tuple[npt.NDArray[Any], ...]) -> list[npt.NDArray[Any]]:
     return [(half.transpose(1, 2, 0) * 255).round().astype(int) for half in full]
 
 
-def _colored(top: npt.NDArray[Any], bottom: npt.NDArray[Any]) -> str:
-    cells = (
-        f"\x1b[38;2;{a[0]};{a[1]};{a[2]}m\x1b[48;2;{b[0]};{b[1]};{b[2]}m▀"
-        for a, b in zip(top, bottom, strict=True)
-    )
+def _colored(top: npt.NDArray[Any], bottom: npt.NDArray[Any], spell: Callable[[Any], str]) -> str:
+    cells = (f"\x1b[38;{spell(a)}m\x1b[48;{spell(b)}m▀" for a, b in zip(top, bottom, strict=True))
     return "".join(cells) + "\x1b[0m"
+
+
+def _full(rgb: Any) -> str:
+    return "2;" + ";".join(map(str, rgb))
+
+
+def _of_256(rgb: Any) -> str:
+    """The nearest of the 24 greys, or of the 6 x 6 x 6 colours."""
+    red, green, blue = (int(c) for c in rgb)
+    if red == green == blue:
+        return f"5;{232 + round(red * 23 / 255)}"
+    levels = (round(c * 5 / 255) for c in (red, green, blue))
+    return f"5;{16 + sum(level * step for level, step in zip(levels, (36, 6, 1), strict=True))}"
