@@ -218,6 +218,35 @@ class Arithmetic:
 
     __lt__, __le__, __gt__, __ge__ = lt, le, gt, ge
 
+    def isclose(
+        self: Tensor,
+        other: Operand,
+        rtol: float = 1e-5,
+        atol: float = 1e-8,
+        equal_nan: bool = False,
+    ) -> Tensor:
+        """|self - other| <= atol + rtol |other|, elementwise; NaN equals NaN if `equal_nan`."""
+        x, y = promote(self, other)
+        close = x.eq(y)
+        if x._value.dtype.kind != "b":
+            # Infinities are close to themselves only.
+            close = close | (((x - y).abs() <= atol + rtol * y.abs()) & y.isfinite())
+        return close | (x.isnan() & y.isnan()) if equal_nan else close
+
+    def allclose(
+        self: Tensor,
+        other: Operand,
+        rtol: float = 1e-5,
+        atol: float = 1e-8,
+        equal_nan: bool = False,
+    ) -> bool:
+        """Whether all elements are close; see `isclose`."""
+        return bool(self.isclose(other, rtol, atol, equal_nan).all())
+
+    def equal(self: Tensor, other: Tensor) -> bool:
+        """Whether shapes and all elements are equal."""
+        return self.shape == other.shape and bool(self.eq(other).all())
+
     def isnan(self: Tensor) -> Tensor:
         """Whether each element is NaN."""
         return bind(e.isnan, self)

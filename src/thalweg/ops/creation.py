@@ -293,6 +293,10 @@ class Creation:
         """Zeros of another shape in the dtype of self."""
         return zeros(*size, dtype=dtype or self.dtype)
 
+    def new_empty(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
+        """Zeros of another shape in the dtype of self."""
+        return empty(*size, dtype=dtype or self.dtype)
+
     def new_ones(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
         """Ones of another shape in the dtype of self."""
         return ones(*size, dtype=dtype or self.dtype)

@@ -35,6 +35,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "atleast_1d",
     "bincount",
     "bitwise_and",
     "bitwise_not",
@@ -88,6 +89,7 @@ __all__ = [
     "index_fill",
     "index_select",
     "inner",
+    "is_floating_point",
     "is_tensor",
     "isclose",
     "isfinite",
@@ -222,6 +224,7 @@ addcdiv = Tensor.addcdiv
 addcmul = Tensor.addcmul
 addmm = _of_tensor(Tensor.addmm)
 all = _of_tensor(Tensor.all)
+allclose = Tensor.allclose
 amax = _of_tensor(Tensor.amax)
 amin = _of_tensor(Tensor.amin)
 aminmax = _of_tensor(Tensor.aminmax)
@@ -235,6 +238,7 @@ asinh = Tensor.asinh
 atan = Tensor.atan
 atan2 = Tensor.atan2
 atanh = Tensor.atanh
+atleast_1d = _of_tensor(Tensor.atleast_1d)
 bincount = _of_tensor(Tensor.bincount)
 bitwise_and = Tensor.bitwise_and
 bitwise_not = Tensor.bitwise_not
@@ -265,6 +269,7 @@ div = Tensor.div
 divide = Tensor.divide
 dot = _of_tensor(Tensor.dot)
 eq = Tensor.eq
+equal = Tensor.equal
 erf = Tensor.erf
 exp = Tensor.exp
 exp2 = Tensor.exp2
@@ -287,6 +292,8 @@ index_copy = _of_tensor(Tensor.index_copy)
 index_fill = _of_tensor(Tensor.index_fill)
 index_select = _of_tensor(Tensor.index_select)
 inner = _of_tensor(Tensor.inner)
+is_floating_point = _of_tensor(Tensor.is_floating_point)
+isclose = Tensor.isclose
 isfinite = Tensor.isfinite
 isin = _of_tensor(Tensor.isin)
 isinf = Tensor.isinf
@@ -401,27 +408,6 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     if not isinstance(input, TensorBase) and not isinstance(other, TensorBase):
         input = lift(input)
     return bind(elementwise.select, condition, *promote(input, other))
-
-
-def isclose(
-    input: Tensor, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Tensor:
-    """|input - other| <= atol + rtol |other|, elementwise; NaN equals NaN if `equal_nan`."""
-    x, y = promote(input, other)
-    close = ((x - y).abs() <= atol + rtol * y.abs()) | x.eq(y)
-    return close | (x.isnan() & y.isnan()) if equal_nan else close
-
-
-def allclose(
-    input: Tensor, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> bool:
-    """Whether all elements are close; see `isclose`."""
-    return bool(isclose(input, other, rtol, atol, equal_nan).all())
-
-
-def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether shapes and all elements are equal."""
-    return input.shape == other.shape and bool((input == other).all())
 
 
 def is_tensor(x: Any) -> bool:
