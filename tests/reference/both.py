@@ -51,9 +51,9 @@ class Tolerance(NamedTuple):
 # steps, where differences in rounding grow from step to step.
 TOLERANCES = {
     ("value", "float32"): Tolerance(1e-5, 2e-6),
-    ("value", "float64"): Tolerance(1e-12, 1e-13),
+    ("value", "float64"): Tolerance(1e-11, 1e-12),
     ("second", "float32"): Tolerance(1e-4, 2e-5),
-    ("second", "float64"): Tolerance(1e-11, 1e-12),
+    ("second", "float64"): Tolerance(1e-10, 1e-11),
     ("trajectory", "float32"): Tolerance(1e-4, 1e-5),
     ("trajectory", "float64"): Tolerance(1e-10, 1e-12),
 }

@@ -117,7 +117,7 @@ def _cases(table: dict[str, list[Call]], differentiable: bool) -> list[Case]:
     return [
         Case(f"{name}-{number}", _changed(name, options), arguments, differentiable)
         for name, calls in table.items()
-        for number, (arguments, options) in enumerate(calls)
+        for number, (arguments, options, _) in enumerate(calls)
     ]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 
 import thalweg
+from tests.reference.both import BOTH
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -23,3 +25,9 @@ def _one_thread() -> Iterator[None]:
 def _seeds() -> None:
     torch.manual_seed(0)
     thalweg.manual_seed(0)
+
+
+@pytest.fixture(params=BOTH, ids=lambda tw: tw.__name__)
+def tw(request: pytest.FixtureRequest) -> Any:
+    """Each framework in turn: for what both must do in the same words."""
+    return request.param

@@ -7,9 +7,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.reference.both import BOTH, Case
+from tests.reference.both import BOTH, Case, Fixed
 
-__all__ = ["Call", "call", "given", "integers", "named", "normal", "positive", "spelled", "truths"]
+__all__ = [
+    "Call",
+    "call",
+    "functional",
+    "given",
+    "integers",
+    "named",
+    "normal",
+    "positive",
+    "spelled",
+    "truths",
+]
 
 _random = np.random.default_rng(20)
 
@@ -19,11 +30,17 @@ class Call(NamedTuple):
 
     arguments: tuple[Any, ...]
     options: dict[str, Any]
+    second: bool = True  # whether second derivatives are compared
 
 
 def call(*arguments: Any, **options: Any) -> Call:
     """The arguments of one call, as they would be written."""
     return Call(arguments, options)
+
+
+def first(*arguments: Any, **options: Any) -> Call:
+    """A call whose second derivatives are not compared: PyTorch has none, or they are at a kink."""
+    return Call(arguments, options, second=False)
 
 
 # --- arrays for arguments ------------------------------------------------------------------------
@@ -77,7 +94,42 @@ def spelled(name: str, options: dict[str, Any]) -> Callable[..., Any]:
 def named(table: Mapping[str, Iterable[Call]], off_tape: Collection[str] = ()) -> list[Case]:
     """A case for each call in a table from names to calls, without gradients for some names."""
     return [
-        Case(f"{name}-{number}", spelled(name, options), arguments, name not in off_tape)
+        Case(f"{name}-{number}", spelled(name, options), arguments, name not in off_tape, second)
         for name, calls in table.items()
-        for number, (arguments, options) in enumerate(calls)
+        for number, (arguments, options, second) in enumerate(calls)
     ]
+
+
+def functional(table: Mapping[str, Iterable[Call]]) -> list[Case]:
+    """A case for each call in a table of functions of `nn.functional`.
+
+    Arrays among the options become tensors, as arguments do; a dtype is given by its name.
+    """
+    return [
+        Case(
+            f"{name}-{number}",
+            _functional(name, options),
+            (arguments, _tensors_of(options)),
+            second=second,
+        )
+        for name, calls in table.items()
+        for number, (arguments, options, second) in enumerate(calls)
+    ]
+
+
+def _tensors_of(options: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(value for value in options.values() if isinstance(value, Fixed))
+
+
+def _functional(name: str, options: dict[str, Any]) -> Callable[..., Any]:
+    def run(tw: Any, arguments: tuple[Any, ...], given: tuple[Any, ...]) -> Any:
+        tensors = iter(given)
+        chosen = {
+            key: next(tensors) if isinstance(value, Fixed) else value
+            for key, value in options.items()
+        }
+        if "dtype" in chosen:
+            chosen["dtype"] = getattr(tw, chosen["dtype"])
+        return getattr(tw.nn.functional, name)(*arguments, **chosen)
+
+    return run

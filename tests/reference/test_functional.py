@@ -1,0 +1,26 @@
+"""`nn.functional`: activations, losses and the rest; values, gradients and their derivatives."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.reference import cases_activations, cases_losses
+from tests.reference.both import DTYPES, Case, compare
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("this", cases_activations.CASES, ids=repr)
+def test_activations_and_layers(this: Case, dtype: str) -> None:
+    compare(this, dtype)
+
+
+@pytest.mark.parametrize("this", cases_activations.HARDSIGMOID, ids=repr)
+def test_derivative_of_hardsigmoid(this: Case) -> None:
+    compare(this, "float32")
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss:UserWarning")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("this", cases_losses.CASES, ids=repr)
+def test_losses(this: Case, dtype: str) -> None:
+    compare(this, dtype)
