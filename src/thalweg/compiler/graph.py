@@ -1,0 +1,160 @@
+"""The graph: a straight-line list of typed equations (the Wengert list), as deck 004 writes it.
+
+    Graph    ::=  inputs  Equation*  outputs
+    Equation ::=  Variable = primitive[attributes] Atom*
+    Atom     ::=  Variable | Literal
+    Type     ::=  dtype[shape]
+
+A variable is assigned once. Its position in the list is its order of evaluation. A traced tensor
+holds a `Variable` where an eager one holds an array.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from thalweg.errors import TraceError
+from thalweg.primitives.core import Primitive
+
+__all__ = [
+    "Atom",
+    "Equation",
+    "Graph",
+    "Literal",
+    "Origin",
+    "Variable",
+    "all_variables",
+    "spell_type",
+]
+
+Shape = tuple[int, ...]
+_numbers = itertools.count()
+
+
+class Variable:
+    """A value that a program computes or is given: a shape and a NumPy dtype."""
+
+    __slots__ = ("dtype", "number", "shape")
+
+    def __init__(self, shape: Shape, dtype: np.dtype[Any]) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.number = next(_numbers)
+
+    def __repr__(self) -> str:
+        return f"<Variable {self.number}: {spell_type(self)}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A number that stands in the program, of rank 0."""
+
+    value: Any
+    dtype: np.dtype[Any]
+
+    @property
+    def shape(self) -> Shape:
+        return ()
+
+
+Atom: TypeAlias = Variable | Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The user's line that an equation came from."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} in {self.function}"
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """output = op[attributes](inputs)."""
+
+    op: Primitive
+    inputs: tuple[Atom, ...]
+    output: Variable
+    attributes: dict[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
+
+
+@dataclass(slots=True)
+class Graph:
+    """A program: variables it is given, equations in order, atoms it gives back."""
+
+    inputs: list[Variable]
+    equations: list[Equation]
+    outputs: list[Atom]
+    names: dict[Variable, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> Iterator[str]:
+        """The program as text: inputs, a line an equation, outputs."""
+        spelled: dict[Variable, str] = {}
+        for number, variable in enumerate(self.inputs):
+            spelled[variable] = self.names.get(variable, f"x{number}")
+        given = ", ".join(f"{spelled[v]}: {spell_type(v)}" for v in self.inputs)
+        yield f"inputs {given}" if given else "inputs"
+        for number, equation in enumerate(self.equations):
+            spelled[equation.output] = self.names.get(equation.output, f"t{number}")
+        width = max((len(spelled[e.output]) for e in self.equations), default=0)
+        kinds = max((len(spell_type(e.output)) for e in self.equations), default=0)
+        for e in self.equations:
+            operands = ", ".join(_spell(atom, spelled) for atom in e.inputs)
+            attributes = _spell_attributes(e.attributes)
+            left = f"{spelled[e.output]:<{width}} : {spell_type(e.output):<{kinds}}"
+            yield f"{left} = {e.op.name}{attributes}({operands})"
+        yield "outputs " + ", ".join(_spell(atom, spelled) for atom in self.outputs)
+
+
+_SHORT = {
+    "float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64",
+    "uint8": "u8", "uint32": "u32", "bool": "bool",
+}  # fmt: skip
+
+
+def spell_type(value: Any) -> str:
+    """f32[32,10], or f32 for rank 0."""
+    dtype = value.dtype.names[0] if value.dtype.names else value.dtype.name
+    shape = f"[{','.join(map(str, value.shape))}]" if value.shape else ""
+    return _SHORT.get(dtype, dtype) + shape
+
+
+def _spell(atom: Atom, spelled: dict[Variable, str]) -> str:
+    if isinstance(atom, Literal):
+        return f"{atom.value!r}" if atom.dtype != np.bool_ else str(bool(atom.value))
+    if atom not in spelled:
+        raise TraceError(f"{atom!r} is used before it is assigned")
+    return spelled[atom]
+
+
+def _spell_attributes(attributes: dict[str, Any]) -> str:
+    if not attributes:
+        return ""
+    parts = (f"{name}={_spell_value(value)}" for name, value in attributes.items())
+    return f"[{' '.join(parts)}]"
+
+
+def _spell_value(value: Any) -> str:
+    if isinstance(value, np.dtype):
+        return _SHORT.get(value.name, value.name) if not value.names else value.names[0]
+    if isinstance(value, tuple):
+        return f"({','.join(map(str, value))})"
+    return str(value)
+
+
+def all_variables(graph: Graph) -> Sequence[Variable]:
+    """Inputs and results in order."""
+    return [*graph.inputs, *(e.output for e in graph.equations)]

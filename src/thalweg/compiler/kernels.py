@@ -1,0 +1,251 @@
+"""Kernels: what fusion makes of a graph, and what lowering turns into native code.
+
+    Plan    ::=  buffers  Kernel*                         in order of execution
+    Kernel  ::=  Loop | Contraction | Scatter | Sort | Scan
+    Loop    ::=  for every point of `space`: body; over `reduced` axes: reduce; then tail; stores
+    body    ::=  Scalar*                                  a straight-line list, like the graph
+
+Everything here is about scalars and addresses. A value at a point of the loops is read from a
+buffer at an affine address,
+
+    address = offset + sum over axes of stride[axis] * i[axis] (+ computed indices * strides),
+
+so that transposition, slicing, broadcasting, flipping and (where strides allow) reshaping cost
+nothing: they are other strides. All sizes are static; all offsets and strides count elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from thalweg.compiler.graph import Origin
+
+__all__ = [
+    "Access",
+    "Axis",
+    "Buffer",
+    "Contraction",
+    "Indirect",
+    "Kernel",
+    "Loop",
+    "Plan",
+    "Reduce",
+    "Scalar",
+    "Scan",
+    "Scatter",
+    "Sort",
+    "Store",
+    "View",
+]
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Buffer:
+    """A stretch of memory of `size` elements. Two distinct buffers of a kernel never overlap.
+
+    kind    "input" (given by the caller), "output" (given by the caller, written),
+            "state" (given, read and written in place), "temporary" (in the arena, at `place` bytes)
+    """
+
+    name: str
+    size: int
+    dtype: np.dtype[Any]
+    kind: Literal["input", "output", "state", "temporary"]
+    place: int = 0
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A tensor laid over a buffer: element [i, j, ..] stands at offset + i s0 + j s1 + .."""
+
+    buffer: Buffer
+    offset: int
+    shape: Shape
+    strides: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Indirect:
+    """A computed part of an address: scalar number `index` (an integer) times `stride`.
+
+    The index must be in [0, size), or with `wrap` in [-size, size); what is outside is an error:
+    the kernel raises the program's error flag and reads (or adds to) element 0 instead.
+    """
+
+    index: int
+    stride: int
+    size: int
+    wrap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An address at each point of the loops: a stride for every loop axis, 0 where it is constant."""
+
+    buffer: Buffer
+    offset: int
+    strides: Shape
+    indirect: tuple[Indirect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One scalar operation of a body; operands are numbers of earlier scalars of the same kernel.
+
+    op is the name of an elementwise primitive of the op table ("add", "exp", "select", "cast",
+    "scalar_power", ...) with its attributes, or one of
+
+        "load"      attributes: access            the element there
+        "literal"   attributes: value
+        "index"     attributes: axis              the loop counter, int64
+        "bits"      inputs: key, counter, n       word n (int64) of the Philox stream, uint32
+        "reduced"   attributes: number            in a tail: the result of reductions[number]
+        "sum"       in a contraction's epilogue: the finished element of the product
+    """
+
+    op: str
+    inputs: tuple[int, ...]
+    dtype: np.dtype[Any]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Combine scalar number `value` over the reduced axes; argmax and argmin give the position
+    (int64) along the one reduced axis, the first of equals."""
+
+    kind: Literal["sum", "prod", "max", "min", "argmax", "argmin"]
+    value: int
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Write scalar number `value` to `access`."""
+
+    value: int
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A loop nest over `space`.
+
+    Without reductions: at each point `body`, then `stores`. With: over the axes in `reduced`,
+    `body` and the reductions; then at each point of the other axes `tail` and `stores`. Scalars
+    are numbered through body and tail. Accesses have a stride for every axis of `space`, 0 for
+    reduced ones in tail and stores. Points may be visited in any order; reductions combine in a
+    fixed one, the same for any number of threads.
+    """
+
+    space: Shape
+    body: tuple[Scalar, ...]
+    stores: tuple[Store, ...]
+    reduced: tuple[int, ...] = ()
+    reductions: tuple[Reduce, ...] = ()
+    tail: tuple[Scalar, ...] = ()
+    origins: tuple[Origin, ...] = ()
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A loop of a contraction: its size and its strides in both operands (0: does not occur)."""
+
+    size: int
+    a: int
+    b: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction:
+    """sum over `inner` of A * B, for every point of batch x rows x columns, then the epilogue.
+
+    batch axes occur in both operands, rows in A only, columns in B only, inner in both. With
+    more than one inner axis, or rows of two axes, a convolution is of this form too: A's strides
+    are those of the (padded) image, an element may be read several times.
+
+    The epilogue is a body over the space (batch.., rows.., columns..) whose scalar 0 is the op
+    "sum", the finished element; its accesses and `stores` have a stride for each of these axes.
+    """
+
+    a: Buffer
+    a_offset: int
+    b: Buffer
+    b_offset: int
+    batch: tuple[Axis, ...]
+    rows: tuple[Axis, ...]
+    columns: tuple[Axis, ...]
+    inner: tuple[Axis, ...]
+    epilogue: tuple[Scalar, ...]
+    stores: tuple[Store, ...]
+    origins: tuple[Origin, ...] = ()
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """target[..] += value at computed places, point after point in row-major order of `space`.
+
+    The target, contiguous, is first filled with 0. `body` computes the value and the indices; the
+    access of `store` has the indirect parts. Parallel only over axes that occur in the target's
+    address with a stride and in no index, so that the order of additions never changes.
+    """
+
+    space: Shape
+    body: tuple[Scalar, ...]
+    store: Store
+    target_size: int
+    origins: tuple[Origin, ...] = ()
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """The stable order (int64) that sorts `source` along its last axis; NaN counts as largest."""
+
+    source: View
+    target: View
+    descending: bool
+    origins: tuple[Origin, ...] = ()
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The cumulative sum of `source` along its last axis."""
+
+    source: View
+    target: View
+    origins: tuple[Origin, ...] = ()
+    label: str = ""
+
+
+Kernel: TypeAlias = Loop | Contraction | Scatter | Sort | Scan
+
+
+@dataclass(slots=True)
+class Plan:
+    """Kernels in order of execution, over buffers.
+
+    inputs    the buffer of each graph input, in order
+    outputs   where each output of the graph stands when all kernels have run, contiguous
+    updates   for each state: (number of the graph input, number of the graph output) that share
+              a buffer: the output is the input's new value, written in place
+    arena     bytes of all temporaries together
+    """
+
+    kernels: list[Kernel]
+    inputs: list[Buffer]
+    outputs: list[View]
+    updates: dict[int, int]
+    arena: int
