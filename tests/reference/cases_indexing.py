@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from tests.reference.both import Case, Fixed
 from tests.reference.spelling import call, given, integers, named, normal, truths
@@ -29,6 +30,14 @@ KEYS: dict[str, Any] = {
     "slice then index": (slice(None), _COLUMNS),
                          "index between slices": (slice(1, 3), _COLUMNS, slice(None, None, 2)),
     "indices apart": (_ROWS, slice(None), _COLUMNS),
+    "integer, slice, index": (1, slice(None), _COLUMNS),
+                              "index, slice, integer": (_COLUMNS, slice(None), 1),
+    "slice, index, integer": (slice(None), _COLUMNS, 1),
+                              "place of rank 0, slice, index": (np.array(1), slice(None), _COLUMNS),
+    "index, rank 0, index": (_ROWS, np.array(2), _COLUMNS),
+                             "new axis between": (_ROWS, None, _COLUMNS),
+    "rank 0 alone": (slice(None), None, np.array(-1)),
+                     "index, integer, index": (_ROWS, -1, _COLUMNS),
     "integer and index": (2, _COLUMNS), "matrix of places": np.array([[0, 1], [3, 3]]),
     "broadcast places": (_ROWS[:, None], np.array([1, 2])), "index and ellipsis": (..., _COLUMNS),
     "index and new axis": (_ROWS, None, slice(0, 2)), "empty index": np.array([], dtype=np.int64),
@@ -98,7 +107,7 @@ class _Written(_Read):
 
 
 def _picked(key: Any) -> tuple[int, ...]:
-    return np.empty((4, 5, 6))[key].shape
+    return tuple(torch.empty(4, 5, 6)[_as_key(torch, key)].shape)
 
 
 # A tensor that is overwritten whole no longer depends on what it was; PyTorch sends it zeros.

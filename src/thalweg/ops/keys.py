@@ -1,4 +1,4 @@
-"""What stands between the brackets of x[...], read as NumPy reads it.
+"""What stands between the brackets of x[...], read as PyTorch reads it.
 
 A key is taken apart to entries, one a dimension: a slice, an int, or an integer tensor (a mask
 becomes the positions where it holds), and None where a dimension is put in. Slices and ints
@@ -27,7 +27,8 @@ class Key(NamedTuple):
     """A key taken apart.
 
     `entries` has one entry a dimension, and None for each new one. `gathers` says whether there
-    is a tensor among them; beside it an int is one too. `together`: these stand side by side.
+    is a tensor among them. `together`: these stand side by side. Single places, ints and tensors
+    of rank 0, do not count there: x[0, :, i] is x[0][:, i]. (To NumPy a 0 beside i is a tensor.)
     """
 
     entries: list[Any]
@@ -48,10 +49,9 @@ def key_of(shape: tuple[int, ...], key: Any) -> Key:
     """`key` taken apart, for a tensor of `shape`."""
     given = [_entry(e) for e in (key if isinstance(key, tuple) else (key,))]
     gathers = any(isinstance(e, TensorBase) for e in given)
-    if gathers:
-        given = [wrap(np.asarray(e)) if isinstance(e, int) else e for e in given]
-    at = [place for place, e in enumerate(given) if isinstance(e, TensorBase)]
-    together = not gathers or at[-1] - at[0] + 1 == len(at)
+    many = [e for e in given if not _is_single(e)]
+    at = [place for place, e in enumerate(many) if isinstance(e, TensorBase)]
+    together = not at or at[-1] - at[0] + 1 == len(at)
     return Key(_entries(shape, given), gathers, together)
 
 
@@ -101,6 +101,11 @@ def _as_index(entry: Any) -> TensorBase:
             f"{str(entry)[:40]!r}"
         )
     return wrap(array if array.dtype.kind == "b" else array.astype(np.int64))
+
+
+def _is_single(entry: Any) -> bool:
+    """Whether an entry is one place, whose dimension is left out."""
+    return isinstance(entry, int) or (isinstance(entry, TensorBase) and not entry._value.shape)
 
 
 def _reach(entry: Any) -> int:
@@ -180,13 +185,16 @@ def with_new(entries: list[Any], sizes: tuple[int, ...]) -> list[tuple[Any, int]
 
 def _gathered(x: Tensor, entries: list[Any], together: bool) -> Tensor:
     """One gather. Its batch of places goes where the tensors stood, in front if they are apart."""
-    x, _ = _cut(x, entries)
+    x, sizes = _cut(x, entries)
     chosen = [e for e in entries if e is not None]
+    x = x.reshape(tuple(n for e, n in zip(chosen, sizes, strict=True) if not isinstance(e, int)))
+    chosen = [e for e in chosen if not isinstance(e, int)]
+    entries = [e for e in entries if not _is_single(e)]
     axes = tuple(axis for axis, e in enumerate(chosen) if isinstance(e, TensorBase))
     out = x.gather_places(tuple(chosen[axis] for axis in axes), axes, wrap=True)
     rank = len(out._value.shape)
     batch = rank - (len(chosen) - len(axes))
-    first = next(place for place, e in enumerate(entries) if isinstance(e, TensorBase))
+    first = next((at for at, e in enumerate(entries) if isinstance(e, TensorBase)), 0)
     before = sum(isinstance(e, slice) for e in entries[:first]) if together else 0
     order = (*range(batch, batch + before), *range(batch), *range(batch + before, rank))
     out = out.permute(order)
