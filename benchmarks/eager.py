@@ -2,6 +2,9 @@
 
 That process is a new one, because the number of threads must stand before the libraries load:
 `run` starts it, and reads the rows it prints as JSON.
+
+Thalweg asks the system to keep freed memory (`thalweg.memory`), for the whole process: here
+PyTorch's steps gain from that as well.
 """
 
 from __future__ import annotations
