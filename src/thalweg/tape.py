@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from thalweg.errors import DTypeError, ThalwegError
+from thalweg.errors import DTypeError, ThalwegError, TraceError
 from thalweg.primitives.core import Primitive, Rule
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ _ndarray = np.ndarray
 _created = itertools.count()
 
 
-Interpreter = Callable[[Primitive, list[Any], dict[str, Any]], Any]
+# Gives the value of primitive(*inputs, **attributes): an array, or a variable of a trace.
+Interpreter = Callable[[Primitive, "tuple[Tensor, ...]", dict[str, Any]], Any]
 
 
 def _numpy_interpreter() -> Interpreter:
@@ -61,8 +62,10 @@ def _numpy_interpreter() -> Interpreter:
     context.run(np.seterr, all="ignore")
     run = context.run
 
-    def evaluate(primitive: Primitive, values: list[Any], attributes: dict[str, Any]) -> Any:
-        out = run(primitive.evaluate, *values, **attributes)
+    def evaluate(
+        primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
+    ) -> Any:
+        out = run(primitive.evaluate, *[x._value for x in inputs], **attributes)
         return out if out.__class__ is _ndarray else np.asarray(out)
 
     return evaluate
@@ -152,15 +155,11 @@ def wrap(value: Any) -> Tensor:
 def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
     """Apply `primitive`: evaluate or trace it, and record it where a gradient is wanted."""
     try:
-        values = [x._value for x in inputs]
-    except AttributeError:
-        raise not_a_tensor(primitive.name, *inputs) from None
-    try:
-        value = mode.interpret(primitive, values, attributes)
+        value = mode.interpret(primitive, inputs, attributes)
     except ThalwegError:
         raise
-    except (ValueError, TypeError, IndexError):
-        _explain(primitive, values, attributes)
+    except (AttributeError, ValueError, TypeError, IndexError):
+        _explain(primitive, inputs, attributes)
         raise
     out: Tensor = _new(_tensor_class)
     out._value = value
@@ -176,10 +175,18 @@ def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
     return out
 
 
-def _explain(primitive: Primitive, values: list[Any], attributes: dict[str, Any]) -> None:
+def _explain(primitive: Primitive, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> None:
     """Let the shape rule say in our words what NumPy found wrong."""
+    if not all(isinstance(x, TensorBase) for x in inputs):
+        raise not_a_tensor(primitive.name, *inputs) from None
+    for x in inputs:
+        if not hasattr(x._value, "__array__"):
+            raise TraceError(
+                f"{primitive.name}: a value of a trace that has ended was used. Return it from the "
+                "compiled function, or assign it to a tensor that was there before (x.copy_(y))"
+            ) from None
     try:
-        primitive.infer(*values, **attributes)
+        primitive.infer(*[x._value for x in inputs], **attributes)
     except ThalwegError as error:
         raise error from None
 

@@ -31,9 +31,9 @@ def shapes_only() -> Iterator[list[str]]:
     """Operations give no values in this block; their names are noted in order."""
     names: list[str] = []
 
-    def interpret(primitive: Any, values: list[Any], attributes: dict[str, Any]) -> Valueless:
+    def interpret(primitive: Any, inputs: Any, attributes: dict[str, Any]) -> Valueless:
         names.append(primitive.name)
-        return Valueless(*primitive.infer(*values, **attributes))
+        return Valueless(*primitive.infer(*[x._value for x in inputs], **attributes))
 
     before, tape.mode.interpret = tape.mode.interpret, interpret
     try:

@@ -23,8 +23,8 @@ class Symbol(NamedTuple):
 def symbolic() -> Iterator[Callable[[tw.Tensor], tw.Tensor]]:
     """Nothing is computed, only shapes; the fixture makes a tensor into one without values."""
     before = mode.interpret
-    mode.interpret = lambda primitive, values, attributes: Symbol(
-        *primitive.infer(*values, **attributes)
+    mode.interpret = lambda primitive, inputs, attributes: Symbol(
+        *primitive.infer(*[x._value for x in inputs], **attributes)
     )
 
     def without_values(x: tw.Tensor) -> tw.Tensor:
