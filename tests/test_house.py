@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__"}),
     frozenset({"train", "inspect", "lectures", "minimize"}),
     frozenset({"nn", "optim", "data", "interop"}),
-    frozenset({"_tensor", "_format", "ops", "autodiff", "autograd", "tape"}),
+    frozenset({"_tensor", "_format", "ops", "autodiff", "autograd", "compiler", "tape"}),
     frozenset({"primitives"}),
     frozenset({"dtypes", "errors", "files", "memory"}),
 )
