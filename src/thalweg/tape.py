@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ __all__ = [
     "Composite",
     "Node",
     "TensorBase",
+    "TraceNotes",
     "bind",
     "composite",
     "enable_grad",
@@ -71,12 +72,23 @@ def _numpy_interpreter() -> Interpreter:
     return evaluate
 
 
+class TraceNotes(Protocol):
+    """What a trace is told, beside the primitives: by those who change or depend on the world."""
+
+    def touch(self, x: Tensor) -> None:
+        """`x` is about to be given a new value."""
+
+    def guard(self, owner: Any, name: str, value: Any) -> None:
+        """What is done depends on owner.name, which is no tensor and has this value."""
+
+
 class _Mode(threading.local):
     """What holds in this thread: whether the tape records, and who interprets primitives."""
 
     def __init__(self) -> None:
         self.grad = True
         self.interpret = _numpy_interpreter()
+        self.trace: TraceNotes | None = None  # while a function is traced
 
 
 mode = _Mode()

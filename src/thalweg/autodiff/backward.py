@@ -68,6 +68,8 @@ def backward(
 
 
 def _accumulate(leaf: Tensor, cotangent: Tensor) -> None:
+    if mode.trace is not None:
+        mode.trace.touch(leaf)
     if leaf.grad is None:
         # A tensor of its own: x + y hands one cotangent to both, and .grad may be changed in place.
         total, leaf.grad = cotangent, wrap(cotangent._value)

@@ -11,6 +11,7 @@ from thalweg.errors import ConfigError, DTypeError, ThalwegError, nearest
 from thalweg.nn.hooks import Hook, Hooks, RemovableHandle, register
 from thalweg.nn.state import IncompatibleKeys, load
 from thalweg.ops.creation import zeros
+from thalweg.tape import mode as _mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,10 +49,21 @@ class Module:
     `Sequential.2 (Linear 784 -> 30): ...`.
     """
 
-    training: bool = True
+    _training: bool = True
     # Names of buffers, and whether the state dictionary holds them. Replaced, never changed.
     _buffer_names: Mapping[str, bool] = {}
     _hooks: Hooks | None = None
+
+    @property
+    def training(self) -> bool:
+        """Whether the module is in training mode: True until `eval()`."""
+        if _mode.trace is not None:
+            _mode.trace.guard(self, "training", self._training)
+        return self._training
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        self._training = value
 
     # --- calling ---------------------------------------------------------------------------------
 

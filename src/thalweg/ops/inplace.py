@@ -55,6 +55,8 @@ class InPlace(TensorBase):
                 f"in-place: the result has shape {new._value.shape}, "
                 f"the tensor keeps its shape {self._value.shape}"
             )
+        if mode.trace is not None:
+            mode.trace.touch(self)
         same = new._value.dtype is self._value.dtype
         if not same and _kind(new) > _kind(self):
             raise DTypeError(

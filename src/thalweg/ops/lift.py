@@ -23,6 +23,7 @@ __all__ = [
     "axes_of",
     "binary",
     "floating",
+    "is_literal",
     "lift",
     "literal",
     "promote",
@@ -46,6 +47,12 @@ def literal(scalar: float, dtype: dtypes.DType) -> Tensor:
         return wrap(np.asarray(scalar, dtype.numpy))
     except OverflowError as error:
         raise DTypeError(f"{scalar!r} does not fit into {dtype!r}") from error
+
+
+def is_literal(x: Tensor) -> bool:
+    """Whether `x` is what a Python scalar was made into, and so a constant of a program."""
+    array = x._value
+    return array.ndim == 0 and not array.dtype.names and literal(array.item(), x.dtype) is x
 
 
 def _literal(scalar: Any, dtype: dtypes.DType) -> Tensor:

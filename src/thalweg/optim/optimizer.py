@@ -25,7 +25,7 @@ from thalweg.ops.creation import zeros_like
 from thalweg.optim.groups import ParamGroup, Params, read_groups
 from thalweg.optim.settings import Configured, Rule, flag, nonnegative
 from thalweg.optim.states import read_state, snapshot, tensors_of
-from thalweg.tape import enable_grad, no_grad
+from thalweg.tape import enable_grad, mode, no_grad
 
 __all__ = ["Optimizer", "Schedule", "Stateless"]
 
@@ -140,6 +140,8 @@ class Optimizer(Configured, ABC):
         for group in self.param_groups:
             if group.version != group.fitted:
                 self._fit(group)
+            if mode.trace is not None:
+                mode.trace.guard(group, "version", group.version)
             for cohort in group.ready():
                 self._update(group, cohort)
         return loss

@@ -1,0 +1,214 @@
+"""Tracing: running a function once with symbolic values, and what it did to the world.
+
+The tensors a traced function touches are of three kinds: its arguments, results on the way, and
+tensors that were there before: parameters, optimizer state, step sizes, the generator's counter.
+One rule serves them all. A concrete tensor that is read becomes a captured input: for the time of
+the trace it holds a variable in place of its array. One that holds another variable at the end was
+given a new value: that is an output, to be written back. Afterwards every tensor is as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from thalweg._tensor import Tensor
+from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Origin, Variable
+from thalweg.compiler.structure import Structure, flatten
+from thalweg.errors import TraceError
+from thalweg.ops.lift import is_literal
+from thalweg.primitives.core import Primitive
+from thalweg.tape import mode, wrap
+
+__all__ = ["Guard", "Slot", "Trace", "Tracer", "trace", "trace_program"]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+@dataclass(slots=True)
+class Slot:
+    """A captured tensor: its array, tape and gradient before the trace, its variable within."""
+
+    tensor: Tensor
+    array: np.ndarray[Any, Any]
+    variable: Variable
+    node: Any
+    requires_grad: bool
+    grad: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Something that is no tensor and decided what was traced: owner.name had this value."""
+
+    owner: Any
+    name: str
+    value: Any
+
+    def holds(self) -> bool:
+        """Whether it still has that value."""
+        return bool(getattr(self.owner, self.name) == self.value)
+
+
+@dataclass(slots=True)
+class Trace:
+    """A traced program and how it is tied to the world.
+
+    graph      inputs: the arguments' tensors, then the captured ones; outputs: the results, then
+               the new values of captured tensors, then gradients
+    arguments  how many inputs are arguments
+    results    how many outputs are results
+    updates    number of an input to the number of the output that is its new value
+    gradients  captured tensors whose .grad was set: (tensor, number of an output, or None)
+    structure  of the function's result
+    """
+
+    graph: Graph
+    arguments: int
+    results: int
+    slots: list[Slot]
+    updates: dict[int, int]
+    gradients: list[tuple[Tensor, int | None]]
+    structure: Structure
+    guards: list[Guard] = field(default_factory=list)
+
+
+class Tracer:
+    """The interpreter in force while a function is traced: it writes down, and computes nothing."""
+
+    def __init__(self) -> None:
+        self.equations: list[Equation] = []
+        self.slots: dict[int, Slot] = {}
+        self.known: set[Variable] = set()
+        self.guards: dict[tuple[int, str], Guard] = {}
+
+    def __call__(
+        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
+    ) -> Variable:
+        atoms = tuple(self.atom(x) for x in inputs)
+        output = self.new(*primitive.infer(*atoms, **attributes))
+        self.equations.append(Equation(primitive, atoms, output, attributes, user_line()))
+        return output
+
+    def new(self, shape: tuple[int, ...], dtype: Any) -> Variable:
+        """A variable of this trace."""
+        variable = Variable(shape, dtype)
+        self.known.add(variable)
+        return variable
+
+    def atom(self, x: Tensor) -> Atom:
+        """What stands for `x` in the program."""
+        value = x._value
+        if value.__class__ is Variable:
+            if value not in self.known:
+                raise TraceError(
+                    "a value of another trace was used: it escaped from a compiled function "
+                    f"through an attribute or a global ({value!r}). Return it instead"
+                )
+            return value  # type: ignore[no-any-return]
+        if is_literal(x):
+            return Literal(value.item(), value.dtype)
+        self.touch(x)
+        return x._value  # type: ignore[no-any-return]
+
+    def touch(self, x: Tensor) -> None:
+        """Capture `x`, if it is concrete: it is about to be read or given a new value."""
+        array = x._value
+        if array.__class__ is Variable:
+            return
+        variable = self.new(array.shape, array.dtype)
+        self.slots[id(x)] = Slot(x, array, variable, x._node, x._requires_grad, x.grad)
+        x._value = variable
+
+    def guard(self, owner: Any, name: str, value: Any) -> None:
+        """Note that the program depends on owner.name, which is no tensor."""
+        self.guards.setdefault((id(owner), name), Guard(owner, name, value))
+
+    def restore(self) -> None:
+        """Every captured tensor as it was."""
+        for slot in self.slots.values():
+            x = slot.tensor
+            x._value, x._node, x._requires_grad = slot.array, slot.node, slot.requires_grad
+            x.grad = slot.grad
+
+
+def user_line() -> Origin | None:
+    """The innermost line of the call stack outside of Thalweg."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_PACKAGE):
+            return Origin(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def trace_program(fn: Callable[..., Any], args: Structure, leaves: Sequence[Any]) -> Trace:
+    """Trace fn(*args, **kwargs), whose tensors are replaced by variables.
+
+    `args` is the structure of (args, kwargs), `leaves` its leaves, tensors and others.
+    """
+    if mode.trace is not None:
+        raise TraceError("a trace within a trace")
+    tracer = Tracer()
+    given, symbolic = [], []
+    for leaf in leaves:
+        if isinstance(leaf, Tensor):
+            x = wrap(tracer.new(leaf._value.shape, leaf._value.dtype))
+            given.append(x._value)
+            symbolic.append(x)
+        else:
+            symbolic.append(leaf)
+    before = mode.interpret
+    mode.interpret, mode.trace = tracer, tracer
+    try:
+        positional, keyword = args.build(symbolic)
+        results, structure = flatten(fn(*positional, **keyword))
+        return _finished(tracer, given, results, structure)
+    finally:
+        mode.interpret, mode.trace = before, None
+        tracer.restore()
+
+
+def _finished(
+    tracer: Tracer, given: list[Variable], results: list[Any], structure: Structure
+) -> Trace:
+    outputs = [tracer.atom(x) for x in results if isinstance(x, Tensor)]
+    count = len(outputs)
+    slots = list(tracer.slots.values())
+    updates, gradients = {}, []
+    for number, slot in enumerate(slots, start=len(given)):
+        if slot.tensor._value is not slot.variable:
+            updates[number] = len(outputs)
+            outputs.append(tracer.atom(slot.tensor))
+    for slot in slots:
+        grad = slot.tensor.grad
+        if grad is not slot.grad:
+            gradients.append((slot.tensor, None if grad is None else len(outputs)))
+            if grad is not None:
+                outputs.append(tracer.atom(grad))
+    slots = list(tracer.slots.values())  # results may have captured more
+    inputs = [*given, *(slot.variable for slot in slots)]
+    graph = Graph(inputs, tracer.equations, outputs)
+    guards = list(tracer.guards.values())
+    return Trace(graph, len(given), count, slots, updates, gradients, structure, guards)
+
+
+def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
+    """The sequence of primitive operations that fn(*args, **kwargs) performs.
+
+    The function runs once, with symbolic values; nothing is computed and nothing changes.
+
+    >>> import thalweg as tw
+    >>> print(tw.trace(lambda x: tw.exp(x) + 1, tw.zeros(3)))
+    inputs x0: f32[3]
+    t0 : f32[3] = exp(x0)
+    t1 : f32[3] = add(t0, 1.0)
+    outputs t1
+    """
+    leaves, structure = flatten((args, kwargs))
+    return trace_program(fn, structure, leaves).graph
