@@ -122,7 +122,8 @@ def _matrix_product(spec: str, a: str, b: str) -> str | None:
     Leading indices are a batch: they stand in front of all three, or of `a` and the result.
     """
     left, right, result = parse(spec)
-    a_turned, b_turned = f"{a}.{'mT' if len(left) > 2 else 'T'}", f"{b}.{'mT' if len(right) > 2 else 'T'}"
+    a_turned = f"{a}.{'mT' if len(left) > 2 else 'T'}"
+    b_turned = f"{b}.{'mT' if len(right) > 2 else 'T'}"
     if left[:-2] and left[:-2] == result[:-2]:
         if not right[:-2] and left[-1] not in right:
             return None  # the batch of `a` alone stands in front of a @ b, not of a.mT @ b
