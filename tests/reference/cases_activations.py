@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from tests.reference.both import Case, Fixed
-from tests.reference.spelling import call, first, functional, given, integers, normal, positive
+from tests.reference.spelling import Samples, call, first, functional, given
 
 __all__ = ["ACTIVATIONS", "CASES", "HARDSIGMOID", "LAYERS"]
+
+_samples = Samples(1)
+normal, positive, integers = _samples.normal, _samples.positive, _samples.integers
 
 _X = normal(3, 4) * 3
 # Where any of them has a kink, and where a naive formula would overflow.

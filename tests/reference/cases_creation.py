@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 
 from tests.reference.both import Case
-from tests.reference.spelling import call, given, integers, named, normal, truths
+from tests.reference.spelling import Samples, call, given, named
 
 __all__ = ["CASES", "LIKES"]
+
+_samples = Samples(2)
+normal, integers, truths = _samples.normal, _samples.integers, _samples.truths
 
 _M = normal(3, 4)
 
@@ -54,6 +57,7 @@ MADE: dict[str, Any] = {
                             tw.zeros(2, dtype=tw.bool), tw.zeros(tw.zeros(2, 3).shape)],
     "ones":     lambda tw: [tw.ones(2, 3), tw.ones((2, 3)), tw.ones(2, dtype=tw.float64),
                             tw.ones(2, dtype=tw.uint8)],
+    "new_empty": lambda tw: tuple(tw.ones(2).new_empty(3, 4).shape),
     "empty":    lambda tw: [tuple(tw.empty(2, 3).shape), tuple(tw.empty_like(tw.ones(2)).shape)],
     "full":     lambda tw: [tw.full((2, 3), 7.0), tw.full((2,), 7), tw.full((2,), True),
                             tw.full((), 2.5), tw.full((2,), 1, dtype=tw.float64)],

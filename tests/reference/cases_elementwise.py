@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 
 from tests.reference.both import Case, Fixed
-from tests.reference.spelling import call, given, integers, named, normal, positive, truths
+from tests.reference.spelling import Samples, call, given, named
 
 __all__ = ["CASES", "ELEMENTWISE", "OPERATORS"]
+
+_samples = Samples(3)
+normal, positive, integers, truths = (
+    _samples.normal,
+    _samples.positive,
+    _samples.integers,
+    _samples.truths,
+)
 
 INF, NAN = np.inf, np.nan
 # Signed zeros, ties, infinities, NaN: where rules for special values show.

@@ -8,9 +8,12 @@ import numpy as np
 import torch
 
 from tests.reference.both import Case, Fixed
-from tests.reference.spelling import call, given, integers, named, normal, truths
+from tests.reference.spelling import Samples, call, given, named
 
 __all__ = ["CASES", "GATHERS", "KEYS"]
+
+_samples = Samples(4)
+normal, integers, truths = _samples.normal, _samples.integers, _samples.truths
 
 _X, _M, _V = normal(4, 5, 6), normal(3, 4), normal(6)
 _ROWS, _COLUMNS = np.array([0, 2, 2, -1]), np.array([1, 0, -1, 2])

@@ -8,9 +8,17 @@ from typing import Any
 import numpy as np
 
 from tests.reference.both import Case, Fixed
-from tests.reference.spelling import Call, call, integers, normal, positive, truths
+from tests.reference.spelling import Call, Samples, call
 
 __all__ = ["CASES", "FILLED", "IN_PLACE"]
+
+_samples = Samples(5)
+normal, positive, integers, truths = (
+    _samples.normal,
+    _samples.positive,
+    _samples.integers,
+    _samples.truths,
+)
 
 _X, _Y, _P = normal(3, 4), normal(4), positive(3, 4)
 _U = np.tanh(_X)

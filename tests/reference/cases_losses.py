@@ -7,18 +7,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from tests.reference.both import Case, Fixed
-from tests.reference.spelling import (
-    Call,
-    call,
-    first,
-    functional,
-    given,
-    integers,
-    normal,
-    positive,
-)
+from tests.reference.spelling import Call, Samples, call, first, functional, given
 
 __all__ = ["CASES", "LOSSES"]
+
+_samples = Samples(6)
+normal, positive, integers = _samples.normal, _samples.positive, _samples.integers
 
 
 def _probabilities(*shape: int) -> np.ndarray:
@@ -101,8 +95,8 @@ LOSSES: dict[str, list[Call]] = {
     "soft_margin_loss": [call(_X, Fixed(_SIGNS)), call(_X * 30, Fixed(_SIGNS))],
     "margin_ranking_loss": [call(normal(6), normal(6), Fixed(_SIGNED)),
                             call(normal(6), normal(6), Fixed(_SIGNED), margin=0.5)],
-    "cosine_embedding_loss": [call(normal(6, 4), normal(6, 4), Fixed(_SIGNED)),
-                              call(normal(6, 4), normal(6, 4), Fixed(_SIGNED), margin=0.2)],
+    "cosine_embedding_loss": [call(3 * normal(6, 4), 3 * normal(6, 4), Fixed(_SIGNED)),
+                              call(3 * normal(6, 4), 3 * normal(6, 4), Fixed(_SIGNED), margin=0.2)],
     "triplet_margin_loss": [call(normal(6, 4), normal(6, 4), normal(6, 4)),
                             call(normal(6, 4), normal(6, 4), normal(6, 4), margin=2.0, p=1.0),
                             call(normal(6, 4), normal(6, 4), normal(6, 4), swap=True),

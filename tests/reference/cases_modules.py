@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tests.reference.both import Fixed
-from tests.reference.spelling import given, integers, normal, positive
+from tests.reference.spelling import Samples, given
 
 __all__ = ["LAYERS", "LOSSES", "MODELS", "Built"]
+
+_samples = Samples(7)
+normal, positive, integers = _samples.normal, _samples.positive, _samples.integers
 
 
 class Built(NamedTuple):

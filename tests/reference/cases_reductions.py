@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 
 from tests.reference.both import Case, Fixed
-from tests.reference.spelling import call, given, integers, named, normal, positive, truths
+from tests.reference.spelling import Samples, call, given, named
 
 __all__ = ["CASES", "EINSUMS", "PRODUCTS", "REDUCTIONS"]
+
+_samples = Samples(8)
+normal, positive, integers, truths = (
+    _samples.normal,
+    _samples.positive,
+    _samples.integers,
+    _samples.truths,
+)
 
 _X = normal(5, 3, 4)
 _TIES = given(1.0, 3.0, 3.0, -2.0, 3.0, -2.0)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tests.reference.both import Case
-from tests.reference.spelling import call, integers, named, normal, truths
+from tests.reference.spelling import Samples, call, named
 
 __all__ = ["CASES", "MOVEMENT"]
+
+_samples = Samples(9)
+normal, integers, truths = _samples.normal, _samples.integers, _samples.truths
 
 _X, _Y, _V, _M = normal(2, 3, 4), normal(2, 3, 4), normal(6), normal(3, 4)
 
@@ -28,6 +31,7 @@ MOVEMENT = {
     "permute":   [call(_X, (2, 0, 1)), call(_X, (-1, 0, 1)), call(_X, (0, 1, 2))],
     "transpose": [call(_X, 0, 1), call(_X, -1, 0), call(_X, 1, 1)],
     "swapaxes":  [call(_X, 0, 2)],
+    "atleast_1d": [call(normal()), call(_M)],
     "movedim":   [call(_X, 0, 2), call(_X, -1, 0), call(_X, 1, 1)],
     "t":         [call(_M), call(_V), call(normal())],
     "expand":    [call(normal(3, 1), 3, 4), call(normal(3, 1), (2, 3, 4)),

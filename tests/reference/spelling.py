@@ -9,20 +9,7 @@ import numpy as np
 
 from tests.reference.both import BOTH, Case, Fixed
 
-__all__ = [
-    "Call",
-    "call",
-    "functional",
-    "given",
-    "integers",
-    "named",
-    "normal",
-    "positive",
-    "spelled",
-    "truths",
-]
-
-_random = np.random.default_rng(20)
+__all__ = ["Call", "Samples", "call", "first", "functional", "given", "named", "spelled"]
 
 
 class Call(NamedTuple):
@@ -46,24 +33,27 @@ def first(*arguments: Any, **options: Any) -> Call:
 # --- arrays for arguments ------------------------------------------------------------------------
 
 
-def normal(*shape: int) -> Any:
-    """Gaussian numbers: no ties, no zeros."""
-    return _random.normal(size=shape)
+class Samples:
+    """Arrays for arguments, from a seed of the table's own: no other table changes them."""
 
+    def __init__(self, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
 
-def positive(*shape: int) -> Any:
-    """Numbers from 1/2 to 2."""
-    return _random.uniform(0.5, 2.0, size=shape)
+    def normal(self, *shape: int) -> Any:
+        """Gaussian numbers: no ties, no zeros."""
+        return self._random.normal(size=shape)
 
+    def positive(self, *shape: int) -> Any:
+        """Numbers from 1/2 to 2."""
+        return self._random.uniform(0.5, 2.0, size=shape)
 
-def integers(*shape: int, low: int = -5, high: int = 6) -> Any:
-    """int64, from `low` up to, without, `high`."""
-    return _random.integers(low, high, size=shape)
+    def integers(self, *shape: int, low: int = -5, high: int = 6) -> Any:
+        """int64, from `low` up to, without, `high`."""
+        return self._random.integers(low, high, size=shape)
 
-
-def truths(*shape: int) -> Any:
-    """bools, both kinds of them."""
-    return _random.random(size=shape) < 0.5
+    def truths(self, *shape: int) -> Any:
+        """bools, both kinds of them."""
+        return self._random.random(size=shape) < 0.5
 
 
 def given(*values: float) -> Any:
