@@ -48,7 +48,7 @@ class _Activation(Module):
 
     def extra_repr(self) -> str:
         options = {name: v for name, v in vars(self).items() if isinstance(v, int | float | str)}
-        options.pop("training", None)
+        options.pop("_training", None)
         if not options.get("inplace"):
             options.pop("inplace", None)
         return ", ".join(f"{name}={value!r}" for name, value in options.items())
