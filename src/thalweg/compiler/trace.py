@@ -66,6 +66,7 @@ class Trace:
     updates    number of an input to the number of the output that is its new value
     gradients  captured tensors whose .grad was set: (tensor, number of an output, or None)
     structure  of the function's result
+    constants  its leaves, with `Variable` where a tensor stands
     """
 
     graph: Graph
@@ -75,6 +76,7 @@ class Trace:
     updates: dict[int, int]
     gradients: list[tuple[Tensor, int | None]]
     structure: Structure
+    constants: list[Any]
     guards: list[Guard] = field(default_factory=list)
 
 
@@ -194,8 +196,17 @@ def _finished(
     slots = list(tracer.slots.values())  # results may have captured more
     inputs = [*given, *(slot.variable for slot in slots)]
     graph = Graph(inputs, tracer.equations, outputs)
-    guards = list(tracer.guards.values())
-    return Trace(graph, len(given), count, slots, updates, gradients, structure, guards)
+    return Trace(
+        graph=graph,
+        arguments=len(given),
+        results=count,
+        slots=slots,
+        updates=updates,
+        gradients=gradients,
+        structure=structure,
+        constants=[Variable if isinstance(x, Tensor) else x for x in results],
+        guards=list(tracer.guards.values()),
+    )
 
 
 def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:

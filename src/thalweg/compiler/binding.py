@@ -1,0 +1,171 @@
+"""A compiled program tied to the world: whose arrays it reads, and whose values it replaces.
+
+State is written in place. A tensor is a value that other names may share (`x.detach()` shares the
+array of x), so an array is written to only while its tensor is the only one that holds it; else
+the tensor is given a copy first. Nobody ever sees a value change under another name.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from thalweg._tensor import Tensor
+from thalweg.compiler.machine import host
+from thalweg.compiler.passes import build_plan
+from thalweg.compiler.program import Program
+from thalweg.compiler.trace import Slot, Trace
+from thalweg.tape import wrap
+
+__all__ = ["Bound"]
+
+Array = npt.NDArray[Any]
+
+
+def _address(array: Array) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+class Bound:
+    """The program of a trace, and the tensors it captured.
+
+    The program's table of addresses is that of the plan's inputs, in order, then of its outputs
+    that are no state.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+        self.plan = build_plan(trace.graph, trace.updates)
+        self.program = Program(self.plan, host())
+        updated = {number - trace.arguments for number in trace.updates}
+        self.captured = [
+            _Captured(slot, number in updated) for number, slot in enumerate(trace.slots)
+        ]
+        state = set(trace.updates.values())
+        self.free = [k for k in range(len(trace.graph.outputs)) if k not in state]
+        self.gradients = {
+            number: _Gradient(tensor) for tensor, number in trace.gradients if number is not None
+        }
+        self.cleared = [tensor for tensor, number in trace.gradients if number is None]
+
+    def serves(self, trace: Trace) -> bool:
+        """Whether another trace captured the same tensors and sets the same gradients."""
+        mine = [slot.tensor for slot in self.trace.slots]
+        theirs = [slot.tensor for slot in trace.slots]
+        return (
+            len(mine) == len(theirs)
+            and all(a is b for a, b in zip(mine, theirs, strict=True))
+            and self.trace.updates == trace.updates
+            and [n for _, n in self.trace.gradients] == [n for _, n in trace.gradients]
+        )
+
+    def fits(self) -> bool:
+        """Whether the captured tensors still have the shapes and dtypes of the program."""
+        return all(captured.fits() for captured in self.captured)
+
+    def call(self, tensors: Sequence[Tensor]) -> list[Array]:
+        """Run once; gives the arrays of the results."""
+        given = [np.ascontiguousarray(x._value) for x in tensors]
+        table = [_address(array) for array in given]
+        table += [captured.address() for captured in self.captured]
+        results = self._outputs(table)
+        self.program.run(table)
+        self._set_gradients()
+        return results
+
+    def scan(self, tensors: Sequence[Tensor], count: int) -> list[Array]:
+        """Run `count` times over the leading axis of `tensors`; the results are stacked."""
+        given = [np.ascontiguousarray(x._value) for x in tensors]
+        table = [_address(array) for array in given]
+        strides = [array.nbytes // count for array in given]
+        table += [captured.address() for captured in self.captured]
+        strides += [0] * len(self.captured)
+        results = self._outputs(table, (count,))
+        stacked = [array.nbytes // count for array in results]
+        strides += stacked + [0] * (len(self.free) - len(stacked))
+        self.program.scan(count, table, strides)
+        self._set_gradients()
+        return results
+
+    def _outputs(self, table: list[int], lead: tuple[int, ...] = ()) -> list[Array]:
+        """New arrays for the results, and the gradients' arrays; their addresses join the table."""
+        outputs = self.trace.graph.outputs
+        results = []
+        for number in self.free:
+            if number < self.trace.results:
+                atom = outputs[number]
+                array = np.empty(lead + atom.shape, atom.dtype)
+                results.append(array)
+            else:
+                atom = outputs[number]
+                array = self.gradients[number].array(atom.shape, atom.dtype)
+            table.append(_address(array))
+        return results
+
+    def _set_gradients(self) -> None:
+        for gradient in self.gradients.values():
+            gradient.set()
+        for tensor in self.cleared:
+            tensor.grad = None
+
+
+class _Captured:
+    """A captured tensor, the array it had when the program last ran, and that array's address."""
+
+    __slots__ = ("dtype", "is_state", "known", "place", "shape", "tensor")
+
+    def __init__(self, slot: Slot, is_state: bool) -> None:
+        self.tensor = slot.tensor
+        self.shape, self.dtype = slot.variable.shape, slot.variable.dtype
+        self.is_state = is_state
+        self.known: Array | None = None
+        self.place = 0
+
+    def fits(self) -> bool:
+        array = self.tensor._value
+        return array is self.known or (array.shape == self.shape and array.dtype == self.dtype)
+
+    def address(self) -> int:
+        """Where its value stands now; of state, in an array that nobody else holds."""
+        array = self.tensor._value
+        if array is self.known and not (self.is_state and sys.getrefcount(array) > _OURS):
+            return self.place
+        if self.is_state or not array.flags.c_contiguous:
+            array = np.array(array, order="C")
+            self.tensor._value = array
+        self.known, self.place = array, _address(array)
+        return self.place
+
+
+# The references to an array that is ours alone, seen from `_Captured.address`: the tensor's, the
+# captured one's, the local name's and the call's argument.
+_OURS = 4
+
+
+class _Gradient:
+    """The `.grad` of a captured tensor, whose array is used again while nobody else holds it."""
+
+    __slots__ = ("grad", "tensor")
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+        self.grad: Tensor | None = None
+
+    def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """An array for the new gradient."""
+        grad = self.grad
+        # Held by: this object, the tensor's .grad, the local name, the call's argument.
+        if grad is not None and grad is self.tensor.grad and sys.getrefcount(grad) <= 4:
+            value: Array = grad._value
+            if sys.getrefcount(value) <= 3 and value.shape == shape:
+                return value
+        self.grad = wrap(np.empty(shape, dtype))
+        return self.grad._value  # type: ignore[no-any-return]
+
+    def set(self) -> None:
+        """Let the tensor have the gradient that was just computed."""
+        self.tensor.grad = self.grad

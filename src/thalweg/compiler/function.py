@@ -1,0 +1,241 @@
+"""`tw.compile`: a function that runs as one native program, once or over a whole epoch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any, Generic, Literal, ParamSpec, TypeVar
+
+import numpy as np
+
+from thalweg._tensor import Tensor
+from thalweg.compiler.binding import Bound
+from thalweg.compiler.graph import Graph, Variable
+from thalweg.compiler.structure import Structure, flatten
+from thalweg.compiler.trace import Guard, Trace, trace_program
+from thalweg.errors import ConfigError, ShapeError, TraceError
+from thalweg.tape import mode, wrap
+
+__all__ = ["Compiled", "compile"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_MOST_PROGRAMS = 16
+
+
+class Compiled(Generic[P, R]):
+    """A function compiled by `tw.compile`; it has the name and the documentation of the original.
+
+    `scan(xs, ...)` runs it over the leading axis of its arguments natively; `graph()`, `llvm()`,
+    `asm()` and `explain()` show the program of the last call.
+    """
+
+    def __init__(self, fn: Callable[P, R], fallback: Literal["eager"] | None = None) -> None:
+        if fallback not in (None, "eager"):
+            raise ConfigError(f'fallback={fallback!r}: expected "eager" or None')
+        self.fn = fn
+        self.fallback = fallback
+        self.programs: dict[Any, list[_Entry]] = {}
+        self.last: _Entry | None = None
+        self._is_eager = False
+        update_wrapper(self, fn)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if mode.trace is not None or self._is_eager:
+            return self.fn(*args, **kwargs)
+        leaves, structure = flatten((args, kwargs))
+        entry = self._entry(leaves, structure)
+        if entry is None:
+            return self.fn(*args, **kwargs)
+        given = [x for x in leaves if isinstance(x, Tensor)]
+        return entry.result(entry.bound.call(given))  # type: ignore[no-any-return]
+
+    def scan(self, *args: Any, **kwargs: Any) -> Any:
+        """Run over the leading axis of the arguments' tensors, natively; stacks the results.
+
+        `step.scan(xs, ys)` is the stacked [step(x, y) for x, y in zip(xs, ys)]: state such as
+        parameters goes from one iteration to the next. An epoch is one scan over the batches of a
+        permutation of row numbers, with the data captured. Results have a leading axis of the
+        number of iterations.
+
+        Ctrl-C ends it between two iterations, with the state of the last complete one.
+        """
+        leaves, structure = flatten((args, kwargs))
+        tensors = [x for x in leaves if isinstance(x, Tensor)]
+        count = _iterations(tensors)
+        firsts = [x.detach()[0] if isinstance(x, Tensor) else x for x in leaves]
+        entry = None
+        if count and mode.trace is None and not self._is_eager:
+            entry = self._entry(firsts, structure)
+        if entry is None:
+            return self._eager_scan(tensors, leaves, structure, count)
+        return entry.result(entry.bound.scan(tensors, count))
+
+    def _eager_scan(
+        self, tensors: list[Tensor], leaves: list[Any], structure: Structure, count: int
+    ) -> Any:
+        from thalweg.ops.joining import stack
+
+        if not count:
+            raise ShapeError("scan: a leading axis of size 0: there is no iteration to run")
+        kept, outer = [], None
+        for i in range(count):
+            args, kwargs = structure.build(
+                [x[i] if isinstance(x, Tensor) else x for x in leaves]
+            )
+            results, outer = flatten(self.fn(*args, **kwargs))
+            kept.append(results)
+        columns = zip(*kept, strict=True)
+        joined = [stack(c) if isinstance(c[0], Tensor) else c[-1] for c in map(list, columns)]
+        assert outer is not None
+        return outer.build(joined)
+
+    # --- programs --------------------------------------------------------------------------------
+
+    def _entry(self, leaves: Sequence[Any], structure: Structure) -> _Entry | None:
+        """The program for arguments like these, traced and compiled if there is none yet."""
+        key = _signature(leaves, structure)
+        for entry in self.programs.get(key, ()):
+            if entry.fits():
+                self.last = entry
+                return entry
+        try:
+            return self._made(key, leaves, structure)
+        except TraceError as error:
+            if self.fallback != "eager":
+                raise
+            warnings.warn(f"{self._name} runs eagerly: {error}", stacklevel=3)
+            self._is_eager = True
+            return None
+
+    def _made(self, key: Any, leaves: Sequence[Any], structure: Structure) -> _Entry:
+        entries = self.programs.setdefault(key, [])
+        trace = trace_program(self.fn, structure, leaves)
+        text = str(trace.graph)
+        bound = next((e.bound for e in entries if e.is_same(trace, text)), None)
+        if bound is None:
+            self._warn_of_many()
+            bound = Bound(trace)
+        entry = _Entry(trace, text, bound)
+        entries.append(entry)
+        self.last = entry
+        return entry
+
+    def _warn_of_many(self) -> None:
+        count = sum(map(len, self.programs.values()))
+        if count == _MOST_PROGRAMS:
+            warnings.warn(
+                f"{self._name} was compiled {count} times, for different shapes, dtypes or "
+                "arguments that are no tensors. Pass what changes from call to call as a tensor, "
+                "or leave it outside the compiled function",
+                stacklevel=5,
+            )
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.fn, "__name__", repr(self.fn))
+
+    # --- seeing through --------------------------------------------------------------------------
+
+    def _latest(self) -> _Entry:
+        if self.last is None:
+            raise TraceError(f"{self._name} has no program yet: call it once")
+        return self.last
+
+    def graph(self) -> Graph:
+        """The traced operations of the last call's program."""
+        return self._latest().trace.graph
+
+    def llvm(self) -> str:
+        """The LLVM IR of the last call's program."""
+        return self._latest().bound.program.llvm()
+
+    def asm(self) -> str:
+        """The machine code of the last call's program, as assembly text."""
+        return self._latest().bound.program.asm()
+
+
+class _Entry:
+    """A traced signature and the program that serves it."""
+
+    def __init__(self, trace: Trace, text: str, bound: Bound) -> None:
+        self.trace, self.text, self.bound = trace, text, bound
+        self.guards: list[Guard] = trace.guards
+        # Whether .grad was there decides if a backward pass sets it or adds to it.
+        self.had_grad = [(slot.tensor, slot.grad is None) for slot in trace.slots]
+
+    def fits(self) -> bool:
+        """Whether what the trace depended on, beside its arguments, is as it was."""
+        return (
+            all((x.grad is None) == was for x, was in self.had_grad)
+            and all(guard.holds() for guard in self.guards)
+            and self.bound.fits()
+        )
+
+    def is_same(self, trace: Trace, text: str) -> bool:
+        """Whether another trace is the same program over the same tensors."""
+        return self.text == text and self.bound.serves(trace)
+
+    def result(self, arrays: list[np.ndarray[Any, Any]]) -> Any:
+        """The function's result, with these arrays in its tensors."""
+        values = iter(arrays)
+        leaves = [wrap(next(values)) if x is Variable else x for x in self.trace.constants]
+        return self.trace.structure.build(leaves)
+
+
+def _signature(leaves: Sequence[Any], structure: Structure) -> Any:
+    parts: list[Any] = [structure, mode.grad]
+    for x in leaves:
+        if isinstance(x, Tensor):
+            parts.append((x._value.shape, x._value.dtype, x._requires_grad))
+        else:
+            parts.append((type(x), x))
+    try:
+        hash(key := tuple(parts))
+    except TypeError:
+        odd = next(x for x in leaves if not isinstance(x, Tensor) and x.__hash__ is None)
+        raise TraceError(
+            f"a {type(odd).__name__} was given to a compiled function; arguments are tensors, or "
+            "hashable values that the program is made for"
+        ) from None
+    return key
+
+
+def _iterations(tensors: Sequence[Tensor]) -> int:
+    if not tensors:
+        raise ShapeError("scan: at least one tensor expected, whose leading axis is run over")
+    sizes = {x._value.shape[:1] for x in tensors}
+    if len(sizes) != 1 or sizes == {()}:
+        given = ", ".join(str(tuple(x._value.shape)) for x in tensors)
+        raise ShapeError(f"scan: tensors of one leading size expected, got shapes {given}")
+    return int(tensors[0]._value.shape[0])
+
+
+def compile(
+    fn: Callable[P, R] | None = None, *, fallback: Literal["eager"] | None = None
+) -> Any:
+    """Compile a function of tensors to one native program; usable as a decorator.
+
+    The function is ordinary code: modules, `backward()`, optimizers, schedules, randomness. It is
+    traced once for each signature (shapes, dtypes, other arguments, train or eval mode); afterwards
+    its program runs, reads the tensors it captured as they are then, and gives those that it
+    changed their new values. What cannot be traced raises `TraceError`; with `fallback="eager"` it
+    warns once and runs as it is.
+
+    >>> import thalweg as tw
+    >>> w = tw.ones(3, requires_grad=True)
+    >>> optimizer = tw.optim.SGD([w], lr=0.25)
+    >>> @tw.compile
+    ... def step(x):
+    ...     loss = (w * x).sum()
+    ...     optimizer.zero_grad(); loss.backward(); optimizer.step()
+    ...     return loss
+    >>> step(tw.tensor([1.0, 2.0, 4.0])), w
+    (tensor(7.), tensor([0.7500, 0.5000, 0.0000], requires_grad=True))
+    """
+    if fn is None:
+        return lambda function: Compiled(function, fallback)
+    return Compiled(fn, fallback)
+
+
