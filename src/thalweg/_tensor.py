@@ -28,6 +28,7 @@ from thalweg.ops.products import Products
 from thalweg.ops.reductions import Reductions
 from thalweg.ops.shape import Shape
 from thalweg.ops.sorting import Sorting
+from thalweg.ops.windows import Windows
 from thalweg.primitives import movement
 from thalweg.primitives.core import normalize_axis
 from thalweg.tape import TensorBase, bind, wrap
@@ -64,6 +65,7 @@ class Tensor(
     Shape,
     Indexing,
     Sorting,
+    Windows,
     InPlace,
     Creation,
     TensorBase,

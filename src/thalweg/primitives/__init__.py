@@ -7,6 +7,7 @@ from thalweg.primitives import (
     movement,
     reductions,
     sources,
+    windows,
 )
 from thalweg.primitives.core import REGISTRY, Primitive
 
@@ -19,4 +20,5 @@ __all__ = [
     "movement",
     "reductions",
     "sources",
+    "windows",
 ]
