@@ -227,10 +227,10 @@ class Arithmetic:
     ) -> Tensor:
         """|self - other| <= atol + rtol |other|, elementwise; NaN equals NaN if `equal_nan`."""
         x, y = promote(self, other)
-        close = x.eq(y)
-        if x._value.dtype.kind != "b":
-            # Infinities are close to themselves only.
-            close = close | (((x - y).abs() <= atol + rtol * y.abs()) & y.isfinite())
+        if x._value.dtype.kind in "iub":
+            x, y = x.double(), y.double()
+        # Infinities are close to themselves only.
+        close = x.eq(y) | (((x - y).abs() <= atol + rtol * y.abs()) & y.isfinite())
         return close | (x.isnan() & y.isnan()) if equal_nan else close
 
     def allclose(
@@ -263,7 +263,7 @@ class Arithmetic:
         self: Tensor, nan: float = 0, posinf: float | None = None, neginf: float | None = None
     ) -> Tensor:
         """NaN as `nan`, infinities as `posinf` and `neginf` (unless given, the largest finite)."""
-        if self._value.dtype.kind != "f":
+        if self._value.dtype.kind in "iub":
             return self
         largest = finfo(self.dtype).max
         above = largest if posinf is None else posinf

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg import dtypes
-from thalweg.errors import OutOfRangeError, ShapeError
+from thalweg.errors import ShapeError
 from thalweg.ops.keys import Key, indexed, key_of, window_of, with_new
-from thalweg.ops.lift import Operand, lift
+from thalweg.ops.lift import Operand, lift, truth
 from thalweg.primitives import indexing as i
-from thalweg.primitives.core import broadcast_shapes, normalize_axis
+from thalweg.primitives.core import broadcast_shapes, normalize_axis, outside
 from thalweg.primitives.sources import full, iota
 from thalweg.tape import TensorBase, bind, wrap
 
@@ -61,11 +61,7 @@ class Indexing:
         axis = normalize_axis("select", dim, len(shape))
         size = shape[axis]
         if not -size <= index < size:
-            allowed = f"-{size} to {size - 1}" if size else "none: it is empty"
-            raise OutOfRangeError(
-                f"index {index} is out of range for dimension {axis} of shape {shape}; "
-                f"allowed: {allowed}"
-            )
+            raise outside(index, axis, shape)
         rest = shape[axis + 1 :]
         starts = (0,) * axis + (index % size,) + (0,) * len(rest)
         row = self.window(starts, (*shape[:axis], 1, *rest), (1,) * len(shape))
@@ -172,7 +168,7 @@ class Indexing:
 
         With `as_tuple` as one vector a dimension, to index with: x[x.nonzero(as_tuple=True)].
         """
-        found = np.argwhere(self._concrete("nonzero")).astype(np.int64)
+        found = np.argwhere(truth(self)._concrete("nonzero")).astype(np.int64)
         return tuple(wrap(found[:, axis]) for axis in range(self.ndim)) if as_tuple else wrap(found)
 
     def argwhere(self: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from thalweg.errors import DTypeError, OutOfRangeError, ShapeError
-from thalweg.primitives.core import spoken
+from thalweg.primitives.core import outside, spoken
 from thalweg.tape import TensorBase, wrap
 
 if TYPE_CHECKING:
@@ -131,13 +131,14 @@ def _positions(mask: Any, shape: tuple[int, ...], at: int) -> list[Tensor]:
 def window_of(shape: tuple[int, ...], entries: list[Any]) -> Window:
     """The window that the slices and ints in `entries` choose; tensors choose all there is."""
     chosen = [e for e in entries if e is not None]
-    ranges = [_range(e, n, axis) for axis, (e, n) in enumerate(zip(chosen, shape, strict=True))]
+    ranges = [_range(entry, axis, shape) for axis, entry in enumerate(chosen)]
     starts, sizes, steps, flipped = zip(*ranges, strict=True) if ranges else ((), (), (), ())
     return Window(starts, sizes, steps, tuple(a for a, flip in enumerate(flipped) if flip))
 
 
-def _range(entry: Any, size: int, axis: int) -> tuple[int, int, int, bool]:
+def _range(entry: Any, axis: int, shape: tuple[int, ...]) -> tuple[int, int, int, bool]:
     """An entry as (start, count, positive step, whether to flip)."""
+    size = shape[axis]
     if isinstance(entry, slice):
         try:
             start, stop, step = entry.indices(size)
@@ -151,11 +152,7 @@ def _range(entry: Any, size: int, axis: int) -> tuple[int, int, int, bool]:
         return start, count, step, False
     if isinstance(entry, int):
         if not -size <= entry < size:
-            allowed = f"-{size} to {size - 1}" if size else "none: it is empty"
-            raise OutOfRangeError(
-                f"index {entry} is out of range for dimension {axis} of size {size}; "
-                f"allowed: {allowed}"
-            )
+            raise outside(entry, axis, shape)
         return entry % size, 1, 1, False
     return 0, size, 1, False
 

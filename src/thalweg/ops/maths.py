@@ -113,11 +113,13 @@ class Maths:
 
     def sinh(self: Tensor) -> Tensor:
         """(e^x - e^-x) / 2, by expm1 so that it is accurate near 0."""
-        return 0.5 * (self.expm1() - (-self).expm1())
+        x = floating(self)
+        return 0.5 * (x.expm1() - (-x).expm1())
 
     def cosh(self: Tensor) -> Tensor:
         """(e^x + e^-x) / 2."""
-        return 0.5 * (self.exp() + (-self).exp())
+        x = floating(self)
+        return 0.5 * (x.exp() + (-x).exp())
 
     def asinh(self: Tensor) -> Tensor:
         """The inverse hyperbolic sine, log(x + sqrt(x^2 + 1)), accurate near 0."""

@@ -125,7 +125,13 @@ def _batched_matmul(a: Tensor, b: Tensor) -> Tensor:
     if not right:  # one matrix for the whole batch: a single large product
         names = _letters(len(left), "nkm")
         return a.contract(b, f"{names}nk,km->{names}nm")
-    lead = broadcast_shapes("matmul", left, right)
+    try:
+        lead = broadcast_shapes("matmul", left, right)
+    except ShapeError:
+        raise ShapeError(
+            f"matmul: the leading dimensions of {a._value.shape} and {b._value.shape}, {left} and "
+            f"{right}, do not broadcast"
+        ) from None
     names = _letters(len(lead), "nkm")
     a = a.expand((*lead, *a._value.shape[-2:]))
     b = b.expand((*lead, *b._value.shape[-2:]))

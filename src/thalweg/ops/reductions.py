@@ -9,7 +9,7 @@ from thalweg import dtypes
 from thalweg.errors import ConfigError
 from thalweg.ops.lift import Dims, axes_of, floating, to_dtype, truth
 from thalweg.primitives import reductions as r
-from thalweg.primitives.core import Primitive, normalize_axis
+from thalweg.primitives.core import Primitive, check_kind, normalize_axis
 from thalweg.tape import bind, composite
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ def _summable(x: Tensor, dtype: Any = None) -> Tensor:
     """`x` in the dtype it is added up in: booleans and integers as int64, unless it is given."""
     if dtype is not None:
         return to_dtype(x, dtypes.as_dtype(dtype))
-    return x if x._value.dtype.kind == "f" else to_dtype(x, dtypes.int64)
+    if x._value.dtype.kind == "f":
+        return x
+    check_kind("sum, prod", x._value.dtype, "fiub")
+    return to_dtype(x, dtypes.int64)
 
 
 class Reductions:

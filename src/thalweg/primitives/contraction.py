@@ -62,8 +62,8 @@ def _plan(spec: str) -> Callable[[Any, Any], Any]:
     left, right, result = parse(spec)
     if len(left) == len(right) == len(result) == 2 and len({*left, *right}) == 3:
         return _matrix_plan(left, right, result)
-    if left == right and len(left) == 1 and not result:  # an inner product
-        return np.dot
+    if left == right and len(left) == 1 and not result:
+        return _inner_product
     batch = [n for n in result if n in left and n in right]
     rows = [n for n in result if n in left and n not in right]
     columns = [n for n in result if n in right and n not in left]
@@ -75,8 +75,8 @@ def _plan(spec: str) -> Callable[[Any, Any], Any]:
     shared = [(left.index(n), right.index(n)) for n in (*batch, *inner)]
 
     def evaluate(a: Any, b: Any) -> Any:
-        if any(a.shape[i] != b.shape[j] for i, j in shared):
-            raise ValueError  # the shape rule says which
+        if a.dtype.names or any(a.shape[i] != b.shape[j] for i, j in shared):
+            raise ValueError  # the shape rule says why
         size = dict(zip((*left, *right), (*a.shape, *b.shape), strict=True))
 
         def count(names: list[str]) -> int:
@@ -91,6 +91,12 @@ def _plan(spec: str) -> Callable[[Any, Any], Any]:
     return evaluate
 
 
+def _inner_product(a: Any, b: Any) -> Any:
+    if a.ndim != 1 or b.ndim != 1 or a.dtype.names:
+        raise ValueError  # the shape rule says why
+    return np.dot(a, b)
+
+
 def _matrix_plan(left: str, right: str, result: str) -> Callable[[Any, Any], Any]:
     """Two matrices: BLAS reads transposed operands as they lie, nothing is copied."""
     (inner,) = set(left) & set(right)
@@ -100,6 +106,8 @@ def _matrix_plan(left: str, right: str, result: str) -> Callable[[Any, Any], Any
     flip_first, flip_second = left[0] == inner, right[1] == inner
 
     def evaluate(a: Any, b: Any) -> Any:
+        if a.ndim != 2 or b.ndim != 2 or a.dtype.names:
+            raise ValueError  # the shape rule says why
         if swap:
             a, b = b, a
         return np.dot(a.T if flip_first else a, b.T if flip_second else b)

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from thalweg.errors import DTypeError, ShapeError
+from thalweg.errors import DTypeError, OutOfRangeError, ShapeError
 
 __all__ = [
     "Abstract",
@@ -34,6 +34,7 @@ __all__ = [
     "broadcast_shapes",
     "check_kind",
     "normalize_axis",
+    "outside",
     "primitive",
     "same_dtype",
     "spoken",
@@ -143,6 +144,19 @@ def check_kind(name: str, dtype: np.dtype[Any], kinds: str) -> None:
         raise DTypeError(f"{name}: {spoken(dtype)} is to store, not to compute: use x.float()")
     remedy = "use x.long()" if "f" not in kinds else "cast first, for example x.float()"
     raise DTypeError(f"{name}: {spoken(dtype)} is not an element type it takes; {remedy}")
+
+
+def outside(index: int, axis: int, shape: Shape, wrap: bool = True) -> OutOfRangeError:
+    """The error for an `index` that dimension `axis` of `shape` does not have.
+
+    With `wrap`, negative indices, from the end, would have been right too.
+    """
+    size = shape[axis]
+    negative = f", or -{size} to -1" if wrap else ""
+    expected = f"0 to {size - 1}{negative}" if size else "none: it is empty"
+    return OutOfRangeError(
+        f"index {index} is out of range for dimension {axis} of shape {shape}; expected {expected}"
+    )
 
 
 def normalize_axis(name: str, axis: int, rank: int) -> int:

@@ -245,7 +245,7 @@ def _scalar_power_infer(x: Abstract, *, exponent: float) -> tuple[tuple[int, ...
 
 def _scalar_power(x: Any, *, exponent: float) -> Any:
     """x ** exponent; the small powers as products, which cost a tenth."""
-    if x.dtype.kind == "b":
+    if x.dtype.kind in "bV":
         raise TypeError  # the shape rule says why
     if exponent == 1:
         return x

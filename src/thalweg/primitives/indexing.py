@@ -24,6 +24,7 @@ from thalweg.primitives.core import (
     Shape,
     broadcast_shapes,
     check_kind,
+    outside,
     primitive,
 )
 
@@ -55,18 +56,27 @@ def _in_front(x: Any, axes: Shape) -> Any:
     return np.moveaxis(x, axes, range(len(axes)))
 
 
-def _check_places(shape: Shape, indices: tuple[Any, ...], axes: Shape, wrap: bool) -> None:
-    """An `OutOfRangeError` that names the first index outside its dimension."""
+def _outside(
+    shape: Shape, indices: tuple[Any, ...], axes: Shape, wrap: bool
+) -> OutOfRangeError | None:
+    """The error for the first index outside its dimension, if there is one."""
     for axis, index in zip(axes, indices, strict=True):
         size = shape[axis]
-        outside = index[(index < (-size if wrap else 0)) | (index >= size)]
-        if outside.size:
-            negative = f", or -{size} to -1" if wrap else ""
-            expected = f"0 to {size - 1}{negative}" if size else "none: it is empty"
-            raise OutOfRangeError(
-                f"index {outside.flat[0]} is out of range for dimension {axis} of shape {shape}; "
-                f"expected {expected}"
-            )
+        wrong = index[(index < (-size if wrap else 0)) | (index >= size)]
+        if wrong.size:
+            return outside(wrong.flat[0], axis, shape, wrap)
+    return None
+
+
+def _check_unsigned(shape: Shape, indices: tuple[Any, ...], axes: Shape) -> None:
+    """Neither masks nor negative indices, which NumPy would take."""
+    for index in indices:
+        if index.dtype.kind not in "iu":
+            raise TypeError  # the shape rule says why
+        if index.size and index.min() < 0:
+            error = _outside(shape, indices, axes, wrap=False)
+            assert error is not None
+            raise error
 
 
 def _gather(x: Any, *indices: Any, axes: Shape, wrap: bool) -> Any:
@@ -74,18 +84,8 @@ def _gather(x: Any, *indices: Any, axes: Shape, wrap: bool) -> Any:
         _check_unsigned(x.shape, indices, axes)
     try:
         return _in_front(x, axes)[indices]
-    except IndexError:
-        _check_places(x.shape, indices, axes, wrap)
-        raise
-
-
-def _check_unsigned(shape: Shape, indices: tuple[Any, ...], axes: Shape) -> None:
-    """Neither masks nor negative indices, which NumPy would take."""
-    for index in indices:
-        if index.dtype.kind == "b":
-            raise TypeError  # the shape rule says why
-        if index.size and index.min() < 0:
-            _check_places(shape, indices, axes, wrap=False)
+    except IndexError as error:
+        raise _outside(x.shape, indices, axes, wrap) or error from None
 
 
 def _gather_vjp(
@@ -114,9 +114,8 @@ def _scatter_add(updates: Any, *indices: Any, shape: Shape, axes: Shape, wrap: b
     out = np.zeros(shape, updates.dtype)
     try:
         np.add.at(_in_front(out, axes), indices, updates)
-    except IndexError:
-        _check_places(shape, indices, axes, wrap)
-        raise
+    except IndexError as error:
+        raise _outside(shape, indices, axes, wrap) or error from None
     return out
 
 

@@ -17,6 +17,7 @@ from thalweg.primitives.core import (
     AnyOperand,
     Shape,
     broadcast_shapes,
+    check_kind,
     primitive,
     same_dtype,
 )
@@ -60,7 +61,8 @@ def _inverse(axes: Shape) -> Shape:
 
 
 def _broadcast_infer(x: Abstract, *, shape: Shape) -> Result:
-    if len(shape) < len(x.shape) or broadcast_shapes("expand", x.shape, shape) != shape:
+    fits = len(shape) >= len(x.shape) and min(shape, default=0) >= 0
+    if not fits or broadcast_shapes("expand", x.shape, shape) != shape:
         raise ShapeError(
             f"expand: {x.shape} does not broadcast to {shape}: "
             "only dimensions of size 1 can be repeated, new ones are added in front"
@@ -106,6 +108,8 @@ def _pad_infer(x: Abstract, *, low: Shape, high: Shape, inner: Shape, value: flo
     )
     if min((*low, *high, *inner), default=0) < 0 or min(shape, default=0) < 0:
         raise ShapeError(f"pad: negative padding {low}, {high} of shape {x.shape}; slice instead")
+    if value:
+        check_kind("pad", x.dtype, "fiub")
     return shape, x.dtype
 
 
