@@ -1,0 +1,45 @@
+"""What lowering gives: the text of a kernel's function, and what the program must know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from thalweg.compiler.kernels import Buffer
+from thalweg.compiler.lower.emit import Builder
+
+__all__ = ["BLOCK_SECONDS", "Lowered", "function"]
+
+# A block is worth handing to a thread if it takes about this long.
+BLOCK_SECONDS = 30e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A kernel in LLVM IR.
+
+    ir            the definition of @name; identical kernels have identical text up to the name
+    buffers       what the pointers stand for, in order
+    blocks        the fixed parts that the work falls into, each at least some 20 us
+    flops, bytes  operations and traffic of one run, for the roof
+    scratch       bytes of scratch memory a thread needs behind %scratch
+    declarations  lines that declare the intrinsics used
+    helpers       definitions of the shared functions used, by name
+    """
+
+    name: str
+    ir: str
+    buffers: tuple[Buffer, ...]
+    blocks: int
+    flops: float
+    bytes: float
+    scratch: int = 0
+    declarations: frozenset[str] = frozenset()
+    helpers: dict[str, str] = field(default_factory=dict)
+
+
+def function(name: str, buffers: tuple[Buffer, ...], builder: Builder) -> str:
+    """The whole definition of a kernel whose instructions `builder` holds."""
+    given = [f"ptr noalias %b{number}" for number in range(len(buffers))]
+    given += ["ptr %error", "ptr %scratch", "i64 %low", "i64 %high"]
+    head = f"define void @{name}({', '.join(given)}) nounwind {{\nentry:"
+    return f"{head}\n{builder.body()}\n  ret void\n}}\n"
