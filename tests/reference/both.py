@@ -54,8 +54,8 @@ TOLERANCES = {
     ("value", "float64"): Tolerance(1e-11, 1e-12),
     ("second", "float32"): Tolerance(1e-4, 2e-5),
     ("second", "float64"): Tolerance(1e-10, 1e-11),
-    ("trajectory", "float32"): Tolerance(1e-4, 1e-5),
-    ("trajectory", "float64"): Tolerance(1e-10, 1e-12),
+    ("trajectory", "float32"): Tolerance(5e-5, 5e-6),
+    ("trajectory", "float64"): Tolerance(1e-11, 1e-13),
 }
 
 

@@ -80,7 +80,7 @@ REDUCTIONS = {
     "diff":      [call(normal(6)), call(_X, 1, 0), call(_X, n=2, dim=-1)],
     "dist":      [call(normal(3, 4), normal(3, 4)), call(normal(3), normal(3), 1)],
     "trace":     [call(normal(3, 3)), call(normal(2, 4)), call(integers(3, 3))],
-    "cumprod":   [call(_X, 0), call(_X, -1), call(given(2.0, 0.0, 3.0, 4.0), 0),
+    "cumprod":   [call(positive(5, 3), 0), call(positive(2, 4), -1), call(given(2.0, 0.0, 3.0, 4.0), 0),
                   call(given(2.0, 0.0, 3.0, 0.0), 0),
                   call(integers(3, 4), 1)],
     "unique":    [call(integers(20, low=0, high=5)),
