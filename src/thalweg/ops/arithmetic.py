@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from thalweg.dtypes import finfo
-from thalweg.errors import ConfigError
+from thalweg.errors import ConfigError, DTypeError
 from thalweg.ops.lift import Operand, binary, floating, lift, promote, truth
 from thalweg.primitives import elementwise as e
 from thalweg.tape import TensorBase, bind, composite
@@ -337,9 +337,11 @@ def _divide(a: Tensor, b: Any) -> Tensor:
 def _scalar_power(x: Tensor, exponent: Any) -> Tensor:
     if isinstance(exponent, float):
         x = floating(x)
-    kind = x._value.dtype.kind
-    if kind == "b" or (exponent < 0 and kind != "f"):
-        return binary(e.power, x, exponent)  # which says why that is no number, or no integer
+    if exponent < 0 and x._value.dtype.kind in "iu":
+        raise DTypeError(
+            f"power: an integer to a negative power, {exponent}, is no integer. Cast the base: "
+            "x.float()"
+        )
     return bind(e.scalar_power, x, exponent=exponent)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.ops.lift import Operand, floating, promote
 from thalweg.primitives import elementwise as e
-from thalweg.primitives.core import Primitive
+from thalweg.primitives.core import Primitive, check_kind
 from thalweg.primitives.elementwise import unbroadcast
 from thalweg.tape import bind, composite
 
@@ -65,14 +65,13 @@ class Maths:
         """The logarithm to base 10."""
         return self.log() / math.log(10)
 
-    def logaddexp(self: Tensor, other: Tensor) -> Tensor:
+    def logaddexp(self: Tensor, other: Operand) -> Tensor:
         """log(e^x + e^y), shifted by the larger so that nothing overflows."""
-        x, y = promote(floating(self), floating(other))
-        return _logaddexp(x, y)
+        return _logaddexp(*_floats(self, other))
 
     def xlogy(self: Tensor, other: Operand) -> Tensor:
         """x log y, and 0 where x = 0 (unless y is NaN); its slope in x is log y there too."""
-        x, y = promote(floating(self), other)
+        x, y = _floats(self, other)
         return x * y.where((x != 0) | y.isnan() | ((y > 0) & y.isfinite()), 1).log()
 
     def sqrt(self: Tensor) -> Tensor:
@@ -107,9 +106,9 @@ class Maths:
         """The inverse tangent, in radians."""
         return bind(e.atan, floating(self))
 
-    def atan2(self: Tensor, other: Tensor) -> Tensor:
+    def atan2(self: Tensor, other: Operand) -> Tensor:
         """The angle of the point (other, self), in radians, in (-pi, pi]."""
-        return bind(e.atan2, floating(self), floating(other))
+        return bind(e.atan2, *_floats(self, other))
 
     def sinh(self: Tensor) -> Tensor:
         """(e^x - e^-x) / 2, by expm1 so that it is accurate near 0."""
@@ -135,10 +134,9 @@ class Maths:
         x = floating(self)
         return 0.5 * (x.log1p() - (-x).log1p())
 
-    def hypot(self: Tensor, other: Tensor) -> Tensor:
+    def hypot(self: Tensor, other: Operand) -> Tensor:
         """sqrt(x^2 + y^2), the length of (x, y); subgradient 0 at the origin."""
-        x, y = promote(floating(self), floating(other))
-        return _hypot(x, y)
+        return _hypot(*_floats(self, other))
 
     def rad2deg(self: Tensor) -> Tensor:
         """Radians as degrees."""
@@ -188,9 +186,18 @@ class Maths:
         return self - self.trunc()
 
 
+def _floats(x: Any, y: Any) -> tuple[Tensor, Tensor]:
+    """Two operands in the floating dtype they promote to."""
+    a, b = promote(x, y)
+    return floating(a), floating(b)
+
+
 def _rounded(primitive: Primitive, x: Tensor) -> Tensor:
     """Integers are round already."""
-    return x if x._value.dtype.kind in "iu" else bind(primitive, x)
+    if x._value.dtype.kind == "f":
+        return bind(primitive, x)
+    check_kind(primitive.name, x._value.dtype, "fiu")
+    return x
 
 
 @composite("asinh", lambda g, out, x: g / (x * x + 1).sqrt())

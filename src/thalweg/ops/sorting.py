@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg import dtypes
-from thalweg.errors import DTypeError, ShapeError
+from thalweg.errors import ConfigError, DTypeError, ShapeError
 from thalweg.ops.lift import Operand, floating, lift
 from thalweg.ops.reductions import ValuesAndIndices
 from thalweg.primitives import indexing as i
 from thalweg.primitives.core import normalize_axis
-from thalweg.tape import bind, wrap
+from thalweg.tape import TensorBase, bind, wrap
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -94,6 +94,8 @@ class Sorting:
         size: int = x._value.shape[axis]
         if not size:
             raise ShapeError(f"quantile: dimension {axis} of shape {x._value.shape} is empty")
+        if not isinstance(q, TensorBase) and not 0 <= q <= 1:
+            raise ConfigError(f"quantile: q is from 0 to 1, got {q}")
         share = lift(q, x).to(x.dtype)
         place = share * (size - 1)
         below = place.floor()
