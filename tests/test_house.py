@@ -39,6 +39,7 @@ SECOND_FACES = {"thalweg.autograd", "thalweg.nn.functional"}
 
 LOADED_LATER = (
     "thalweg.cli",
+    "thalweg.compiler",
     "thalweg.inspect",
     "thalweg.lab",
     "thalweg.lectures",

@@ -10,6 +10,7 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -30,12 +31,17 @@ def write_atomically(
     data: bytes | Iterable[bytes | memoryview],
     *,
     keep_as: str | Path | None = None,
+    mode: int = 0o666,
+    durable: bool = True,
 ) -> None:
     """Give the file `path` the content `data`: all of it, or none.
 
     The bytes go to a new file in the same folder, are synced to the disk, and the file takes the
     name `path` in one step; then the folder is synced. `keep_as`, a name in the same folder, goes
     to the version that was there before. At any instant one of the two names is a whole file.
+
+    `mode` is what the user's mask leaves of the new file's permissions. `durable=False` syncs
+    nothing: for what a loss of power may take, where the reader can tell a file that is not whole.
 
     Raises `CheckpointError` when it cannot be done: the former version is then untouched.
 
@@ -52,7 +58,7 @@ def write_atomically(
     try:
         _check_target(target)
         try:
-            _write(aside, chunks)
+            _write(aside, chunks, mode, durable)
             if keep_as is not None:
                 _keep(target, Path(keep_as))
             os.replace(aside, target)
@@ -62,6 +68,8 @@ def write_atomically(
             raise
     except OSError as error:
         raise _refusal(target, error, sum(chunk.nbytes for chunk in chunks)) from error
+    if not durable:
+        return
     try:
         sync_folder(target.parent)
     except OSError as error:
@@ -71,14 +79,17 @@ def write_atomically(
         ) from error
 
 
-def remove_leftovers(folder: str | Path) -> list[str]:
+def remove_leftovers(folder: str | Path, older_than: float = 0.0) -> list[str]:
     """Remove what killed writers left aside in `folder`; gives the names.
 
-    To be called by the folder's only writer: a file that is being written looks the same.
+    To be called by the folder's only writer: a file that is being written looks the same. Where
+    there may be others, only files `older_than` more seconds than a write takes are to go.
     """
     removed = []
     for path in sorted(Path(folder).glob(f".*{_LEFTOVER}")):
         with suppress(OSError):  # it does no harm where it cannot be removed
+            if older_than and time.time() - path.stat().st_mtime < older_than:
+                continue
             path.unlink()
             removed.append(path.name)
     return removed
@@ -126,16 +137,17 @@ def _check_target(target: Path) -> None:
         raise OSError(errno.EINVAL, kind)
 
 
-def _write(aside: Path, chunks: list[memoryview]) -> None:
+def _write(aside: Path, chunks: list[memoryview], mode: int, durable: bool) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-    handle = os.open(aside, flags, 0o666)
+    handle = os.open(aside, flags, mode)
     try:
         for chunk in chunks:
             left = chunk.cast("B")
             while left:
                 left = left[os.write(handle, left) :]
-        os.fsync(handle)
+        if durable:
+            os.fsync(handle)
     finally:
         os.close(handle)
 
