@@ -16,6 +16,7 @@ _samples = Samples(4)
 normal, integers, truths = _samples.normal, _samples.integers, _samples.truths
 
 _X, _M, _V = normal(4, 5, 6), normal(3, 4), normal(6)
+_WIDE, _PAIR = normal(2, 3, 4, 3), np.array([2, 0])
 _ROWS, _COLUMNS = np.array([0, 2, 2, -1]), np.array([1, 0, -1, 2])
 _MASK, _LINE = truths(4, 5), np.array([True, False, True, True])
 
@@ -138,6 +139,12 @@ CASES = [
     ),
     Case("x[slice] = row", _Written((slice(1, 3), 0)), (_X, normal(6))),
     Case("i[index] = number", _Written((_ROWS, _COLUMNS)), (integers(4, 5, 6), 7)),
+    # A single place between two index tensors does not part them, a slice or a new axis does.
+    Case("x[:, i, 1, j]", _Read((slice(None), _PAIR, 1, _PAIR)), (_WIDE,)),
+    Case("x[:, i, k, j]", _Read((slice(None), _PAIR, np.array(1), _PAIR)), (_WIDE,)),
+    Case("x[:, i, :, j]", _Read((slice(None), _PAIR, slice(None), _PAIR)), (_WIDE,)),
+    Case("x[:, i, None, j]", _Read((slice(None), _PAIR, None, _PAIR)), (_WIDE,)),
+    Case("x[:, i, 1, j] = value", _Written((slice(None), _PAIR, 1, _PAIR)), (_WIDE, normal(2, 2))),
     Case("x[i] of integers", _Read((_ROWS, slice(None), 1)), (integers(4, 5, 6),)),
     Case("an integer tensor as index", lambda tw, x: x[int(tw.tensor(2))], (_X,)),
 ]

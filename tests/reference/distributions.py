@@ -13,7 +13,7 @@ import numpy as np
 
 __all__ = ["COUNT", "assert_counts", "assert_moments", "assert_same_distribution"]
 
-COUNT = 40_000  # numbers a sample
+COUNT = 200_000  # numbers a sample
 SURPRISE = 1e-3  # the smallest p-value that passes
 ERRORS = 4.5  # how many standard errors a moment may be off
 
