@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tests.reference.both import Case, Fixed
-from tests.reference.spelling import Samples, call, given, named
+from tests.reference.spelling import Samples, call, first, given, named
 
 __all__ = ["CASES", "ELEMENTWISE", "OPERATORS"]
 
@@ -117,12 +117,12 @@ ELEMENTWISE = {
     "acosh":    [call(positive(3, 4) + 1)],
     "atanh":    [call(np.tanh(normal(3, 4)) * 0.9)],
     "sigmoid":  [*ONE, call(given(-100.0, -1000.0, 40.0))],
-    "logit":    [call(np.tanh(positive(3, 4)) * 0.9)],
+    "logit":    [first(given(0.0, 0.3, 1.0), eps=1e-3), call(np.tanh(positive(3, 4)) * 0.9)],
     "relu":     [*KINKED, *INTEGERS],
     "erf":      [*ONE, call(given(-6.0, -2.5, 2.5, 6.0, 1e-6))],
     "floor":    [*ROUNDED, *INTEGERS],
     "ceil":     [*ROUNDED, *INTEGERS],
-    "round":    [*ROUNDED, *INTEGERS],
+    "round":    [call(Fixed(given(1.2345, -0.5, 17.55)), decimals=2), *ROUNDED, *INTEGERS],
     "trunc":    [*ROUNDED, *INTEGERS],
     "frac":     [call(normal(3, 4) * 5), call(NUMBERS)],
     "deg2rad":  [call(normal(3, 4) * 90)],

@@ -48,8 +48,10 @@ REDUCTIONS = {
     "prod":      [call(_X), call(normal()), call(integers(3, 4)), call(_X, 0), call(_X, -1),
                   call(_X, dim=1, keepdim=True),
                   call(given(2.0, 0.0, 3.0)), call(given(0.0, 4.0, 0.0)), call(normal(3, 0), 1)],
-    "var":       [*FLOATS, call(_X, 0, correction=0), call(_X, dim=(0, 1), correction=2)],
-    "std":       [*FLOATS, call(_X, 0, correction=0), call(_X, dim=(0, 1), correction=2)],
+    "var":       [*FLOATS, call(_X, unbiased=False), call(_X, 0, unbiased=True),
+                  call(_X, 0, correction=0), call(_X, dim=(0, 1), correction=2)],
+    "std":       [*FLOATS, call(_X, unbiased=False), call(_X, 0, unbiased=True),
+                  call(_X, 0, correction=0), call(_X, dim=(0, 1), correction=2)],
     "amax":      [*FLOATS, call(_TIES), call(_TIES, 0), call(integers(3, 4), 0)],
     "amin":      [*FLOATS, call(_TIES), call(_TIES, 0), call(integers(3, 4), 0)],
     "max":       [call(_X), call(_X, 0), call(_X, dim=-1, keepdim=True), call(_TIES),
@@ -157,6 +159,12 @@ def _einsum(tw: Any, equation: str, *operands: Any) -> Any:
     return tw.einsum(equation, *operands)
 
 
+def _in_float64(tw: Any, x: Any) -> Any:
+    wide = {"dtype": tw.float64}
+    sums = [x.sum(**wide), x.sum(0, **wide), x.cumsum(1, **wide), x.mean(**wide)]
+    return [*sums, x.mean((0, 1), **wide), x.prod(2, **wide), x.cumprod(1, **wide)]
+
+
 CASES = [
     *named(REDUCTIONS),
     *named(PRODUCTS),
@@ -164,5 +172,6 @@ CASES = [
         Case(f"einsum-{equation}", _einsum, (equation, *(normal(*shape) for shape in shapes)))
         for equation, shapes in EINSUMS
     ),
+    Case("in another dtype", _in_float64, (_X,), second=False),
     Case("var-positive", lambda tw, x: (x.var(), x.std(dim=0)), (positive(3, 4),)),
 ]

@@ -33,8 +33,6 @@ NOT_TABLED = {
 # Ours name the option as every other module does, and a parameter's dtype by our name.
 PRINTED_OTHERWISE = ("Hardshrink", "Softshrink", "held")
 
-pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total:UserWarning")
-
 
 def pair(built: Built) -> tuple[Any, Any]:
     """The module in both frameworks, with PyTorch's initial weights in both."""

@@ -63,10 +63,9 @@ DEPARTURES: dict[str, dict[str, str]] = {
     # Functions of bools that one of the two leaves out.
     "argmax": {"bool": "ours alone"},
     "abs": {"bool": "ours alone"},
-    "floor": {"bool": "ours alone"},
     "relu": {"bool": "ours alone"},
     "sign": {"bool": "theirs alone"},
-    "**": {"bool ** True": "theirs alone"},
+    "**": dict.fromkeys(("bool ** True", "bool ** 2"), "theirs alone"),
     # Here x * x, as for every other type; PyTorch's is x ** 2, which is int64.
     "square": {"bool": "another dtype"},
 }
