@@ -23,6 +23,7 @@ import numpy as np
 __all__ = [
     "BOOL",
     "Builder",
+    "DType",
     "F32",
     "F64",
     "I32",
