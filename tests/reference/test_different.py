@@ -89,7 +89,7 @@ DIFFERENT = {
         "neither operand is the larger: the gradient goes nowhere",
         lambda tw: slopes(tw, lambda x: x.maximum(tw.zeros_like(x)), [NAN]), [0.0], [1.0]),
     "sqrt at 0 under a cotangent of 0": Different(
-        "0 times the infinite slope is taken as 0: a branch not taken leaves no NaN",
+        "the slope at 0 is taken as 0: neither a norm nor a branch not taken gives NaN",
         lambda tw: slopes(tw, lambda x: x.sqrt() * 0, [0.0]), [0.0], [NAN]),
     "second slope of 0 ** b": Different(
         "b (b - 1) x^(b - 2), where it is finite",

@@ -151,6 +151,25 @@ def test_plateau_beside_a_warm_up() -> None:
     np.testing.assert_allclose(ours, theirs, rtol=RTOL)
 
 
+# fmt: off
+# Ours alone, beside the function of t that PyTorch would be given.
+DECKS = {
+    "InverseTimeLR":      (lambda s, o: s.InverseTimeLR(o, alpha=0.1), lambda t: 1 / (1 + 0.1 * t)),
+    "ExponentialDecayLR": (lambda s, o: s.ExponentialDecayLR(o, alpha=0.1),
+                           lambda t: math.exp(-0.1 * t)),
+    "DiminishingLR":      (lambda s, o: s.DiminishingLR(o), lambda t: (t + 1) ** -0.5),
+    "DiminishingLR 1":    (lambda s, o: s.DiminishingLR(o, power=1.0), lambda t: 1 / (t + 1)),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", DECKS)
+def test_the_schedules_of_the_decks(name: str) -> None:
+    build, factor = DECKS[name]
+    theirs = trajectory(torch, lambda s, o: s.LambdaLR(o, factor))
+    np.testing.assert_allclose(trajectory(thalweg, build), theirs, rtol=RTOL)
+
+
 def _resumed(tw: Any, build: Build) -> list[list[float]]:
     """Half of the epochs, then the other half with everything built anew from saved states."""
     on = optimizer(tw)
