@@ -55,7 +55,7 @@ def scalar_type(dtype: DType) -> str:
         return "i16"
     if dtype.kind == "b":
         return "i1"
-    return {"f4": "float", "f8": "double"}.get(f"{dtype.kind}{dtype.itemsize}") or (
+    return {"f2": "half", "f4": "float", "f8": "double"}.get(f"{dtype.kind}{dtype.itemsize}") or (
         f"i{8 * dtype.itemsize}"
     )
 

@@ -16,7 +16,7 @@ from thalweg.compiler.lower.emit import F32, F64, Value
 from thalweg.compiler.lower.logarithm import log, log1p, power
 from thalweg.compiler.lower.trigonometry import acos, asin, atan, atan2, cos, sin, tan
 
-__all__ = ["UNARY", "call", "exp", "widened"]
+__all__ = ["FUNCTIONS", "UNARY", "call", "erf", "exp", "expm1", "logistic", "tanh", "widened"]
 
 
 def call(name: str, *operands: Value) -> Value:
