@@ -75,12 +75,22 @@ class Maths:
         return x * y.where((x != 0) | y.isnan() | ((y > 0) & y.isfinite()), 1).log()
 
     def sqrt(self: Tensor) -> Tensor:
-        """The square root; its gradient at 0 is infinite, unless the cotangent is 0: then 0."""
+        """The square root; NaN below 0.
+
+        The gradient is 1 / (2 sqrt x), and 0 at 0, where the slope is infinite: so what has a
+        subgradient there, such as sqrt(x * x), gets it, and not inf * 0 = NaN.
+
+        >>> import thalweg as tw
+        >>> x = tw.tensor([0.0, 3.0], requires_grad=True)
+        >>> (x * x).sqrt().sum().backward()
+        >>> x.grad
+        tensor([0., 1.])
+        """
         return bind(e.sqrt, floating(self))
 
     def rsqrt(self: Tensor) -> Tensor:
-        """1 / sqrt(x)."""
-        return self.sqrt().reciprocal()
+        """1 / sqrt(x), with gradient -1/2 x^(-3/2)."""
+        return _rsqrt(floating(self))
 
     def sin(self: Tensor) -> Tensor:
         """The sine; x in radians."""
@@ -200,7 +210,12 @@ def _rounded(primitive: Primitive, x: Tensor) -> Tensor:
     return x
 
 
-@composite("asinh", lambda g, out, x: g / (x * x + 1).sqrt())
+@composite("rsqrt", lambda g, out, x: g * (out * out * out) * -0.5)
+def _rsqrt(x: Tensor) -> Tensor:
+    return 1 / bind(e.sqrt, x)
+
+
+@composite("asinh", lambda g, out, x: g * (x * x + 1).rsqrt())
 def _asinh(x: Tensor) -> Tensor:
     size = x.abs()
     root = (size * size + 1).sqrt()

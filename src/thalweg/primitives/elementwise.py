@@ -136,8 +136,9 @@ def _remainder_by(g: Any, out: Any, a: Any, b: Any) -> Any:
 
 
 def _power_base(g: Any, out: Any, a: Any, b: Any) -> Any:
-    """b a^(b-1), which is 0, not NaN, where b = 0."""
-    return g * (b * a ** (b - 1).where(b != 0, 1)).where(b != 0, 0)
+    """b a^(b-1); where a = 0 <= b < 1 it is 0, as for sqrt."""
+    steep = (a != 0) | (b < 0) | (b >= 1)
+    return g * (b * a.where(steep, 1) ** (b - 1)).where(steep, 0)
 
 
 def _power_exponent(g: Any, out: Any, a: Any, b: Any) -> Any:
@@ -210,8 +211,8 @@ def _logistic(x: Any) -> Any:
 
 
 def _sqrt_slope(g: Any, out: Any, x: Any) -> Any:
-    """g / (2 sqrt x); where g and x are 0 it is 0: a norm at 0 has the subgradient 0, not NaN."""
-    return 0.5 * g / out.where((out != 0) | (g != 0), 1)
+    """g / (2 sqrt x), and 0 where x is: sqrt(x * x) has a subgradient there, not inf * 0 = NaN."""
+    return (0.5 * g / out.where(out != 0, 1)).where(out != 0, 0)
 
 
 exp      = _elementwise("exp",      np.exp,     lambda g, out, x: g * out, kinds="f")
@@ -222,8 +223,8 @@ sqrt     = _elementwise("sqrt",     np.sqrt,    _sqrt_slope, kinds="f")
 sin      = _elementwise("sin",      np.sin,     lambda g, out, x: g * x.cos(), kinds="f")
 cos      = _elementwise("cos",      np.cos,     lambda g, out, x: -g * x.sin(), kinds="f")
 tan      = _elementwise("tan",      np.tan,     lambda g, out, x: g * (out * out + 1), kinds="f")
-asin     = _elementwise("asin",     np.arcsin,  lambda g, out, x: g / (1 - x * x).sqrt(), kinds="f")
-acos     = _elementwise("acos",     np.arccos,  lambda g, out, x: -g / (1 - x * x).sqrt(), kinds="f")
+asin     = _elementwise("asin",     np.arcsin,  lambda g, out, x: g * (1 - x * x).rsqrt(), kinds="f")
+acos     = _elementwise("acos",     np.arccos,  lambda g, out, x: -g * (1 - x * x).rsqrt(), kinds="f")
 atan     = _elementwise("atan",     np.arctan,  lambda g, out, x: g / (x * x + 1), kinds="f")
 tanh     = _elementwise("tanh",     np.tanh,    lambda g, out, x: g * (1 - out * out), kinds="f")
 logistic = _elementwise("logistic", _logistic,  lambda g, out, x: g * (out * (1 - out)), kinds="f")
@@ -231,11 +232,15 @@ erf      = _elementwise("erf",      _erf,       lambda g, out, x: g * (x * x).ne
 
 
 def _scalar_power_slope(g: Any, out: Any, x: Any, *, exponent: float) -> Any:
-    """g n x^(n-1). For n < 1 that is infinite at x = 0; where g is 0 it is 0, as for sqrt."""
+    """g n x^(n-1); where x = 0 and 0 < n < 1 it is 0, as for sqrt."""
     if exponent == 0:
         return g.zeros_like()
-    slope = g * (exponent * x ** (exponent - 1))
-    return slope if exponent >= 1 else slope.where(g != 0, 0)
+    if exponent >= 1:
+        return g * (exponent * x ** (exponent - 1))
+    if exponent > 0:
+        return (g * (exponent * x.where(x != 0, 1) ** (exponent - 1))).where(x != 0, 0)
+    safe = x.where((x != 0) | (g != 0), 1)  # where nothing flows, no 0 * inf
+    return g * (exponent * safe ** (exponent - 1))
 
 
 def _scalar_power_infer(x: Abstract, *, exponent: float) -> tuple[tuple[int, ...], np.dtype[Any]]:
