@@ -50,9 +50,9 @@ def child(folder: Path) -> int:
 
 def main() -> None:
     folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    import thalweg.train.trainer as trainer_module
+    import thalweg.train.loop as loop_module
 
-    trainer_module._CHECKPOINT_SECONDS = 0.0  # every epoch: the most chances to be hit
+    loop_module._CHECKPOINT_SECONDS = 0.0  # every epoch: the most chances to be hit
     began = time.perf_counter()
     expected = fit(None, resume=False)
     usual = time.perf_counter() - began

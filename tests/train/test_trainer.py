@@ -54,7 +54,7 @@ class StopAfter(Watcher):
 
 
 def one_step_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thalweg.train.trainer._CHUNK_SECONDS", -1.0)
+    monkeypatch.setattr("thalweg.train.loop._CHUNK_SECONDS", -1.0)
 
 
 def test_it_learns_and_reports_every_epoch() -> None:

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from thalweg.train.display import Display, PlainDisplay, display_for
     from thalweg.train.metrics import Accuracy, Measures, Regression
     from thalweg.train.progress import Progress, Watcher
+    from thalweg.train.result import Result
     from thalweg.train.runs import RunFolder
-    from thalweg.train.trainer import Result, Trainer, evaluate, predict
+    from thalweg.train.trainer import Trainer, evaluate, predict
 
 __all__ = [
     "Accuracy",
@@ -39,7 +40,8 @@ _HOMES = {
     "metrics": ("Accuracy", "Measures", "Regression"),
     "progress": ("Progress", "Watcher"),
     "runs": ("RunFolder",),
-    "trainer": ("Result", "Trainer", "evaluate", "predict"),
+    "result": ("Result",),
+    "trainer": ("Trainer", "evaluate", "predict"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -17,8 +17,8 @@ from thalweg.train.config import Config
 from thalweg.train.display import Display, display_for
 from thalweg.train.gallery import gallery
 from thalweg.train.recipe import check_names, load_splits, make_trainer
+from thalweg.train.result import Result
 from thalweg.train.runs import RunFolder
-from thalweg.train.trainer import Result
 
 __all__ = ["run_download", "run_training"]
 

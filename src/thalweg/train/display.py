@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from thalweg.data.splits import Splits
-    from thalweg.train.trainer import Result, Trainer
+    from thalweg.train.result import Result
+    from thalweg.train.trainer import Trainer
 
 __all__ = ["Display", "PlainDisplay", "display_for"]
 

@@ -10,7 +10,8 @@ from thalweg._tensor import Tensor
 
 if TYPE_CHECKING:
     from thalweg.data.splits import Splits
-    from thalweg.train.trainer import Result, Trainer
+    from thalweg.train.result import Result
+    from thalweg.train.trainer import Trainer
 
 __all__ = ["Progress", "Row", "Watcher"]
 

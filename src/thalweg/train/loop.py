@@ -1,0 +1,252 @@
+"""The loop of `Trainer.fit`: epochs, checkpoints, and what is carried from one to the next."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thalweg._tensor import Tensor
+from thalweg.data.loader import Loader
+from thalweg.data.splits import Splits
+from thalweg.errors import CheckpointError, ConfigError
+from thalweg.ops.random import default_generator
+from thalweg.optim.lr_scheduler import ReduceLROnPlateau
+from thalweg.train.metrics import measures_for
+from thalweg.train.progress import Progress, Row, Watcher
+from thalweg.train.result import Result
+from thalweg.train.runs import RunFolder
+from thalweg.train.steps import Epoch, Steps
+
+if TYPE_CHECKING:
+    from thalweg.train.trainer import Trainer
+
+__all__ = ["Loop", "interruptible", "open_folder"]
+
+_CHUNK_SECONDS = 0.1  # how often the watcher hears from a running epoch
+_CHECKPOINT_SECONDS = 1.0  # the least time between two checkpoints at the ends of epochs
+
+
+def open_folder(run: RunFolder | str | Path | None, resume: bool) -> RunFolder | None:
+    if run is None:
+        if resume:
+            raise ConfigError("resume=True needs run=FOLDER: the run to go on with")
+        return None
+    return run if isinstance(run, RunFolder) else RunFolder.create(run, {}, resume=resume)
+
+
+@contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that Ctrl-C sets instead of raising; a second Ctrl-C raises."""
+    pressed = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield pressed  # signals are the main thread's
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(number: int, frame: Any) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Loop:
+    """One call of `fit`: the epochs, and what has to be carried from one to the next."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        splits: Splits,
+        epochs: int,
+        folder: RunFolder | None,
+        watcher: Watcher,
+        evaluations: int,
+    ) -> None:
+        self.trainer, self.splits, self.epochs = trainer, splits, epochs
+        self.folder, self.watcher, self.evaluations = folder, watcher, evaluations
+        self.measures = trainer.measures or measures_for(splits.encoding)
+        self.loader = Loader(
+            splits.train, trainer.batch_size, True, trainer.drop_last, trainer.generator
+        )
+        self.steps = Steps(trainer, splits.train, self.measures)
+        self.progress = Progress()
+        self.best_state: dict[str, Tensor] = {}
+        self.saved_at = -1.0
+        self.began = time.perf_counter()
+
+    # --- epochs ---
+
+    def run(self, interrupted: threading.Event) -> str:
+        """All epochs that are left, and a last checkpoint; gives how it ended."""
+        self.watcher.on_start(self.trainer, self.splits, self.epochs, self.progress)
+        self.began = time.perf_counter() - self.progress.seconds
+        status = self._epochs(interrupted)
+        if status != "diverged":  # its parameters are of no use: the checkpoint before them stays
+            self._save()
+        return status
+
+    def _epochs(self, interrupted: threading.Event) -> str:
+        while self.progress.epoch < self.epochs:
+            if self._is_exhausted():
+                return "stopped early"
+            if interrupted.is_set():  # before the next epoch's order is drawn
+                return "interrupted"
+            if not self._epoch(interrupted):
+                return "diverged" if self.progress.diverged else "interrupted"
+            if time.perf_counter() - self.saved_at > _CHECKPOINT_SECONDS:
+                self._save()
+        return "finished"
+
+    def _is_exhausted(self) -> bool:
+        patience = self.trainer.patience
+        return patience is not None and self.progress.epoch - self.progress.best_epoch >= patience
+
+    def _epoch(self, interrupted: threading.Event) -> bool:
+        """The rest of the current epoch; False if it did not come to its end."""
+        progress = self.progress
+        began = time.perf_counter() - progress.epoch_seconds
+        epoch = self._order()
+        marks = self._evaluation_marks(len(epoch))
+        self.trainer.model.train()
+        while progress.step < len(epoch):
+            self._chunk(epoch, next(m for m in marks if m > progress.step), interrupted)
+            progress.epoch_seconds = time.perf_counter() - began
+            progress.seconds = time.perf_counter() - self.began
+            self.watcher.on_chunk(progress, len(epoch))
+            if progress.diverged or (interrupted.is_set() and progress.step < len(epoch)):
+                return False
+            if progress.step in marks[:-1]:
+                self._evaluate()
+        self._end_epoch(began)
+        return True
+
+    def _order(self) -> Epoch:
+        """The current epoch's batches of row numbers. Where a checkpoint stood within the epoch,
+        its order is drawn again, and the stream of random numbers goes on where it was."""
+        generator, progress = self.trainer.generator, self.progress
+        if progress.step == 0:
+            progress.begin_epoch(generator.get_state())
+            return Epoch(*self.loader.grid())
+        now = generator.get_state()
+        generator.set_state(progress.order_state)
+        epoch = Epoch(*self.loader.grid())
+        generator.set_state(now)
+        return epoch
+
+    def _evaluation_marks(self, steps: int) -> list[int]:
+        """After which steps of an epoch the development set is evaluated."""
+        return sorted({-(-steps * k // self.evaluations) for k in range(1, self.evaluations + 1)})
+
+    def _chunk(self, epoch: Epoch, end: int, interrupted: threading.Event) -> None:
+        """Steps for about a tenth of a second, at most up to `end`."""
+        progress = self.progress
+        start = progress.step
+        for counted in self.steps.run(epoch, start, end, _CHUNK_SECONDS, interrupted.is_set):
+            progress.add(*counted)
+            progress.step += 1
+
+    def _end_epoch(self, began: float) -> None:
+        progress, trainer = self.progress, self.trainer
+        lr = float(trainer.optimizer.param_groups[0]["lr"])
+        is_best, dev = self._evaluate()
+        progress.epoch_seconds = time.perf_counter() - began
+        train = self.measures.summary(progress.sums, progress.count)
+        row: Row = {"epoch": progress.epoch + 1, "loss": progress.mean_loss()}
+        row |= {f"train_{name}": value for name, value in train.items()}
+        row |= {f"dev_{name}": value for name, value in dev.items()}
+        row |= {"lr": lr, "seconds": progress.epoch_seconds, "best": is_best}
+        progress.end_epoch(row)
+        progress.seconds = time.perf_counter() - self.began
+        for schedule in trainer.schedules:
+            if isinstance(schedule, ReduceLROnPlateau):
+                schedule.step(dev[self.measures.key])
+            else:
+                schedule.step()
+        self.watcher.on_epoch(row)
+
+    def _evaluate(self) -> tuple[bool, dict[str, float]]:
+        """Measure the development set; keep the parameters if they are the best so far."""
+        dev = self.trainer.evaluate(self.splits.dev, self.measures)
+        score = self.measures.score(dev)
+        is_best = self.progress.best_epoch == 0 or score > self.progress.best_score
+        if is_best:
+            self.progress.best_score, self.progress.best_epoch = score, self.progress.epoch + 1
+            state = self.trainer.model.state_dict()
+            self.best_state = {name: value.detach() for name, value in state.items()}
+        return is_best, dev
+
+    # --- checkpoints ---
+
+    def _save(self) -> None:
+        """Write everything needed to go on; `last.safetensors` is the commit."""
+        folder, progress, trainer = self.folder, self.progress, self.trainer
+        if folder is None:
+            return
+        folder.write_metrics(progress.history)
+        if self.best_state:
+            info = {"epoch": progress.best_epoch, "score": progress.best_score}
+            folder.save_best(self.best_state, info)
+        training = {
+            "progress": progress.state_dict(),
+            "best": self.best_state,
+            "optimizer": trainer.optimizer.state_dict(),
+            "schedules": [schedule.state_dict() for schedule in trainer.schedules],
+            "gradients": self._gradients(),
+            "generator": trainer.generator.get_state(),
+            "default_generator": default_generator.get_state(),
+        }
+        folder.save_last(trainer.model.state_dict(), training)
+        self.saved_at = time.perf_counter()
+
+    def _gradients(self) -> dict[str, Tensor]:
+        """Gradients waiting for an update: there are some when accumulation was interrupted."""
+        named = self.trainer.model.named_parameters()
+        return {name: p.grad.detach() for name, p in named if p.grad is not None}
+
+    def restore(self) -> None:
+        """Go back to the folder's last checkpoint, if there is one."""
+        if self.folder is None or not self.folder.has_checkpoint:
+            return
+        trainer = self.trainer
+        model_state, training = self.folder.load_last()
+        trainer.model.load_state_dict(model_state)
+        trainer.optimizer.load_state_dict(training["optimizer"])
+        if len(trainer.schedules) != len(training["schedules"]):
+            raise CheckpointError(
+                f"{self.folder.path}: the checkpoint was made with {len(training['schedules'])} "
+                f"schedule(s), this training has {len(trainer.schedules)}; they must be alike"
+            )
+        for schedule, state in zip(trainer.schedules, training["schedules"], strict=True):
+            schedule.load_state_dict(state)
+        for name, p in trainer.model.named_parameters():
+            p.grad = training["gradients"].get(name)
+        default_generator.set_state(training["default_generator"])
+        trainer.generator.set_state(training["generator"])
+        self.progress = Progress.from_state_dict(training["progress"])
+        self.best_state = training["best"]
+
+    def finish(self, status: str) -> Result:
+        """Put the best parameters back, measure them on the test set, write the report."""
+        if self.best_state:
+            self.trainer.model.load_state_dict(self.best_state)
+        test = None
+        if status != "interrupted" and self.best_state:
+            test = self.trainer.evaluate(self.splits.test, self.measures)
+        result = Result(self.progress, test, status)
+        if self.folder is not None:
+            parameters = sum(p.numel() for p in self.trainer.model.parameters())
+            self.folder.write_result(
+                test, status, parameters=parameters, seconds=self.progress.seconds
+            )
+        self.watcher.on_end(result)
+        return result

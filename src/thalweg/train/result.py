@@ -1,0 +1,29 @@
+"""What a training gives."""
+
+from __future__ import annotations
+
+from thalweg.train.progress import Progress
+
+__all__ = ["Result"]
+
+
+class Result:
+    """What `fit` gives: the epochs, the best of them, and its measures on the test set.
+
+    history   one row (a dict) an epoch
+    best      the epoch whose parameters the model holds now (0: none was evaluated)
+    test      the measures on the test set with those parameters, None where there was no test
+    status    "finished", "stopped early", "interrupted" or "diverged"
+    """
+
+    def __init__(self, progress: Progress, test: dict[str, float] | None, status: str) -> None:
+        self.history = progress.history
+        self.best = progress.best_epoch
+        self.test = test
+        self.status = status
+        self.seconds = progress.seconds
+
+    def __repr__(self) -> str:
+        test = "".join(f", test {name} {value:.4g}" for name, value in (self.test or {}).items())
+        epochs = len(self.history)
+        return f"<Result {self.status} after {epochs} epochs: best {self.best}{test}>"

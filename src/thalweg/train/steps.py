@@ -1,0 +1,103 @@
+"""From batches of row numbers to updates: one by one, or many at once in one native program."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from thalweg._tensor import Tensor
+from thalweg.data.splits import Split
+from thalweg.nn.utils import clip_grad_norm_
+from thalweg.tape import no_grad
+from thalweg.train.metrics import Measures
+
+if TYPE_CHECKING:
+    from thalweg.train.trainer import Trainer
+
+__all__ = ["Epoch", "Steps"]
+
+# What a step leaves to count: examples, mean loss, sums of the measures.
+Counted = tuple[int, float, list[float]]
+
+
+class Epoch:
+    """An epoch's batches of row numbers: the full ones (S, batch_size), and a last, smaller one."""
+
+    def __init__(self, full: Tensor, rest: Tensor) -> None:
+        self.full, self.rest = full, rest
+        self.whole = full.shape[0]
+
+    def __len__(self) -> int:
+        return self.whole + bool(len(self.rest))
+
+    def batch(self, step: int) -> Tensor:
+        """The row numbers of one batch."""
+        return self.full[step] if step < self.whole else self.rest
+
+
+class Steps:
+    """The steps of a training: forward, backward and update of each batch.
+
+    Compiled, full batches run natively, many to a call; what does not fit that (the last, smaller
+    batch, gradients accumulated over several) runs one by one.
+    """
+
+    def __init__(self, trainer: Trainer, train: Split, measures: Measures) -> None:
+        self.trainer, self.train, self.measures = trainer, train, measures
+        self.compiled: Any = None
+        if trainer.compile and trainer.accumulate == 1:
+            from thalweg.compiler.function import compile
+
+            self.compiled = compile(self._update, fallback="eager")
+        self.pace = 0.0  # seconds a native step takes, 0 until it is known
+
+    def run(
+        self, epoch: Epoch, start: int, end: int, seconds: float, is_over: Callable[[], bool]
+    ) -> Iterator[Counted]:
+        """Steps from `start`, before `end`, for about `seconds` or until `is_over()`."""
+        if self.compiled is not None and start < epoch.whole:
+            yield from self._natively(epoch, start, min(end, epoch.whole), seconds)
+            return
+        until = time.perf_counter() + seconds
+        done: list[tuple[int, Any]] = []
+        for step in range(start, end):
+            index = epoch.batch(step)
+            due = (step + 1) % self.trainer.accumulate == 0 or step + 1 == len(epoch)
+            done.append((len(index), self._step(index, due)))
+            if time.perf_counter() > until or is_over():
+                break
+        for count, (loss, sums) in done:
+            yield count, loss.item(), sums.tolist()
+
+    def _natively(self, epoch: Epoch, start: int, end: int, seconds: float) -> Iterator[Counted]:
+        # The first call shows how fast it is.
+        count = min(end - start, max(1, int(seconds / self.pace))) if self.pace else 1
+        began = time.perf_counter()
+        losses, sums = self.compiled.scan(epoch.full[start : start + count])
+        if self.pace or start:  # a first call compiles, and says nothing about the pace
+            self.pace = (time.perf_counter() - began) / count
+        else:
+            self.pace = seconds / 10 if seconds > 0 else 0.01
+        examples = epoch.full.shape[1]
+        for loss, batch in zip(losses.tolist(), sums.tolist(), strict=True):
+            yield examples, loss, batch
+
+    def _update(self, index: Tensor) -> Any:
+        return self._step(index, True)
+
+    def _step(self, index: Tensor, is_update: bool) -> Any:
+        """Gradient of one batch and, where one is due, the update: the loss and measure sums."""
+        trainer = self.trainer
+        y = self.train.y[index]
+        outputs = trainer.model(self.train.x[index])
+        loss = trainer.loss(outputs, y)
+        scaled = loss if trainer.accumulate == 1 else loss / trainer.accumulate
+        scaled.backward()
+        if is_update:
+            if trainer.clip_norm is not None:
+                clip_grad_norm_(trainer.model.parameters(), trainer.clip_norm)
+            trainer.optimizer.step()
+            trainer.optimizer.zero_grad()
+        with no_grad():
+            return loss.detach(), self.measures.sums(outputs.detach(), y)
