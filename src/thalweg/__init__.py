@@ -110,6 +110,8 @@ from thalweg.tape import (
 
 if TYPE_CHECKING:
     from thalweg import autograd, data, inspect, interop, nn, optim, train
+    from thalweg.compiler.function import compile
+    from thalweg.compiler.trace import trace
     from thalweg.inspect.graph import graph
 
 __version__ = "0.1.0"
@@ -130,6 +132,7 @@ __all__ = [
     "broadcast_tensors",
     "cat",
     "column_stack",
+    "compile",
     "concat",
     "concatenate",
     "data",
@@ -162,8 +165,8 @@ __all__ = [
     "is_grad_enabled",
     "keep_freed_memory",
     "linspace",
-    "logspace",
     "log_softmax",
+    "logspace",
     "long",
     "manual_seed",
     "meshgrid",
@@ -189,6 +192,7 @@ __all__ = [
     "softmax",
     "stack",
     "tensor",
+    "trace",
     "train",
     "uint8",
     "vstack",
@@ -200,7 +204,9 @@ __all__.sort()
 
 # Loaded when first used: subpackages, and functions by the module they stand in.
 _LAZY = dict.fromkeys(("autograd", "data", "inspect", "interop", "nn", "optim", "train")) | {
+    "compile": "compiler.function",
     "graph": "inspect.graph",
+    "trace": "compiler.trace",
 }
 
 keep_freed_memory()

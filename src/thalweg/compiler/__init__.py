@@ -2,5 +2,8 @@
 
     trace -> graph -> passes -> plan of kernels -> LLVM IR -> native code
 
-`thalweg.compile` is the door; read `graph`, `kernels`, `passes`, `lower`, `program` in this order.
+`thalweg.compile` is the door; read `trace`, `graph`, `passes`, `kernels`, `lower`, `program`, in
+this order.
 """
+
+__all__: list[str] = []

@@ -81,9 +81,7 @@ class Compiled(Generic[P, R]):
             raise ShapeError("scan: a leading axis of size 0: there is no iteration to run")
         kept, outer = [], None
         for i in range(count):
-            args, kwargs = structure.build(
-                [x[i] if isinstance(x, Tensor) else x for x in leaves]
-            )
+            args, kwargs = structure.build([x[i] if isinstance(x, Tensor) else x for x in leaves])
             results, outer = flatten(self.fn(*args, **kwargs))
             kept.append(results)
         columns = zip(*kept, strict=True)
@@ -149,11 +147,11 @@ class Compiled(Generic[P, R]):
 
     def llvm(self) -> str:
         """The LLVM IR of the last call's program."""
-        return self._latest().bound.program.llvm()
+        return str(self._latest().bound.program.llvm())
 
     def asm(self) -> str:
         """The machine code of the last call's program, as assembly text."""
-        return self._latest().bound.program.asm()
+        return str(self._latest().bound.program.asm())
 
 
 class _Entry:
@@ -212,9 +210,7 @@ def _iterations(tensors: Sequence[Tensor]) -> int:
     return int(tensors[0]._value.shape[0])
 
 
-def compile(
-    fn: Callable[P, R] | None = None, *, fallback: Literal["eager"] | None = None
-) -> Any:
+def compile(fn: Callable[P, R] | None = None, *, fallback: Literal["eager"] | None = None) -> Any:
     """Compile a function of tensors to one native program; usable as a decorator.
 
     The function is ordinary code: modules, `backward()`, optimizers, schedules, randomness. It is
@@ -237,5 +233,3 @@ def compile(
     if fn is None:
         return lambda function: Compiled(function, fallback)
     return Compiled(fn, fallback)
-
-

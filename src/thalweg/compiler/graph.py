@@ -59,6 +59,7 @@ class Literal:
 
     @property
     def shape(self) -> Shape:
+        """Of rank 0."""
         return ()
 
 
@@ -127,7 +128,7 @@ _SHORT = {
 
 def spell_type(value: Any) -> str:
     """f32[32,10], or f32 for rank 0."""
-    dtype = value.dtype.names[0] if value.dtype.names else value.dtype.name
+    dtype = str(value.dtype.names[0] if value.dtype.names else value.dtype.name)
     shape = f"[{','.join(map(str, value.shape))}]" if value.shape else ""
     return _SHORT.get(dtype, dtype) + shape
 

@@ -89,7 +89,7 @@ class Indirect:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An address at each point of the loops: a stride for every loop axis, 0 where it is constant."""
+    """An address at each point of the loops: a stride for every loop axis, 0 if it is constant."""
 
     buffer: Buffer
     offset: int

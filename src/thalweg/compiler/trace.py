@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from thalweg.ops.lift import is_literal
 from thalweg.primitives.core import Primitive
 from thalweg.tape import mode, wrap
 
-__all__ = ["Guard", "Slot", "Trace", "Tracer", "trace", "trace_program"]
+__all__ = ["Guard", "Slot", "Trace", "Tracer", "trace", "trace_program", "user_line"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -141,11 +142,11 @@ class Tracer:
 
 def user_line() -> Origin | None:
     """The innermost line of the call stack outside of Thalweg."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if not frame.f_code.co_filename.startswith(_PACKAGE):
             return Origin(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 
