@@ -351,9 +351,16 @@ class Builder:
 
     @contextlib.contextmanager
     def loop(
-        self, low: Value | int, high: Value | int, step: int = 1, carried: Sequence[Value] = ()
+        self,
+        low: Value | int,
+        high: Value | int,
+        step: int = 1,
+        carried: Sequence[Value] = (),
+        unrolled: bool = True,
     ) -> Iterator[LoopState]:
         """for index in range(low, high, step), with `carried` values going round.
+
+        Not `unrolled`: the body is as long as it should be, LLVM is to leave it so.
 
         >>> b = Builder()
         >>> with b.loop(0, 10, carried=[b.constant(0.0, F32)]) as turn:
@@ -377,7 +384,7 @@ class Builder:
         yield state
         after = self.op(f"add nuw nsw {index.typed}, {step}", I64)
         last = self.block
-        self.emit(f"br label %{head}")
+        self.emit(f"br label %{head}{'' if unrolled else self._kept_rolled()}")
         for place, (phi, first, final) in enumerate(
             zip([index, *values], [low, *carried], [after, *state.next], strict=True)
         ):
@@ -385,6 +392,13 @@ class Builder:
                 f"  {phi.text} = phi {phi.type} [{first.text}, %{before}], [{final.text}, %{last}]"
             )
         self.start(done)
+
+    def _kept_rolled(self) -> str:
+        self.declarations |= {
+            '!1000 = distinct !{!1000, !1001}',
+            '!1001 = !{!"llvm.loop.unroll.disable"}',
+        }
+        return ", !llvm.loop !1000"
 
     @contextlib.contextmanager
     def when(self, condition: Value) -> Iterator[None]:
