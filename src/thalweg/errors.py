@@ -8,6 +8,7 @@
     |-- DataError        (ValueError)    data sets, splits, labels, files of data
     |-- CheckpointError  (RuntimeError)  files of parameters and run folders
     |-- ConfigError      (ValueError)    options, names and settings
+    |-- OutOfMemoryError (MemoryError)   memory a compiled program needs and cannot have
     `-- TraceError       (RuntimeError)  what cannot be traced to a graph
 
 Each class also derives from the built-in error PyTorch users would catch.
@@ -24,6 +25,7 @@ __all__ = [
     "DTypeError",
     "DataError",
     "GradientError",
+    "OutOfMemoryError",
     "OutOfRangeError",
     "ShapeError",
     "ThalwegError",
@@ -81,6 +83,10 @@ class CheckpointError(ThalwegError, RuntimeError):
 
 class ConfigError(ThalwegError, ValueError):
     """An option, a name or a setting that does not exist or does not fit."""
+
+
+class OutOfMemoryError(ThalwegError, MemoryError):
+    """The memory a compiled program needs is not there."""
 
 
 class TraceError(ThalwegError, RuntimeError):

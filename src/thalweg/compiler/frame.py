@@ -1,0 +1,63 @@
+"""What the threads of a running program share: its arguments, its flags, its barrier."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+__all__ = ["LINE", "Frame", "aligned_bytes"]
+
+LINE = 64  # bytes that processors pass between each other as one
+
+
+class Frame(ctypes.Structure):
+    """One run's arguments and state; the offsets of its fields stand in the generated code.
+
+    table     addresses: of the program's buffers, then of the arena
+    strides   bytes that each address advances by from one iteration to the next
+    count     iterations to do
+    threads   that take part
+    errors    a word for each kernel, not 0 where it met an index out of range
+    scratch   memory of the threads, each `scratch_bytes` apart
+    spins     looks at a word before a thread sleeps
+    times     clock ticks spent in each kernel, in a program that is measured
+    finished  whole iterations done
+    stop      not 0: leave at the next barrier
+    arrived   threads that are at the barrier
+    round     changes when all are; its lowest bit says whether to stop
+    sleepers  threads that sleep until `round` changes
+    """
+
+    _fields_ = (
+        ("table", ctypes.c_uint64),
+        ("strides", ctypes.c_uint64),
+        ("count", ctypes.c_int64),
+        ("threads", ctypes.c_int64),
+        ("errors", ctypes.c_uint64),
+        ("scratch", ctypes.c_uint64),
+        ("spins", ctypes.c_int64),
+        ("times", ctypes.c_uint64),
+        ("finished", ctypes.c_int64),
+        ("stop", ctypes.c_int64),
+        ("_line1", ctypes.c_uint8 * 48),
+        ("arrived", ctypes.c_int32),
+        ("_line2", ctypes.c_uint8 * 60),
+        ("round", ctypes.c_int32),
+        ("sleepers", ctypes.c_int32),
+        ("_line3", ctypes.c_uint8 * 56),
+    )
+
+
+def aligned_bytes(size: int, alignment: int = LINE) -> tuple[Any, int]:
+    """An array of at least `size` bytes of any content, and the aligned address in it.
+
+    The memory stays as long as the array does.
+
+    >>> aligned_bytes(100)[1] % 64
+    0
+    """
+    import numpy as np
+
+    array = np.empty(size + alignment, np.uint8)
+    address = array.__array_interface__["data"][0]
+    return array, -(-address // alignment) * alignment

@@ -1,0 +1,259 @@
+"""The main function of a program, as LLVM IR text: every thread runs it, with its own number.
+
+    for iteration in range(count):
+        for kernel in the schedule:
+            barrier, where it depends on what other threads do
+            kernel(addresses.., error, scratch, low, high)     this thread's blocks
+
+Addresses come from the frame's table and advance by their strides; temporaries stand at fixed
+places in the arena, the table's last address. At a barrier all threads learn alike whether to stop.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from thalweg.compiler.frame import Frame
+from thalweg.compiler.kernels import Buffer
+from thalweg.compiler.lower.lowered import Lowered
+from thalweg.compiler.schedule import Step
+from thalweg.compiler.waiting import barrier_text, waiting_text
+
+__all__ = ["MAIN", "MainText", "scratch_bytes"]
+
+MAIN = "thalweg_main"
+_PAGE = 4096
+
+_CLOCK = {  # a clock that ticks steadily, without asking the operating system
+    "x86_64": "call i64 @llvm.readcyclecounter()",
+    "amd64": "call i64 @llvm.readcyclecounter()",
+    "aarch64": 'call i64 asm sideeffect "mrs $0, cntvct_el0", "=r,~{memory}"()',
+    "arm64": 'call i64 asm sideeffect "mrs $0, cntvct_el0", "=r,~{memory}"()',
+}
+
+
+def scratch_bytes(lowered: Sequence[Lowered]) -> int:
+    """Bytes of scratch memory each thread has, whole pages."""
+    most = max((code.scratch for code in lowered), default=0)
+    return -(-most // _PAGE) * _PAGE
+
+
+@dataclass(slots=True)
+class MainText:
+    """Writes the main function of a program.
+
+    slots      the position in the table of every buffer that is given
+    threaded   whether several threads may run it; else there is neither barrier nor split
+    timed      whether all meet after each kernel, and thread 0 notes the ticks it took
+    """
+
+    lowered: Sequence[Lowered]
+    steps: Sequence[Step]
+    slots: Mapping[Buffer, int]
+    failing: frozenset[int]
+    threaded: bool
+    timed: bool = False
+    _lines: list[str] = field(default_factory=list)
+    _numbers: int = 0
+
+    def module(self) -> str:
+        """The module's text."""
+        kernels = {code.name: len(code.buffers) for code in self.lowered}
+        declared = [
+            f"declare void @{name}({'ptr, ' * count}ptr, ptr, i64, i64)"
+            for name, count in kernels.items()
+        ]
+        if self.timed:
+            declared.append("declare i64 @llvm.readcyclecounter()")
+        threads = [waiting_text(), barrier_text()] if self.threaded else []
+        return "\n".join([*declared, *threads, *self._function()]) + "\n"
+
+    def _function(self) -> Iterator[str]:
+        self._lines, self._numbers = [], 0
+        self._entry()
+        self._start("iteration")
+        self._write("%i = phi i64 [ 0, %entry ], [ %next, %again ]")
+        self._addresses()
+        self._body()
+        self._end()
+        yield f"define void @{MAIN}(ptr %frame, i64 %thread) nounwind {{"
+        yield from self._lines
+        yield "}"
+
+    # -- the function's parts
+
+    def _entry(self) -> None:
+        self._lines.append("entry:")
+        self._field("table", "ptr")
+        self._field("strides", "ptr")
+        self._field("count", "i64")
+        self._field("threads", "i64")
+        self._field("errors", "ptr")
+        self._field("scratch", "ptr", into="scratch.all")
+        self._write(f"%stop = getelementptr i8, ptr %frame, i64 {Frame.stop.offset}")
+        self._write(f"%finished = getelementptr i8, ptr %frame, i64 {Frame.finished.offset}")
+        self._write(f"%scratch.own = mul i64 %thread, {scratch_bytes(self.lowered)}")
+        self._write("%scratch = getelementptr i8, ptr %scratch.all, i64 %scratch.own")
+        self._write("%first = icmp eq i64 %thread, 0")
+        if self.timed:
+            self._field("times", "ptr")
+        for slot in range(len(self.slots) + 1):
+            self._load_slot("table", slot, "ptr", f"given{slot}")
+        for slot in range(len(self.slots)):
+            self._load_slot("strides", slot, "i64", f"stride{slot}")
+        if self.threaded:
+            self._splits()
+        self._write("%any = icmp sgt i64 %count, 0")
+        self._write("br i1 %any, label %iteration, label %leave")
+
+    def _splits(self) -> None:
+        """Thread t's part: blocks * t / threads up to blocks * (t + 1) / threads."""
+        self._write("%after = add i64 %thread, 1")
+        for blocks in sorted({self.lowered[s.kernel].blocks for s in self.steps if not s.alone}):
+            self._write(f"%low{blocks}.all = mul i64 %thread, {blocks}")
+            self._write(f"%high{blocks}.all = mul i64 %after, {blocks}")
+            self._write(f"%low{blocks} = udiv i64 %low{blocks}.all, %threads")
+            self._write(f"%high{blocks} = udiv i64 %high{blocks}.all, %threads")
+            self._write(f"%some{blocks} = icmp ult i64 %low{blocks}, %high{blocks}")
+
+    def _addresses(self) -> None:
+        for slot in range(len(self.slots)):
+            self._write(f"%far{slot} = mul i64 %i, %stride{slot}")
+            self._write(f"%at{slot} = getelementptr i8, ptr %given{slot}, i64 %far{slot}")
+
+    def _body(self) -> None:
+        for step in self.steps:
+            if self.threaded and (step.barrier or self.timed):
+                self._meet()
+            elif step.check:
+                self._check()
+            self._turn(step)
+            if self.timed:
+                self._note(step)
+
+    def _turn(self, step: Step) -> None:
+        """The call of a kernel, by the threads that have a part in it."""
+        blocks = self.lowered[step.kernel].blocks
+        if not self.threaded:
+            self._call(step.kernel, "0", str(blocks))
+            return
+        mine, after = self._label("mine"), self._label("after")
+        has_part = "first" if step.alone else f"some{blocks}"
+        self._write(f"br i1 %{has_part}, label %{mine}, label %{after}")
+        self._start(mine)
+        whole = ("0", str(blocks))
+        self._call(step.kernel, *(whole if step.alone else (f"%low{blocks}", f"%high{blocks}")))
+        self._write(f"br label %{after}")
+        self._start(after)
+
+    def _call(self, kernel: int, low: str, high: str) -> None:
+        code = self.lowered[kernel]
+        given = [f"ptr {self._pointer(buffer)}" for buffer in code.buffers]
+        error = self._name("error")
+        self._write(f"{error} = getelementptr i64, ptr %errors, i64 {kernel}")
+        given += [f"ptr {error}", "ptr %scratch", f"i64 {low}", f"i64 {high}"]
+        self._write(f"call void @{code.name}({', '.join(given)})")
+        if kernel in self.failing:
+            self._pass_on(error)
+
+    def _pass_on(self, error: str) -> None:
+        """Ask all threads to stop where this one's part of the kernel failed."""
+        flag, failed = self._name("flag"), self._name("failed")
+        bad, good = self._label("bad"), self._label("good")
+        self._write(f"{flag} = load atomic i64, ptr {error} monotonic, align 8")
+        self._write(f"{failed} = icmp ne i64 {flag}, 0")
+        self._write(f"br i1 {failed}, label %{bad}, label %{good}")
+        self._start(bad)
+        self._write("store atomic i64 1, ptr %stop monotonic, align 8")
+        self._write(f"br label %{good}")
+        self._start(good)
+
+    def _pointer(self, buffer: Buffer) -> str:
+        slot = self.slots.get(buffer)
+        if slot is not None:
+            return f"%at{slot}"
+        place = self._name("place")
+        arena = len(self.slots)
+        self._write(f"{place} = getelementptr i8, ptr %given{arena}, i64 {buffer.place}")
+        return place
+
+    def _meet(self) -> None:
+        """The barrier; a program that is to stop is left."""
+        told, onward = self._name("told"), self._label("onward")
+        self._write(f"{told} = call i1 @barrier(ptr %frame, i64 %threads)")
+        self._write(f"br i1 {told}, label %leave, label %{onward}")
+        self._start(onward)
+
+    def _check(self) -> None:
+        flag, stopping, onward = self._name("flag"), self._name("told"), self._label("onward")
+        self._write(f"{flag} = load i64, ptr %stop, align 8")
+        self._write(f"{stopping} = icmp ne i64 {flag}, 0")
+        self._write(f"br i1 {stopping}, label %leave, label %{onward}")
+        self._start(onward)
+
+    def _note(self, step: Step) -> None:
+        """Thread 0 adds the ticks since its last note to the kernel's."""
+        if self.threaded:
+            self._meet()
+        noting, noted = self._label("noting"), self._label("noted")
+        self._write(f"br i1 %first, label %{noting}, label %{noted}")
+        self._start(noting)
+        now, spent, before = self._name("now"), self._name("spent"), self._name("before")
+        at, total, last = self._name("times"), self._name("total"), self._name("last")
+        clock = self._name("last.at")
+        self._write(f"{clock} = getelementptr i64, ptr %times, i64 {len(self.lowered)}")
+        self._write(f"{at} = getelementptr i64, ptr %times, i64 {step.kernel}")
+        self._write(f"{now} = {self._clock()}")
+        self._write(f"{last} = load i64, ptr {clock}, align 8")
+        self._write(f"{spent} = sub i64 {now}, {last}")
+        self._write(f"{before} = load i64, ptr {at}, align 8")
+        self._write(f"{total} = add i64 {before}, {spent}")
+        self._write(f"store i64 {total}, ptr {at}, align 8")
+        self._write(f"store i64 {now}, ptr {clock}, align 8")
+        self._write(f"br label %{noted}")
+        self._start(noted)
+
+    def _end(self) -> None:
+        """An iteration that no thread has failed in counts as finished."""
+        self._meet() if self.threaded else self._check()
+        self._write("br i1 %first, label %count.it, label %again")
+        self._start("count.it")
+        self._write("%done = load i64, ptr %finished, align 8")
+        self._write("%one.more = add i64 %done, 1")
+        self._write("store i64 %one.more, ptr %finished, align 8")
+        self._write("br label %again")
+        self._start("again")
+        self._write("%next = add i64 %i, 1")
+        self._write("%more = icmp slt i64 %next, %count")
+        self._write("br i1 %more, label %iteration, label %leave")
+        self._start("leave")
+        self._write("ret void")
+
+    # -- text
+
+    def _write(self, line: str) -> None:
+        self._lines.append(f"  {line}")
+
+    def _start(self, label: str) -> None:
+        self._lines.append(f"{label}:")
+
+    def _name(self, stem: str) -> str:
+        self._numbers += 1
+        return f"%{stem}.{self._numbers}"
+
+    def _label(self, stem: str) -> str:
+        return self._name(stem)[1:]
+
+    def _field(self, name: str, kind: str, into: str = "") -> None:
+        offset = getattr(Frame, name).offset
+        self._write(f"%{name}.at = getelementptr i8, ptr %frame, i64 {offset}")
+        self._write(f"%{into or name} = load {kind}, ptr %{name}.at, align 8")
+
+    def _load_slot(self, array: str, slot: int, kind: str, name: str) -> None:
+        self._write(f"%{name}.at = getelementptr i64, ptr %{array}, i64 {slot}")
+        self._write(f"%{name} = load {kind}, ptr %{name}.at, align 8")
+
+    def _clock(self) -> str:
+        return _CLOCK.get(platform.machine().lower(), "call i64 @llvm.readcyclecounter()")

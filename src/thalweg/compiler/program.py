@@ -1,0 +1,372 @@
+"""A plan as one native program: lowered, compiled, loaded, and run by several threads."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import re
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from thalweg.compiler.frame import Frame, aligned_bytes
+from thalweg.compiler.jit import assembly, compile_modules
+from thalweg.compiler.kernels import Buffer, Kernel, Plan
+from thalweg.compiler.lower import lower
+from thalweg.compiler.lower.lowered import Lowered
+from thalweg.compiler.machine import Machine
+from thalweg.compiler.main import MAIN, MainText, scratch_bytes
+from thalweg.compiler.runtime import MOST, get_num_threads, pool
+from thalweg.compiler.schedule import effects, schedule, threads_worth
+from thalweg.errors import OutOfMemoryError, OutOfRangeError, ThalwegError
+from thalweg.files import size_text
+
+__all__ = ["Program"]
+
+_CHUNK_SECONDS: Final = 0.05
+_GROWTH: Final = 4  # a chunk is at most this much longer than the one before
+_PAGE: Final = 4096
+_SAME = "kernel"  # the name under which identical kernels have identical text
+_programs: weakref.WeakSet[Program] = weakref.WeakSet()
+
+
+class Program:
+    """The native program of a plan, for a machine.
+
+    The caller gives an address for each of `given`: the buffers of the plan's inputs, in order,
+    then of its outputs that are no state. A state's new value stands in its input's buffer. The
+    memory behind an address must be contiguous and must not overlap another's.
+
+    lowered   the code of each kernel of the plan, in order; identical kernels share one
+    steps     the schedule: who does which kernel, and where threads meet
+    threads   the most threads that are worth having for it
+    """
+
+    def __init__(
+        self, plan: Plan, machine: Machine, lowered: Sequence[Lowered] | None = None
+    ) -> None:
+        self.plan = plan
+        self.machine = machine
+        if lowered is None:
+            lowered = [_lowered(kernel, machine) for kernel in plan.kernels]
+        self.lowered = list(lowered)
+        self.given = _given(plan)
+        self.steps = schedule(plan.kernels, self.lowered)
+        self.threads = threads_worth(self.lowered, self.steps, MOST)
+        self._modules = [*{code.name: _module(code) for code in self.lowered}.values()]
+        self._modules.append(self._main_text(timed=False))
+        self._library = compile_modules(self._modules, machine)
+        self._running = _Running(self, self._library.address(MAIN))
+        _programs.add(self)
+
+    # -- running
+
+    def run(self, addresses: Sequence[int], threads: int | None = None) -> None:
+        """Run once on at most `threads` threads, or as many as `get_num_threads()` says.
+
+        Raises `OutOfRangeError` where a kernel met an index out of range: no state has been
+        written then, unless by that kernel; `OutOfMemoryError` where the memory for intermediate
+        values is not there.
+        """
+        self._running.run(addresses, threads)
+
+    def scan(
+        self,
+        count: int,
+        addresses: Sequence[int],
+        strides: Sequence[int],
+        threads: int | None = None,
+    ) -> None:
+        """Run `count` times; after each, every address advances by its stride, in bytes.
+
+        It returns to Python about every 50 ms, so that Ctrl-C raises KeyboardInterrupt, with
+        `finished` iterations done, whole ones. Raises as `run` does.
+        """
+        self._running.scan(count, addresses, strides, threads)
+
+    @property
+    def finished(self) -> int:
+        """Whole iterations that the last run or scan has done: fewer than asked if it raised."""
+        return self._running.finished
+
+    # -- looking
+
+    def llvm(self) -> str:
+        """The program as LLVM IR text: its kernels, then its main function."""
+        return "\n".join(self._modules)
+
+    def asm(self) -> str:
+        """The program as assembly text of its machine."""
+        return "\n".join(assembly(text, self.machine) for text in self._modules)
+
+    def profile(
+        self, addresses: Sequence[int], count: int = 1, threads: int | None = None
+    ) -> list[float]:
+        """Run `count` times, measured; gives the seconds each kernel took, on the average.
+
+        The threads meet after every kernel, so the sum is a little more than a run takes. State
+        advances as in `count` runs.
+        """
+        modules = [*self._modules[:-1], self._main_text(timed=True)]
+        library = compile_modules(modules, self.machine)
+        return _Running(self, library.address(MAIN)).profile(addresses, count, threads)
+
+    def poison(self, byte: int = 0xFF) -> None:
+        """Fill the memory of intermediate values (0xFF: NaN); a run must not care."""
+        self._running.poison(byte)
+
+    def _main_text(self, timed: bool) -> str:
+        return MainText(
+            lowered=self.lowered,
+            steps=self.steps,
+            slots={buffer: slot for slot, buffer in enumerate(self.given)},
+            failing=frozenset(n for n, k in enumerate(self.plan.kernels) if effects(k).may_fail),
+            threaded=self.threads > 1,
+            timed=timed,
+        ).module()
+
+
+def _lowered(kernel: Kernel, machine: Machine) -> Lowered:
+    """The kernel's code, named by what it is: identical code has one name, in any program."""
+    code = lower(kernel, _SAME, machine)
+    parts = [code.ir, *sorted(code.declarations), *code.helpers.values()]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    name = f"{type(kernel).__name__.lower()}_{digest[:12]}"
+    return replace(code, name=name, ir=re.sub(rf"@{_SAME}\b", f"@{name}", code.ir))
+
+
+def _module(code: Lowered) -> str:
+    return "\n".join([*sorted(code.declarations), *code.helpers.values(), code.ir])
+
+
+def _given(plan: Plan) -> tuple[Buffer, ...]:
+    """The buffers whose addresses the caller gives."""
+    state = set(plan.updates.values())
+    free = [view for number, view in enumerate(plan.outputs) if number not in state]
+    given = (*plan.inputs, *(view.buffer for view in free))
+    if len(set(given)) < len(given):
+        raise ThalwegError(f"the plan has two inputs or outputs in one buffer: {given}")
+    for view in free:
+        if view.offset or view.buffer.kind != "output":
+            raise ThalwegError(f"the plan has an output that is no output's buffer: {view}")
+    return given
+
+
+class _Running:
+    """A program's main function with the memory it works in; one Python thread at a time."""
+
+    def __init__(self, program: Program, main: int) -> None:
+        self.program = weakref.proxy(program)
+        self.lock = threading.Lock()
+        self.owner = 0
+        self.slots = len(program.given)
+        self.most = program.threads
+        self.address = main
+        self.main = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(main)
+        self.frame: Any = None
+        self.known: list[int] = []
+        self.used = 0  # threads, as the frame says
+        self.room = 0  # threads that there is scratch memory for
+
+    @property
+    def finished(self) -> int:
+        return int(self.frame.finished) if self.frame is not None else 0
+
+    def run(self, addresses: Sequence[int], threads: int | None) -> None:
+        self._take()
+        try:
+            if addresses != self.known:
+                self._place(addresses)
+            self.frame.finished = 0
+            self._execute(1, threads)
+        finally:
+            self._release()
+
+    def scan(
+        self, count: int, addresses: Sequence[int], strides: Sequence[int], threads: int | None
+    ) -> None:
+        self._take()
+        try:
+            self._check(strides, "strides")
+            self.strides[: self.slots] = list(strides)
+            self.frame.finished = 0
+            done, chunk = 0, 1
+            while done < count:
+                now = min(chunk, count - done)
+                self._place([a + done * s for a, s in zip(addresses, strides, strict=True)])
+                start = time.perf_counter()
+                self._execute(now, threads)
+                each = max((time.perf_counter() - start) / now, 1e-9)
+                done += now
+                chunk = max(1, min(int(_CHUNK_SECONDS / each), _GROWTH * chunk))
+        finally:
+            self._release()
+
+    def profile(self, addresses: Sequence[int], count: int, threads: int | None) -> list[float]:
+        self._take()
+        try:
+            self._place(addresses)
+            kernels = len(self.program.lowered)
+            times = (ctypes.c_uint64 * (kernels + 1))()
+            self.frame.times = ctypes.addressof(times)
+            self._execute(1, threads)  # the clock starts, the caches fill
+            times[:kernels] = [0] * kernels
+            begin, start = times[kernels], time.perf_counter()
+            self._execute(count, threads)
+            tick = (time.perf_counter() - start) / max(1, times[kernels] - begin)
+            return [ticks * tick / count for ticks in times[:kernels]]
+        finally:
+            self._release()
+
+    def poison(self, byte: int) -> None:
+        self._take()
+        self.arena.fill(byte)
+        self._release()
+
+    # -- one at a time
+
+    def _take(self) -> None:
+        if not self.lock.acquire(blocking=False):
+            if self.owner == threading.get_ident():
+                raise ThalwegError(
+                    "a compiled program was called while it runs in the same thread, as by a "
+                    "signal handler: its memory is in use"
+                )
+            self.lock.acquire()
+        self.owner = threading.get_ident()
+        if self.frame is None:
+            try:
+                self._allocate()
+            except BaseException:
+                self._release()
+                raise
+
+    def _release(self) -> None:
+        self.owner = 0
+        self.lock.release()
+
+    # -- memory
+
+    def _allocate(self) -> None:
+        """The frame, the tables, the arena and the threads' scratch memory."""
+        program = self.program
+        memory, address = aligned_bytes(ctypes.sizeof(Frame))
+        ctypes.memset(address, 0, ctypes.sizeof(Frame))
+        frame = Frame.from_address(address)
+        self.table = (ctypes.c_uint64 * (self.slots + 1))()
+        self.strides = (ctypes.c_int64 * max(1, self.slots))()
+        self.errors = (ctypes.c_int64 * max(1, len(program.lowered)))()
+        self.arena, self.table[self.slots] = _reserve(program.plan)
+        frame.table = ctypes.addressof(self.table)
+        frame.strides = ctypes.addressof(self.strides)
+        frame.errors = ctypes.addressof(self.errors)
+        self.memory, self.frame_address, self.frame = memory, address, frame
+        self._use(1)
+
+    def _place(self, addresses: Sequence[int]) -> None:
+        self._check(addresses, "addresses")
+        self.known = []
+        known = list(addresses)
+        self.table[: self.slots] = known
+        self.known = known
+
+    def _check(self, given: Sequence[int], what: str) -> None:
+        if len(given) != self.slots:
+            raise ThalwegError(
+                f"a program got {len(given)} {what}, expected {self.slots}: {self.program.given}"
+            )
+
+    # -- execution
+
+    def _execute(self, count: int, threads: int | None) -> None:
+        frame = self.frame
+        frame.count = count
+        if self.most == 1:
+            self.main(self.frame_address, 0)
+        else:
+            self._execute_together(min(self.most, threads or get_num_threads()))
+        if frame.stop:
+            self._fail()
+
+    def _execute_together(self, threads: int) -> None:
+        """With the pool's threads where they are free; else alone, which gives the same bits."""
+        if threads > 1 and pool.lock.acquire(blocking=False):
+            try:
+                self._use(threads)
+                pool.run(self.address, self.frame_address, threads)
+            finally:
+                pool.lock.release()
+        else:
+            self._use(1)
+            self.main(self.frame_address, 0)
+
+    def _use(self, threads: int) -> None:
+        if self.used == threads:
+            return
+        scratch = scratch_bytes(self.program.lowered)
+        if scratch and threads > self.room:
+            self.scratch, self.frame.scratch = aligned_bytes(scratch * threads, _PAGE)
+            self.room = threads
+        self.frame.spins = pool.spins(threads) if threads > 1 else 0
+        self.frame.threads = self.used = threads
+
+    def _fail(self) -> None:
+        """Clear the flags and say which kernel met an index out of range."""
+        failed = [number for number, flag in enumerate(self.errors) if flag]
+        self.errors[:] = [0] * len(self.errors)
+        self.frame.stop = 0
+        kernels = [self.program.plan.kernels[number] for number in failed]
+        where = "; ".join(_origin(kernel) for kernel in kernels)
+        raise OutOfRangeError(
+            f"an index is out of range in iteration {self.finished} of a compiled program: {where}"
+        )
+
+
+def _origin(kernel: Kernel) -> str:
+    lines = ", ".join(dict.fromkeys(map(str, kernel.origins)))
+    return f"{kernel.label or type(kernel).__name__.lower()} from {lines or 'an unknown line'}"
+
+
+def _reserve(plan: Plan) -> tuple[Any, int]:
+    """The arena, and its address."""
+    installed = _installed_memory()
+    try:
+        if installed is not None and plan.arena > installed:
+            raise MemoryError
+        return aligned_bytes(plan.arena, _PAGE)
+    except MemoryError:
+        raise OutOfMemoryError(_shortage(plan, installed)) from None
+
+
+def _shortage(plan: Plan, installed: int | None) -> str:
+    touched = [effects(kernel) for kernel in plan.kernels]
+    buffers = {buffer for e in touched for buffer in e.reads | e.writes}
+    sizes = {b: b.size * b.dtype.itemsize for b in buffers if b.kind == "temporary"}
+    largest = sorted(sizes, key=lambda b: (-sizes[b], b.name))[:3]
+    listed = ", ".join(f"{b.name} of {size_text(sizes[b])}" for b in largest)
+    machine = f"; the machine has {size_text(installed)}" if installed else ""
+    return (
+        f"a compiled program needs {size_text(plan.arena)} for intermediate values{machine}; "
+        f"the largest are {listed}: use smaller batches"
+    )
+
+
+def _installed_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # only Unix tells
+        return None
+
+
+def _after_fork_in_child() -> None:
+    """A thread that is not here may have held a program's lock."""
+    for program in _programs:
+        program._running.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
