@@ -177,7 +177,6 @@ __all__ = [
     "tensordot",
     "tile",
     "topk",
-    "trace",
     "transpose",
     "tril",
     "triu",
@@ -379,7 +378,6 @@ tensor_split = _of_tensor(Tensor.tensor_split)
 tensordot = _of_tensor(Tensor.tensordot)
 tile = _of_tensor(Tensor.tile)
 topk = _of_tensor(Tensor.topk)
-trace = _of_tensor(Tensor.trace)
 transpose = _of_tensor(Tensor.transpose)
 tril = _of_tensor(Tensor.tril)
 triu = _of_tensor(Tensor.triu)
