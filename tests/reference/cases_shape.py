@@ -70,6 +70,7 @@ MOVEMENT = {
     "swapdims":  [call(_X, 0, 2)],
     "flipud":    [call(_M)],
     "fliplr":    [call(_M)],
+    "unfold":    [call(_V, 0, 3, 2), call(_X, -1, 2, 1), call(_X, 1, 3, 4), call(_V, 0, 6, 1)],
     "diag_embed": [call(_V), call(_M, 1), call(_M, offset=-1)],
     "clone":     [call(_X)],
     "detach":    [call(_X)],

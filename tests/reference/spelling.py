@@ -12,6 +12,10 @@ from tests.reference.both import BOTH, Case, Fixed
 __all__ = ["Call", "Samples", "call", "first", "functional", "given", "named", "spelled"]
 
 
+# tw.trace(fn, ...) traces a program; a matrix has its trace as a method alone.
+METHODS = {"trace"}
+
+
 class Call(NamedTuple):
     """Arguments of one call."""
 
@@ -66,8 +70,7 @@ def given(*values: float) -> Any:
 
 def spelled(name: str, options: dict[str, Any]) -> Callable[..., Any]:
     """Calls `tw.name(...)` and `x.name(...)`: each spelling that both frameworks have."""
-    # tw.trace(fn, ...) traces a program; a matrix has its trace as a method alone.
-    function = name != "trace" and all(callable(getattr(tw, name, None)) for tw in BOTH)
+    function = name not in METHODS and all(callable(getattr(tw, name, None)) for tw in BOTH)
     method = all(hasattr(tw.Tensor, name) for tw in BOTH)
     assert function or method, name
 

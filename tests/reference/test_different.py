@@ -151,6 +151,9 @@ DIFFERENT = {
     "the mean of integers": Different(
         "integers count as the default floating type, as for every other function",
         lambda tw: tw.tensor([1, 2]).mean(), 1.5, RuntimeError),
+    "trace, as a function": Different(
+        "traces a program; of a matrix it is the method x.trace()",
+        lambda tw: tw.trace(tw.eye(2)), TypeError, 2.0),
     "any of uint8": Different(
         "whether any is nonzero is a bool",
         lambda tw: str(tw.tensor([1], dtype=tw.uint8).any().dtype).split(".")[1] == "bool", True,
