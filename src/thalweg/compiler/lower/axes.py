@@ -1,0 +1,137 @@
+"""The normal form of a contraction: few axes, with the strides of all that is addressed.
+
+    stream 0 = A,  stream 1 = B,  then every access of the epilogue and every store
+
+Axes of size 1 go, axes are turned round where an operand runs backwards, and two axes that every
+stream crosses as if they were one become one. So `x[b, t, k] W[k, n]` is a product of two
+matrices, and a dense operand has few axes whatever it was reshaped from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from thalweg.compiler.kernels import Axis, Buffer, Contraction
+
+__all__ = ["A", "B", "Dim", "Form", "Role", "Stream", "normal_form"]
+
+Role = Literal["batch", "row", "column", "inner"]
+A, B = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Something that is addressed at each point; no buffer: the address itself is the value."""
+
+    buffer: Buffer | None
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dim:
+    """An axis: which operands it occurs in, its size, and its stride in every stream."""
+
+    role: Role
+    size: int
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A contraction in normal form. `outer` are the axes of the result, `inner` those summed."""
+
+    streams: tuple[Stream, ...]
+    outer: tuple[Dim, ...]
+    inner: tuple[Dim, ...]
+
+    def count(self, *roles: Role) -> int:
+        """The number of points of the axes with these roles."""
+        return math.prod(d.size for d in (*self.outer, *self.inner) if d.role in roles)
+
+
+def normal_form(kernel: Contraction) -> Form:
+    """The streams and axes of `kernel`, merged as far as strides allow."""
+    streams, strides = _streams(kernel)
+    named: list[tuple[Role, Axis]] = [
+        *(("batch", axis) for axis in kernel.batch),
+        *(("row", axis) for axis in kernel.rows),
+        *(("column", axis) for axis in kernel.columns),
+    ]
+    outer = [
+        Dim(_role(role, axis), axis.size, (axis.a, axis.b, *(s[place] for s in strides)))
+        for place, (role, axis) in enumerate(named)
+    ]
+    silent = (0,) * len(strides)
+    inner = [Dim("inner", axis.size, (axis.a, axis.b, *silent)) for axis in kernel.inner]
+    offsets = [stream.offset for stream in streams]
+    outer, inner = (_merged(_turned(dims, offsets)) for dims in (outer, inner))
+    return Form(
+        tuple(replace(s, offset=o) for s, o in zip(streams, offsets, strict=True)),
+        tuple(sorted(outer, key=_reach, reverse=True)),
+        tuple(sorted(inner, key=_reach, reverse=True)),
+    )
+
+
+def _streams(kernel: Contraction) -> tuple[list[Stream], list[tuple[int, ...]]]:
+    """All streams in order, and the strides of those after A and B over the outer axes."""
+    rank = len(kernel.batch) + len(kernel.rows) + len(kernel.columns)
+    streams = [Stream(kernel.a, kernel.a_offset), Stream(kernel.b, kernel.b_offset)]
+    strides: list[tuple[int, ...]] = []
+    for scalar in kernel.epilogue:
+        if scalar.op == "load":
+            access = scalar.attributes["access"]
+            streams.append(Stream(access.buffer, access.offset))
+            strides.append(access.strides)
+        elif scalar.op == "index":
+            axis = scalar.attributes["axis"]
+            streams.append(Stream(None, 0))
+            strides.append(tuple(int(place == axis) for place in range(rank)))
+    for store in kernel.stores:
+        streams.append(Stream(store.access.buffer, store.access.offset))
+        strides.append(store.access.strides)
+    return streams, strides
+
+
+def _role(role: Role, axis: Axis) -> Role:
+    """A batch axis along which one operand is repeated is a row or a column."""
+    if role == "batch" and axis.b == 0:
+        return "row"
+    return "column" if role == "batch" and axis.a == 0 else role
+
+
+def _turned(dims: Sequence[Dim], offsets: list[int]) -> list[Dim]:
+    """Without axes of size 1, and every axis in the direction in which most streams run forward."""
+    kept: list[Dim] = []
+    for dim in dims:
+        if dim.size == 1:
+            continue
+        if sum((stride > 0) - (stride < 0) for stride in dim.strides) < 0 and dim.size > 0:
+            for stream, stride in enumerate(dim.strides):
+                offsets[stream] += (dim.size - 1) * stride
+            dim = replace(dim, strides=tuple(-stride for stride in dim.strides))
+        kept.append(dim)
+    return kept
+
+
+def _merged(dims: list[Dim]) -> list[Dim]:
+    """With every pair of axes that can be walked as one made one."""
+    for first in dims:
+        for second in dims:
+            if first is not second and _joins(first, second):
+                joined = replace(second, size=first.size * second.size)
+                return _merged([joined, *(d for d in dims if d is not first and d is not second)])
+    return dims
+
+
+def _joins(outer: Dim, inner: Dim) -> bool:
+    return outer.role == inner.role and all(
+        o == inner.size * i for o, i in zip(outer.strides, inner.strides, strict=True)
+    )
+
+
+def _reach(dim: Dim) -> tuple[int, ...]:
+    """How far a step goes: the axes with the longest steps are the outermost loops."""
+    return (sum(map(abs, dim.strides)), dim.size, *dim.strides)

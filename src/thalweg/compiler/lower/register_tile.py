@@ -1,0 +1,245 @@
+"""The register tile: sums of products held in registers over the whole inner loop.
+
+For every step of the inner axes each operand is read once at each distinct address, then one
+vector multiply-add follows for every pair. With the lanes along an inner axis the sums are
+vectors still; a tree of shuffles adds up their lanes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from thalweg.compiler.lower.axes import A, B, Dim
+from thalweg.compiler.lower.emit import BOOL, Builder, DType, Value
+
+__all__ = [
+    "Bounds",
+    "Operand",
+    "RegisterTile",
+    "add_lanes",
+    "first_lanes",
+    "load_lanes",
+    "plus",
+    "shuffle",
+]
+
+Bounds = tuple[Value | int, Value | int]
+
+
+def plus(offset: Value | int, index: Value | int, stride: int) -> Value | int:
+    """offset + index * stride, without instructions where numbers are known."""
+    if stride == 0 or isinstance(index, int) and index == 0:
+        return offset
+    step = index * stride
+    if isinstance(step, Value) and isinstance(offset, int):
+        return step + offset if offset else step
+    return offset + step
+
+
+def first_lanes(b: Builder, count: int, lanes: int) -> Value | None:
+    """The mask of the first `count` lanes; None for all."""
+    if count == lanes:
+        return None
+    bits = ", ".join(f"i1 {'true' if lane < count else 'false'}" for lane in range(lanes))
+    return Value(b, f"<{bits}>", BOOL, lanes)
+
+
+def load_lanes(
+    b: Builder, base: str, dtype: DType, offset: Value | int, stride: int, lanes: int, count: int
+) -> Value:
+    """`count` elements `stride` apart as a vector, the other lanes 0; one scalar if stride is 0."""
+    if stride == 0 or lanes == 1:
+        return b.load(b.pointer(base, dtype, offset), dtype)
+    mask = first_lanes(b, count, lanes)
+    if stride == 1:
+        return b.load(b.pointer(base, dtype, offset), dtype, lanes, mask)
+    places = b.lane_numbers(lanes) * stride
+    return b.gather(b.pointer(base, dtype, offset), dtype, places, mask)
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """Where A or B is read: a pointer, an offset, strides along the lanes and the inner axes."""
+
+    base: str
+    offset: Value | int
+    lane: int
+    inner: tuple[int, ...]
+    padded: bool  # vectors may be read in full
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterTile:
+    """The sums of one tile. `extents`: elements along outer axes, lanes not counted;
+    `count`: elements along the lanes (ignored when these are inner)."""
+
+    b: Builder
+    dtype: DType
+    operands: tuple[Operand, Operand]
+    extents: tuple[tuple[Dim, int], ...]
+    lane: Dim
+    count: int
+    width: int
+    inner: tuple[Dim, ...]
+    bounds: tuple[Bounds, ...]
+
+    @property
+    def vectors(self) -> int:
+        """Vectors side by side along the lanes."""
+        return 1 if self.lane.role == "inner" else -(-self.count // self.width)
+
+    def coordinates(self) -> list[tuple[tuple[int, ...], int]]:
+        """(place along each extent, vector) of every sum, in the order of the sums."""
+        places = itertools.product(*(range(extent) for _, extent in self.extents))
+        return [(place, v) for place in places for v in range(self.vectors)]
+
+    def lanes_of(self, vector: int) -> int:
+        """How many lanes of this vector count."""
+        if self.lane.role == "inner":
+            return self.width
+        return min(self.width, self.count - vector * self.width)
+
+    def sums(self, start: Sequence[Value]) -> list[Value]:
+        """`start` plus all products."""
+        return self._walk(0, [operand.offset for operand in self.operands], list(start))
+
+    def _walk(self, axis: int, at: list[Value | int], sums: list[Value]) -> list[Value]:
+        if axis == len(self.inner):
+            return self._step(at, sums, self.width)
+        dim, (low, high) = self.inner[axis], self.bounds[axis]
+        if dim is self.lane:
+            return self._walk_lanes(axis, at, sums)
+        with self.b.loop(low, high, 1, sums, unrolled=False) as turn:
+            turn.next = self._walk(axis + 1, self._moved(at, axis, turn.index), turn.values)
+        return turn.values
+
+    def _walk_lanes(self, axis: int, at: list[Value | int], sums: list[Value]) -> list[Value]:
+        """Whole vectors along the inner axis, then what remains of it."""
+        rest = self.inner[axis].size % self.width
+        whole = self.inner[axis].size - rest
+        if whole:
+            with self.b.loop(0, whole, self.width, sums, unrolled=False) as turn:
+                moved = self._moved(at, axis, turn.index)
+                turn.next = self._step(moved, turn.values, self.width)
+            sums = turn.values
+        return self._step(self._moved(at, axis, whole), sums, rest) if rest else sums
+
+    def _moved(self, at: list[Value | int], axis: int, index: Value | int) -> list[Value | int]:
+        return [
+            plus(place, index, operand.inner[axis])
+            for place, operand in zip(at, self.operands, strict=True)
+        ]
+
+    def _step(self, at: list[Value | int], sums: list[Value], count: int) -> list[Value]:
+        """One product onto every sum."""
+        seen: dict[tuple[int, int, int], Value] = {}
+        bases = [
+            self.b.pointer(operand.base, self.dtype, place)
+            for operand, place in zip(self.operands, at, strict=True)
+        ]
+
+        def read(which: int, place: tuple[int, ...], vector: int) -> Value:
+            operand = self.operands[which]
+            offset = vector * self.width * operand.lane + sum(
+                p * dim.strides[which] for p, (dim, _) in zip(place, self.extents, strict=True)
+            )
+            lanes = min(count, self.lanes_of(vector))
+            lanes = self.width if operand.padded else lanes
+            key = (which, offset, lanes)
+            if key not in seen:
+                loaded = load_lanes(
+                    self.b, bases[which], self.dtype, offset, operand.lane, self.width, lanes
+                )
+                if count < self.width and loaded.lanes == 1:  # inner lanes: no product twice
+                    loaded = self._masked(loaded, count)
+                seen[key] = loaded.spread(self.width)
+            return seen[key]
+
+        return [
+            _multiply_add(read(A, place, vector), read(B, place, vector), total)
+            for (place, vector), total in zip(self.coordinates(), sums, strict=True)
+        ]
+
+    def _masked(self, scalar: Value, count: int) -> Value:
+        mask = first_lanes(self.b, count, self.width)
+        assert mask is not None
+        return mask.select(scalar, 0)
+
+
+def _multiply_add(a: Value, b: Value, total: Value) -> Value:
+    if a.dtype.kind == "f":
+        return a.fma(b, total)
+    return (a & b) | total if a.dtype.kind == "b" else a * b + total
+
+
+# -- adding up lanes -----------------------------------------------------------------------------
+
+
+def add_lanes(b: Builder, vectors: Sequence[Value]) -> list[Value]:
+    """Vectors whose lanes, one after another, are the sums over the lanes of each of `vectors`.
+
+    Halves of two vectors are brought side by side and added, log2(lanes) times: first halves of
+    many registers, then of 128 bits, which stay where they are.
+    """
+    lanes = vectors[0].lanes
+    zero = b.constant(0, vectors[0].dtype, lanes)
+    results = []
+    for start in range(0, len(vectors), lanes):
+        group = list(vectors[start : start + lanes])
+        group += [zero] * (lanes - len(group))
+        results.append(_tree(b, group))
+    return results
+
+
+def _tree(b: Builder, group: list[Value]) -> Value:
+    order = _order(len(group), group[0].dtype.itemsize)
+    arranged = [group[0]] * len(group)
+    for lane, fed in enumerate(order):
+        arranged[fed] = group[lane]
+    width = len(group)
+    while width > 1:
+        low, high = _halves(len(group), width, group[0].dtype.itemsize)
+        arranged = [
+            b.op(shuffle(u, v, low), u.dtype, u.lanes) + b.op(shuffle(u, v, high), u.dtype, u.lanes)
+            for u, v in zip(arranged[0::2], arranged[1::2], strict=True)
+        ]
+        width //= 2
+    return arranged[0]
+
+
+def _order(lanes: int, itemsize: int) -> list[int]:
+    """Which of the vectors fed to the tree ends in each lane."""
+    labels = [[n] * lanes for n in range(lanes)]
+    width = lanes
+    while width > 1:
+        low, _ = _halves(lanes, width, itemsize)
+        labels = [
+            [(u + v)[place] for place in low]
+            for u, v in zip(labels[0::2], labels[1::2], strict=True)
+        ]
+        width //= 2
+    return labels[0]
+
+
+def _halves(lanes: int, width: int, itemsize: int) -> tuple[list[int], list[int]]:
+    """Lanes of the pair (u, v) that hold the first and the second halves of segments of `width`.
+
+    Segments of at most 128 bits stay within their 128 bits."""
+    half, small = width // 2, 16 // itemsize
+    reach = small if half < small <= lanes else lanes
+    low = [
+        vector * lanes + block + segment + lane
+        for block in range(0, lanes, reach)
+        for vector in (0, 1)
+        for segment in range(0, reach, width)
+        for lane in range(half)
+    ]
+    return low, [place + half for place in low]
+
+
+def shuffle(u: Value, v: Value, places: Sequence[int]) -> str:
+    """The instruction that picks lanes of u followed by v."""
+    mask = ", ".join(f"i32 {place}" for place in places)
+    return f"shufflevector {u.typed}, {v.typed}, <{len(places)} x i32> <{mask}>"
