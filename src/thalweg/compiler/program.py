@@ -168,7 +168,7 @@ class _Running:
         self.address = main
         self.main = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(main)
         self.frame: Any = None
-        self.known: list[int] = []
+        self.known: list[int] | None = None
         self.used = 0  # threads, as the frame says
         self.room = 0  # threads that there is scratch memory for
 
@@ -257,7 +257,7 @@ class _Running:
         memory, address = aligned_bytes(ctypes.sizeof(Frame))
         ctypes.memset(address, 0, ctypes.sizeof(Frame))
         frame = Frame.from_address(address)
-        self.table = (ctypes.c_uint64 * (self.slots + 1))()
+        self.table: Any = (ctypes.c_uint64 * (self.slots + 1))()
         self.strides = (ctypes.c_int64 * max(1, self.slots))()
         self.errors = (ctypes.c_int64 * max(1, len(program.lowered)))()
         self.arena, self.table[self.slots] = _reserve(program.plan)
@@ -269,7 +269,7 @@ class _Running:
 
     def _place(self, addresses: Sequence[int]) -> None:
         self._check(addresses, "addresses")
-        self.known = []
+        self.known = None
         known = list(addresses)
         self.table[: self.slots] = known
         self.known = known
@@ -294,7 +294,7 @@ class _Running:
 
     def _execute_together(self, threads: int) -> None:
         """With the pool's threads where they are free; else alone, which gives the same bits."""
-        if threads > 1 and pool.lock.acquire(blocking=False):
+        if threads > 1 and pool.take():
             try:
                 self._use(threads)
                 pool.run(self.address, self.frame_address, threads)

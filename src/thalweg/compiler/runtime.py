@@ -163,8 +163,24 @@ class Pool:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self._closed = False
         self._workers: list[threading.Thread] = []
         self._library: Library | None = None
+
+    def take(self) -> bool:
+        """Take the lock where nobody has it, and nobody waits to fork or to end."""
+        return not self._closed and self.lock.acquire(blocking=False)
+
+    def close(self, seconds: float) -> bool:
+        """Take the lock within some seconds, and dismiss the workers; gives whether it could."""
+        self._closed = True
+        if taken := self.lock.acquire(timeout=seconds):
+            self.dismiss()
+        return taken
+
+    def open(self) -> None:
+        """Programs may use the threads again."""
+        self._closed = False
 
     def run(self, main: int, frame: int, threads: int) -> None:
         """Run the native function at `main` on `threads` threads; the lock is held."""
@@ -309,12 +325,11 @@ class _Fork:
 
     @classmethod
     def before(cls) -> None:
-        cls.held = pool.lock.acquire(timeout=_FORK_WAITS)
-        if cls.held:
-            pool.dismiss()
+        cls.held = pool.close(_FORK_WAITS)
 
     @classmethod
     def in_parent(cls) -> None:
+        pool.open()
         if cls.held:
             pool.lock.release()
 
@@ -322,11 +337,11 @@ class _Fork:
     def in_child(cls) -> None:
         pool.lock = threading.Lock()
         pool.forget()
+        pool.open()
 
 
 def _at_exit() -> None:
-    if pool.lock.acquire(timeout=1.0):
-        pool.dismiss()
+    if pool.close(seconds=1.0):
         pool.lock.release()
 
 
