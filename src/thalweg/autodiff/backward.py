@@ -64,19 +64,24 @@ def backward(
     for _ in _walk([(output, _seed(output, gradient))], leaves, retain, create_graph):
         pass
     for leaf, cotangent in leaves.items():
-        _accumulate(leaf, cotangent)
+        _accumulate(leaf, _own(cotangent, create_graph))
+
+
+def _own(cotangent: Tensor, create_graph: bool) -> Tensor:
+    """A tensor of its own: x + y hands one cotangent to both, and a gradient may be changed."""
+    parent = cotangent if cotangent._node is None else cotangent._node
+    return _saved(cotangent._value, parent if create_graph and cotangent._requires_grad else None)
 
 
 def _accumulate(leaf: Tensor, cotangent: Tensor) -> None:
     if mode.trace is not None:
         mode.trace.touch(leaf)
     if leaf.grad is None:
-        # A tensor of its own: x + y hands one cotangent to both, and .grad may be changed in place.
-        total, leaf.grad = cotangent, wrap(cotangent._value)
+        leaf.grad = cotangent
     else:
         total = leaf.grad + cotangent
         leaf.grad._value = total._value
-    leaf.grad._node, leaf.grad._requires_grad = total._node, total._requires_grad
+        leaf.grad._node, leaf.grad._requires_grad = total._node, total._requires_grad
 
 
 def grad(
@@ -123,7 +128,7 @@ def grad(
         raise GradientError(
             f"the outputs do not depend on inputs {missing}; pass allow_unused=True to get None"
         )
-    return gradients
+    return tuple(None if g is None else _own(g, create_graph) for g in gradients)
 
 
 def backward_steps(output: Tensor, gradient: Tensor | None = None) -> Iterator[Step]:
@@ -309,4 +314,4 @@ class _Keep:
     def __call__(self, cotangent: Tensor) -> None:
         tensor = self.tensor()
         if tensor is not None:
-            _accumulate(tensor, cotangent)
+            _accumulate(tensor, _own(cotangent, create_graph=True))
