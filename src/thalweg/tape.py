@@ -178,7 +178,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
     out.grad = None
     if primitive.vjp is not None and mode.grad:
         for x in inputs:
-            if x._requires_grad and value.dtype.kind == "f":
+            if x._requires_grad and value.dtype.kind in "fV":  # V: storage
                 out._node = Node(primitive, inputs, value, attributes)
                 out._requires_grad = True
                 return out

@@ -331,7 +331,7 @@ def _cast(x: Any, *, dtype: np.dtype[Any]) -> Any:
         return _to_bfloat16(x.astype(np.float32))
     if dtype == _FLOAT16:
         return x.astype(np.float16).view(_FLOAT16)
-    return x.astype(dtype)
+    return x.astype(dtype, order="C")
 
 
 def _from_bfloat16(x: Any) -> Any:
@@ -346,9 +346,14 @@ def _to_bfloat16(x: Any) -> Any:
     return upper.view(_BFLOAT16).reshape(x.shape)
 
 
+def _cast_vjp(g: Any, out: Any, x: Any, *, dtype: np.dtype[Any]) -> Any:
+    """The cotangent of a storage tensor is float32, so that cotangents can be added up."""
+    return g if x.dtype.is_storage else g.to(x.dtype)
+
+
 cast = primitive(
     "cast",
     lambda x, *, dtype: (x.shape, dtype),
     _cast,
-    (lambda g, out, x, *, dtype: g.to(x.dtype),),
+    (_cast_vjp,),
 )
