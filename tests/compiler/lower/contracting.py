@@ -32,8 +32,8 @@ def strides_by_name(names: str, array: Array) -> dict[str, int]:
 
 def memory(array: Array) -> tuple[Array, int]:
     """The flat array that `array` is a view of, and the offset of its first element."""
-    base = array
-    while isinstance(base.base, np.ndarray):
+    base: Any = array
+    while getattr(base, "base", None) is not None:
         base = base.base
     flat = base.reshape(-1)
     return flat, (array.ctypes.data - flat.ctypes.data) // array.itemsize
@@ -104,7 +104,7 @@ class Problem:
         """Do all blocks, in `order` one call a block if it is given."""
         lowered = lower_contraction(self.kernel, "kernel", machine)
         call = native(lowered, machine)
-        arrays = {buffer: flat for buffer, flat in self.buffers.values()}
+        arrays = dict(self.buffers.values())
         pointers = [arrays[buffer].ctypes.data for buffer in lowered.buffers]
         scratch = np.full(lowered.scratch + 64, 0xFF, np.uint8)  # NaNs
         error = np.zeros(8, np.int64)

@@ -21,12 +21,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from thalweg.compiler.kernels import Buffer, Contraction
-from thalweg.compiler.lower.axes import Dim, Form, normal_form
+from thalweg.compiler.lower.axes import Form, normal_form
 from thalweg.compiler.lower.emit import Builder, DType, Value
-from thalweg.compiler.lower.finish import Finish
+from thalweg.compiler.lower.finish import Finish, effort
 from thalweg.compiler.lower.lowered import Lowered, function
 from thalweg.compiler.lower.packing import Packing, panel_strides
-from thalweg.compiler.lower.register_tile import Bounds, Operand, RegisterTile, add_lanes, plus
+from thalweg.compiler.lower.register_tile import Bounds, Operand, RegisterTile, plus
 from thalweg.compiler.lower.tiling import Level, Tiling, choose
 from thalweg.compiler.machine import Machine
 
@@ -41,7 +41,7 @@ def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lower
     builder = Builder()
     blocks = scratch = 0
     if points:
-        tiling = choose(form, kernel.a.dtype, machine, len(kernel.epilogue) - 1)
+        tiling = choose(form, kernel.a.dtype, machine, effort(kernel))
         nest = Nest(builder, kernel, form, tiling, buffers, machine)
         nest.write()
         blocks, scratch = tiling.blocks, nest.scratch
@@ -50,7 +50,7 @@ def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lower
         ir=function(name, buffers, builder),
         buffers=buffers,
         blocks=max(1, blocks),
-        flops=2.0 * points * depth + points * (len(kernel.epilogue) - 1),
+        flops=2.0 * points * depth + points * effort(kernel),
         bytes=float(sum(_touched(buffer, form) for buffer in buffers)),
         scratch=scratch,
         declarations=frozenset(builder.declarations),
@@ -111,13 +111,11 @@ class Nest:
         self.form = form
         self.tiling = tiling
         self.dtype: DType = kernel.a.dtype
-        names = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
-        self.bases = tuple(names[s.buffer] if s.buffer else "" for s in form.streams)
-        self.finish = Finish(builder, kernel, form.streams, self.bases, machine.vector_bits == 512)
+        self.finish = Finish(builder, kernel, form, buffers, machine.vector_bits == 512)
+        self.bases = self.finish.bases
         self.panels = self._panel_bytes()
         self.partials = self._partial_strides()
         self.bounds: dict[int, tuple[Value | int, Value | int]] = {}
-        self.spots: list[str] = []
 
     # -- scratch memory ----------------------------------------------------------------------
 
@@ -176,7 +174,7 @@ class Nest:
             self._find(turn.index)
             start = Point(tuple(stream.offset for stream in self.form.streams))
             self._fixed(0, start, self._fresh_panels(turn.index, low))
-        self.b.lines[0:0] = self.spots
+        self.b.lines[0:0] = self.finish.spots
 
     def _find(self, block: Value) -> None:
         """The bounds of the block along each level; the last levels change fastest."""
@@ -343,10 +341,10 @@ class Nest:
         start = self._start(tile, point, part, spans)
         sums = tile.sums(start)
         if part.last is None:
-            self._finish(tile, sums, point)
+            self.finish.tile(tile, sums, point.offsets)
             return
         with self.b.when(part.last):
-            self._finish(tile, sums, point)
+            self.finish.tile(tile, sums, point.offsets)
         with self.b.when(~part.last):
             for pointer, total in zip(self._places(tile, point, spans), sums, strict=True):
                 self.b.store(total, pointer)
@@ -395,65 +393,6 @@ class Nest:
             )
             for place, vector in tile.coordinates()
         ]
-
-    # -- finishing ---------------------------------------------------------------------------
-
-    def _finish(self, tile: RegisterTile, sums: Sequence[Value], point: Point) -> None:
-        if tile.lane.role == "inner":
-            self._finish_added(tile, sums, point)
-            return
-        for (place, vector), total in zip(tile.coordinates(), sums, strict=True):
-            steps = [(vector * tile.width, tile.lane)]
-            steps += [(p, dim) for p, (dim, _) in zip(place, tile.extents, strict=True)]
-            self.finish.write(
-                total, point.offsets, self._constants(steps), tile.lane.strides,
-                tile.lanes_of(vector),
-            )  # fmt: skip
-
-    def _constants(self, steps: Sequence[tuple[int, Dim]]) -> list[int]:
-        return [
-            sum(count * dim.strides[stream] for count, dim in steps)
-            for stream in range(len(self.form.streams))
-        ]
-
-    def _finish_added(self, tile: RegisterTile, sums: Sequence[Value], point: Point) -> None:
-        """Add up the lanes, lay the results down, and take them up as vectors along one axis."""
-        axis = self._finishing_axis(tile)
-        lanes = tile.extents[axis][1] if tile.extents else 1
-        ranked = sorted(
-            zip(tile.coordinates(), sums, strict=True),
-            key=lambda pair: (
-                *pair[0][0][:axis],
-                *pair[0][0][axis + 1 :],
-                *pair[0][0][axis : axis + 1],
-            ),
-        )
-        spot = self._spot(_rounded(len(sums), tile.width))
-        for number, added in enumerate(add_lanes(self.b, [total for _, total in ranked])):
-            self.b.store(added, self.b.pointer(spot, self.dtype, number * tile.width))
-        lane = tile.extents[axis][0].strides if tile.extents else (0,) * len(self.form.streams)
-        for start in range(0, len(ranked), lanes):
-            total = self.b.load(self.b.pointer(spot, self.dtype, start), self.dtype, lanes)
-            place = ranked[start][0][0]
-            steps = [(p, dim) for p, (dim, _) in zip(place, tile.extents, strict=True)]
-            self.finish.write(total, point.offsets, self._constants(steps), lane, lanes)
-
-    def _finishing_axis(self, tile: RegisterTile) -> int:
-        """The axis along which most results are neighbours."""
-        stores = range(len(self.form.streams) - len(self.kernel.stores), len(self.form.streams))
-
-        def neighbours(axis: int) -> tuple[int, int]:
-            dim, extent = tile.extents[axis]
-            return (sum(dim.strides[stream] == 1 for stream in stores), extent)
-
-        return max(range(len(tile.extents)), key=neighbours, default=0)
-
-    def _spot(self, count: int) -> str:
-        """A place on the stack, taken once for the whole function."""
-        name = f"%{self.b.fresh('spot')}"
-        type = self.b.type(self.dtype)
-        self.spots.append(f"  {name} = alloca {type}, i64 {count}, align 64")
-        return name
 
 
 def _rounded(count: int, unit: int) -> int:

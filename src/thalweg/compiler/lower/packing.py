@@ -103,12 +103,11 @@ class Packing:
     def _turned(self, source: Value | int, place: Value | int, count: int, step: int) -> None:
         """Squares of lanes times inner points, transposed in registers; then single points."""
         low, high = self.bounds[-1]
-        squares = (
-            _minus(high, low) / self.width * self.width
-            if isinstance(high, Value)
-            else ((high - low) // self.width * self.width if isinstance(low, int) else 0)
-        )
-        middle = low + squares if isinstance(squares, Value) else plus(squares, low, 1)
+        points = _minus(high, low)
+        if isinstance(points, int):
+            middle = plus(low, 1, points // self.width * self.width)
+        else:
+            middle = plus(low, points / self.width, self.width)
         with self.b.loop(low, middle, self.width, unrolled=False) as turn:
             at = plus(source, turn.index, 1)
             to = plus(place, _minus(turn.index, low), step)

@@ -30,7 +30,7 @@ Bounds = tuple[Value | int, Value | int]
 
 def plus(offset: Value | int, index: Value | int, stride: int) -> Value | int:
     """offset + index * stride, without instructions where numbers are known."""
-    if stride == 0 or isinstance(index, int) and index == 0:
+    if stride == 0 or (isinstance(index, int) and index == 0):
         return offset
     step = index * stride
     if isinstance(step, Value) and isinstance(offset, int):

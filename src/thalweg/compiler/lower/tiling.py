@@ -102,8 +102,8 @@ class _Shape:
     packed: int | None
 
 
-def choose(form: Form, dtype: np.dtype[np.generic], machine: Machine, effort: int) -> Tiling:
-    """The cheapest tiling; `effort` is the number of instructions of the epilogue."""
+def choose(form: Form, dtype: np.dtype[np.generic], machine: Machine, effort: float) -> Tiling:
+    """The cheapest tiling; `effort` is the epilogue's, in instructions a vector."""
     if dtype.kind != "f":
         return _plain(form)
     model = _Model(form, dtype.itemsize, machine, effort)
@@ -122,7 +122,7 @@ def _plain(form: Form) -> Tiling:
 class _Model:
     """What register tiles cost, for one contraction on one machine."""
 
-    def __init__(self, form: Form, itemsize: int, machine: Machine, effort: int) -> None:
+    def __init__(self, form: Form, itemsize: int, machine: Machine, effort: float) -> None:
         self.form = form
         self.itemsize = itemsize
         self.machine = machine
@@ -195,7 +195,7 @@ class _Model:
         return math.prod(
             extent
             for (dim, _), extent in zip(shape.extents, extents, strict=True)
-            if dim.strides[operand] or dim is shape.lane and self._is_vector(shape, operand)
+            if dim.strides[operand] or (dim is shape.lane and self._is_vector(shape, operand))
         )
 
     def _is_vector(self, shape: _Shape, operand: int) -> bool:
