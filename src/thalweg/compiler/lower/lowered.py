@@ -7,11 +7,7 @@ from dataclasses import dataclass, field
 from thalweg.compiler.kernels import Buffer
 from thalweg.compiler.lower.emit import Builder
 
-__all__ = ["BLOCK_SECONDS", "Lowered", "function"]
-
-# A block is worth handing to a thread if it takes about this long.
-BLOCK_SECONDS = 30e-6
-
+__all__ = ["Lowered", "finished", "function"]
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
@@ -35,6 +31,29 @@ class Lowered:
     scratch: int = 0
     declarations: frozenset[str] = frozenset()
     helpers: dict[str, str] = field(default_factory=dict)
+
+
+def finished(
+    name: str,
+    buffers: tuple[Buffer, ...],
+    builder: Builder,
+    blocks: int,
+    flops: float,
+    bytes: float,
+    scratch: int = 0,
+) -> Lowered:
+    """The kernel whose instructions `builder` holds."""
+    return Lowered(
+        name=name,
+        ir=function(name, buffers, builder),
+        buffers=buffers,
+        blocks=blocks,
+        flops=flops,
+        bytes=bytes,
+        scratch=scratch,
+        declarations=frozenset(builder.declarations),
+        helpers=dict(builder.helpers),
+    )
 
 
 def function(name: str, buffers: tuple[Buffer, ...], builder: Builder) -> str:

@@ -134,17 +134,17 @@ def scalar_power(x: Value, exponent: float) -> Value:
     if x.dtype.kind != "f":
         return _whole_power(x, int(exponent))
     if exponent == 0.5:
-        return _root(x)
+        return x.sqrt()
     if exponent == -0.5:
         return 1.0 / _root(x)
-    if float(exponent).is_integer() and abs(exponent) <= 4:
+    if float(exponent).is_integer() and -2 <= exponent <= 4:
         power = _whole_power(x, abs(int(exponent)))
         return 1.0 / power if exponent < 0 else power
     return maths.call("power", x, x.like(exponent))
 
 
 def _root(x: Value) -> Value:
-    """The square root, with what powers have where roots differ: 0 of -0, infinity of -infinity."""
+    """The square root, where a power differs as the power: 0 for -0, infinity for -infinity."""
     return x.equals(-math.inf).select(math.inf, (x + 0.0).sqrt())
 
 

@@ -1,0 +1,335 @@
+"""Loop kernels: a loop nest over vectors, with reductions kept in registers.
+
+    for the kept axes, outermost first            blocks of them go to the threads
+        for the kept axis that vectors run along, if one is chosen
+            for the reduced axes                  partial results are carried round
+                body, one step of each reduction
+            tail
+            stores
+
+If vectors run along a reduced axis, their lanes are joined at the end; if along a kept one, a few
+vectors' worth of partial results stand side by side. A scalar of the body is computed in the
+outermost loop that determines it. Sizes are known, so what is left over after the last full turn
+of a vector loop is written out once, the last vector under a mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from thalweg.compiler.kernels import Loop, Reduce
+from thalweg.compiler.lower.body import Body, Turn
+from thalweg.compiler.lower.emit import BOOL, Builder, Value
+from thalweg.compiler.lower.lowered import Lowered, finished
+from thalweg.compiler.lower.nest import Vectors, accesses, arranged, dependencies, points, vector_axis
+from thalweg.compiler.lower.reducing import (
+    Partial,
+    identity,
+    joined,
+    nothing,
+    of_lanes,
+    result,
+    step,
+)
+from thalweg.compiler.lower.work import Work, work_of
+from thalweg.compiler.machine import Machine
+
+__all__ = ["lower_loop"]
+
+# Longer sums are made of partial sums this long, so that rounding errors stay small.
+_LONGEST, _CHUNK = 512, 256
+
+Partials = list[list[Partial]]  # by turn, by reduction
+
+
+def lower_loop(loop: Loop, name: str, machine: Machine) -> Lowered:
+    """The native code of a loop kernel."""
+    buffers = tuple(dict.fromkeys(access.buffer for access in accesses(loop)))
+    loop = arranged(loop)
+    vectors = vector_axis(loop, machine.vector_bits)
+    b = Builder()
+    work = work_of(loop, machine)
+    nest = _Nest(b, loop, vectors, Body(b, (*loop.body, *loop.tail), dependencies(loop), vectors, buffers), work)
+    nest.emit()
+    return finished(name, buffers, b, nest.blocks, work.flops, work.bytes)
+
+
+@dataclass(slots=True)
+class _Split:
+    """How blocks fall: `per` turns of the loops over the first `depth` kept axes, or of the vector
+    loop where `depth` is None."""
+
+    depth: int | None
+    per: int
+
+
+class _Nest:
+    def __init__(self, b: Builder, loop: Loop, vectors: Vectors, body: Body, work: Work) -> None:
+        self.b, self.loop, self.vectors, self.body = b, loop, vectors, body
+        axis = vectors.axis
+        self.kept = [a for a in range(len(loop.space)) if a not in loop.reduced and a != axis]
+        self.reduced = [a for a in loop.reduced if a != axis]
+        self.along_reduced = axis in loop.reduced
+        self.along_kept = axis is not None and not self.along_reduced
+        if axis is not None:
+            (self.reduced if self.along_reduced else self.kept).append(axis)
+        self.unroll = self._unroll(work)
+        self.levels, self.after = self._levels()
+        self.root = Turn(b.integer(0))
+        self.blocks, self.split = 1, self._split(work)
+
+    # -- plans -------------------------------------------------------------------------------
+
+    def _unroll(self, work: Work) -> int:
+        """Vectors side by side: several partial results hide the latency of adding."""
+        if self.vectors.axis is None:
+            return 1
+        wanted = 4 if work.body_flops <= 8 else 2 if work.body_flops <= 30 else 1
+        if not self.loop.reduced:
+            wanted = min(wanted, 2)
+        return min(wanted, -(-self.loop.space[self.vectors.axis] // self.vectors.lanes))
+
+    def _levels(self) -> tuple[list[list[int]], list[int]]:
+        """Scalars by the number of open loops that they need, and those after the reductions."""
+        order = [*self.kept, *self.reduced]
+        levels: list[list[int]] = [[] for _ in range(len(order) + 1)]
+        after: list[int] = []
+        for number, scalar in enumerate(self.body.scalars):
+            if scalar.op == "reduced" or any(n in after for n in scalar.inputs):
+                after.append(number)
+                continue
+            needs = [order.index(axis) + 1 for axis in self.body.depends[number]]
+            level = max(needs, default=0)
+            is_tail = number >= len(self.loop.body)
+            (after if is_tail and level == len(self.kept) else levels[level]).append(number)
+        return levels, after
+
+    def _split(self, work: Work) -> _Split:
+        """Blocks of about equal work over the outermost loops, or over the one vector loop."""
+        outer = self.kept[:-1] if self.along_kept else self.kept
+        sizes = [self.loop.space[axis] for axis in outer]
+        for depth in range(1, len(outer) + 1):
+            if (turns := points(sizes[:depth])) >= 4 * work.blocks or depth == len(outer):
+                break
+        else:
+            depth, turns = 0, 1
+        vector_turns = self._full_turns() if self.along_kept else 1
+        wanted = min(work.blocks, max(turns, vector_turns))
+        if wanted < 2:
+            return _Split(0, 1)
+        if turns >= min(work.blocks, vector_turns):
+            per = -(-turns // wanted)
+            self.blocks = -(-turns // per)
+            return _Split(depth, per)
+        per = -(-vector_turns // wanted)
+        self.blocks = -(-vector_turns // per)
+        return _Split(None, per)
+
+    def _full_turns(self) -> int:
+        assert self.vectors.axis is not None
+        return self.loop.space[self.vectors.axis] // (self.vectors.lanes * self.unroll)
+
+    # -- kept axes ---------------------------------------------------------------------------
+
+    def emit(self) -> None:
+        """All of the kernel."""
+        if any(self.loop.space[axis] == 0 for axis in self.kept):
+            return
+        self.body.compute(self.levels[0], [self.root], {})
+        if not self.split.depth:
+            self._kept(0)
+            return
+        prefix = self.kept[: self.split.depth]
+        total = points([self.loop.space[axis] for axis in prefix])
+        low, high = self._range(total)
+        with self.b.loop(low, high) as turn:
+            self._decode(turn.index, prefix)
+            for level in range(1, len(prefix) + 1):
+                self.body.compute(self.levels[level], [self.root], {})
+            self._kept(len(prefix))
+
+    def _range(self, total: int) -> tuple[Value, Value]:
+        """Turns that the blocks low .. high - 1 do."""
+        low, high = (self.b.op(f"mul i64 %{end}, {self.split.per}", self.root.start.dtype) for end in ("low", "high"))
+        return low, self.b.intrinsic("smin", high, self.b.integer(total))
+
+    def _decode(self, turn: Value, axes: Sequence[int]) -> None:
+        """The counters of `axes` from the number of a turn, the last axis running fastest."""
+        for axis in reversed(axes[1:]):
+            size = self.loop.space[axis]
+            whole = self.b.op(f"udiv i64 {turn.text}, {size}", turn.dtype)
+            self.body.counters[axis] = turn - whole * size
+            turn = whole
+        self.body.counters[axes[0]] = turn
+
+    def _kept(self, depth: int) -> None:
+        if depth == len(self.kept):
+            self._point([self.root])
+        elif self.kept[depth] == self.vectors.axis:
+            self._kept_vectors(depth)
+        else:
+            axis = self.kept[depth]
+            with self.b.loop(0, self.loop.space[axis]) as turn:
+                self.body.counters[axis] = turn.index
+                self.body.compute(self.levels[depth + 1], [self.root], {})
+                self._kept(depth + 1)
+
+    def _kept_vectors(self, depth: int) -> None:
+        def inside(turns: list[Turn]) -> None:
+            self.body.compute(self.levels[depth + 1], turns, {})
+            self._point(turns)
+
+        width = self.vectors.lanes * self.unroll
+        full = self._full_turns()
+        low, high = self.b.integer(0), self.b.integer(full * width)
+        if self.split.depth is None:
+            low, high = (end * width for end in self._range(full))
+        if full:
+            with self.b.loop(low, high, width) as turn:
+                inside(self._turns(turn.index, self.unroll))
+        if rest := self._rest():
+            if self.split.depth is None:
+                last = self.b.op(f"icmp eq i64 %high, {self.blocks}", BOOL)
+                with self.b.when(last):
+                    inside(rest)
+            else:
+                inside(rest)
+
+    def _turns(self, start: Value, count: int) -> list[Turn]:
+        lanes = self.vectors.lanes
+        starts = [start + lanes * number if number else start for number in range(count)]
+        return [Turn(first, None, dict(self.root.values)) for first in starts]
+
+    def _rest(self) -> list[Turn]:
+        """What the full turns of the vector loop leave: a few vectors, the last one masked."""
+        assert self.vectors.axis is not None
+        lanes, size = self.vectors.lanes, self.loop.space[self.vectors.axis]
+        starts = range(self._full_turns() * lanes * self.unroll, size, lanes)
+        turns = [Turn(self.b.integer(s), None, dict(self.root.values)) for s in starts]
+        if size % lanes:
+            flags = ", ".join(f"i1 {'true' if lane < size % lanes else 'false'}" for lane in range(lanes))
+            turns[-1].mask = Value(self.b, f"<{flags}>", BOOL, lanes)
+        return turns
+
+    # -- a point of the kept axes ------------------------------------------------------------
+
+    def _point(self, turns: list[Turn]) -> None:
+        results = {}
+        if self.loop.reduced or self.loop.reductions:
+            partials = self._reduced(turns)
+            results = {
+                id(turn): [result(r, p) for r, p in zip(self.loop.reductions, own, strict=True)]
+                for turn, own in zip(turns, partials, strict=True)
+            }
+        self.body.compute(self.after, turns, results)
+        for turn in turns:
+            for store in self.loop.stores:
+                self.body.store(turn.values[store.value], store.access, turn)
+
+    def _reduced(self, turns: list[Turn]) -> Partials:
+        """The partial results of each turn, lanes joined if vectors run along a reduced axis."""
+        if any(self.loop.space[axis] == 0 for axis in self.reduced):
+            return [[nothing(self.b, r) for r in self.loop.reductions] for _ in turns]
+        count = self.unroll if self.along_reduced else len(turns)
+        partials = self._reduce(0, self._fresh(count), turns)
+        if not self.along_reduced:
+            return partials
+        whole = reduce(self._joined, partials)
+        return [[of_lanes(r, p) for r, p in zip(self.loop.reductions, whole, strict=True)]]
+
+    def _fresh(self, count: int) -> Partials:
+        dtypes = [self.body.scalars[r.value].dtype for r in self.loop.reductions]
+        pairs = list(zip(self.loop.reductions, dtypes, strict=True))
+        lanes = self.vectors.lanes
+        return [[identity(self.b, r, dtype, lanes) for r, dtype in pairs] for _ in range(count)]
+
+    def _joined(self, a: list[Partial], b: list[Partial]) -> list[Partial]:
+        return [joined(r, x, y) for r, x, y in zip(self.loop.reductions, a, b, strict=True)]
+
+    def _reduce(self, depth: int, partials: Partials, turns: list[Turn]) -> Partials:
+        """The loops over the reduced axes from `depth` on, and what they make of `partials`."""
+        if depth == len(self.reduced):
+            return self._step(partials, turns)
+        axis = self.reduced[depth]
+        if axis == self.vectors.axis:
+            return self._reduced_vectors(partials)
+
+        def inside(counter: Value, partials: Partials) -> Partials:
+            self.body.counters[axis] = counter
+            self.body.compute(self.levels[len(self.kept) + depth + 1], turns, {})
+            return self._reduce(depth + 1, partials, turns)
+
+        return self._repeated(self.loop.space[axis], 1, partials, inside)
+
+    def _reduced_vectors(self, partials: Partials) -> Partials:
+        """The innermost loop, whose vectors run along a reduced axis."""
+
+        def inside(start: Value, partials: Partials) -> Partials:
+            return self._computed(self._turns(start, self.unroll), partials)
+
+        full, width = self._full_turns(), self.vectors.lanes * self.unroll
+        if full:
+            partials = self._repeated(full, width, partials, inside)
+        rest = self._rest()
+        return self._computed(rest, partials[: len(rest)]) + partials[len(rest) :]
+
+    def _computed(self, turns: list[Turn], partials: Partials) -> Partials:
+        self.body.compute(self.levels[-1], turns, {})
+        return self._step(partials, turns)
+
+    def _repeated(
+        self,
+        count: int,
+        width: int,
+        partials: Partials,
+        inside: Callable[[Value, Partials], Partials],
+    ) -> Partials:
+        """A loop of `count` turns that carries `partials`; a long one sums chunk by chunk."""
+        if count <= _LONGEST:
+            return self._carried(0, count * width, width, partials, inside)
+
+        def chunk(start: Value, partials: Partials) -> Partials:
+            end = self.b.intrinsic("smin", start + _CHUNK * width, self.b.integer(count * width))
+            own = self._carried(start, end, width, self._fresh(len(partials)), inside)
+            return [self._joined(a, b) for a, b in zip(partials, own, strict=True)]
+
+        return self._carried(0, count * width, _CHUNK * width, partials, chunk)
+
+    def _carried(
+        self,
+        low: Value | int,
+        high: Value | int,
+        width: int,
+        partials: Partials,
+        inside: Callable[[Value, Partials], Partials],
+    ) -> Partials:
+        flat = [value for own in partials for partial in own for value in partial]
+        with self.b.loop(low, high, width, flat) as turn:
+            after = inside(turn.index, _folded(turn.values, partials))
+            turn.next = [value for own in after for partial in own for value in partial]
+        return _folded(turn.values, partials)
+
+    def _step(self, partials: Partials, turns: list[Turn]) -> Partials:
+        """Each turn's values taken into its partial results."""
+        return [
+            [
+                step(r, p, turn.values[r.value], self._position(r, turn), turn.mask)
+                for r, p in zip(self.loop.reductions, own, strict=True)
+            ]
+            for turn, own in zip(turns, partials, strict=True)
+        ]
+
+    def _position(self, reduction: Reduce, turn: Turn) -> Value | None:
+        if not reduction.kind.startswith("arg"):
+            return None
+        if not self.loop.reduced:  # the one axis was of size 1
+            return self.b.integer(0)
+        return self.body.position(self.loop.reduced[0], turn)
+
+
+def _folded(values: Sequence[Value], like: Partials) -> Partials:
+    """`values`, a flat list, in the shape of `like`."""
+    rest = iter(values)
+    return [[[next(rest) for _ in partial] for partial in own] for own in like]

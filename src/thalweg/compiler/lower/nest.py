@@ -1,0 +1,192 @@
+"""The shape of a loop nest: which axes, in which order, and which of them a vector runs along.
+
+`arranged` rewrites a loop kernel for its own good without changing what it computes: axes of
+size 1 go, axes are ordered by the strides of what is written, then read, and neighbours that
+every access crosses as if they were one become one. `vector_axis` then weighs each axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from thalweg.compiler.kernels import Access, Loop, Scalar, Store
+from thalweg.compiler.lower.scalars import flops
+
+__all__ = ["Vectors", "accesses", "arranged", "dependencies", "points", "vector_axis"]
+
+# What a vector's worth of an access costs, in additions: unit stride, the same place, elsewhere.
+_UNIT, _SAME = 1.0, 0.3
+_ELSEWHERE_A_LANE = 1.2
+
+
+def points(space: Sequence[int]) -> int:
+    """How many points a space has."""
+    return math.prod(space)
+
+
+def accesses(loop: Loop) -> Iterator[Access]:
+    """Every access: the stores, then the loads."""
+    for store in loop.stores:
+        yield store.access
+    for scalar in (*loop.body, *loop.tail):
+        if scalar.op == "load":
+            yield scalar.attributes["access"]
+
+
+def arranged(loop: Loop) -> Loop:
+    """The same loop with few axes, kept ones first, outermost first."""
+    order = sorted(
+        (axis for axis, size in enumerate(loop.space) if size != 1), key=_outermost(loop)
+    )
+    return _regrouped(loop, _merged(loop, order))
+
+
+def _outermost(loop: Loop) -> Callable[[int], tuple[Any, ...]]:
+    stores = [store.access for store in loop.stores]
+    loads = [access for access in accesses(loop) if access not in stores]
+
+    def key(axis: int) -> tuple[Any, ...]:
+        written = max((abs(access.strides[axis]) for access in stores), default=0)
+        read = sum(abs(access.strides[axis]) for access in loads)
+        return (axis in loop.reduced, -written, -read, axis)
+
+    return key
+
+
+def _merged(loop: Loop, order: Sequence[int]) -> list[list[int]]:
+    """Neighbouring axes in groups that can be one loop each."""
+    counted = {s.attributes["axis"] for s in (*loop.body, *loop.tail) if s.op == "index"}
+    positional = any(reduction.kind.startswith("arg") for reduction in loop.reductions)
+    groups: list[list[int]] = []
+    for axis in order:
+        reduced = axis in loop.reduced
+        alone = axis in counted or (reduced and positional)
+        if groups and not alone:
+            last = groups[-1][-1]
+            same_kind = (last in loop.reduced) == reduced and last not in counted
+            if same_kind and _adjacent(loop, last, axis):
+                groups[-1].append(axis)
+                continue
+        groups.append([axis])
+    return groups
+
+
+def _adjacent(loop: Loop, outer: int, inner: int) -> bool:
+    size = loop.space[inner]
+    return all(a.strides[outer] == a.strides[inner] * size for a in accesses(loop))
+
+
+def _regrouped(loop: Loop, groups: Sequence[Sequence[int]]) -> Loop:
+    """The loop over one axis a group."""
+    place = {axis: number for number, group in enumerate(groups) for axis in group}
+
+    def moved(access: Access) -> Access:
+        return replace(access, strides=tuple(access.strides[group[-1]] for group in groups))
+
+    def renamed(scalar: Scalar) -> Scalar:
+        if scalar.op == "load":
+            return replace(scalar, attributes={"access": moved(scalar.attributes["access"])})
+        if scalar.op != "index":
+            return scalar
+        axis = scalar.attributes["axis"]
+        if axis not in place:  # of size 1: the counter is 0
+            return replace(scalar, op="literal", attributes={"value": 0})
+        return replace(scalar, attributes={"axis": place[axis]})
+
+    return replace(
+        loop,
+        space=tuple(points([loop.space[axis] for axis in group]) for group in groups),
+        body=tuple(map(renamed, loop.body)),
+        tail=tuple(map(renamed, loop.tail)),
+        stores=tuple(Store(store.value, moved(store.access)) for store in loop.stores),
+        reduced=tuple(n for n, group in enumerate(groups) if group[0] in loop.reduced),
+    )
+
+
+def dependencies(loop: Loop) -> list[frozenset[int]]:
+    """For each scalar the axes along which it may change."""
+    kept = frozenset(range(len(loop.space))) - frozenset(loop.reduced)
+    found: list[frozenset[int]] = []
+    for scalar in (*loop.body, *loop.tail):
+        axes = frozenset().union(*(found[number] for number in scalar.inputs))
+        match scalar.op:
+            case "load":
+                axes |= _of_access(scalar.attributes["access"], found)
+            case "index":
+                axes |= {scalar.attributes["axis"]}
+            case "reduced":
+                axes |= kept
+        found.append(axes)
+    return found
+
+
+def _of_access(access: Access, found: Sequence[frozenset[int]]) -> frozenset[int]:
+    axes = frozenset(axis for axis, stride in enumerate(access.strides) if stride)
+    return axes.union(*(found[indirect.index] for indirect in access.indirect))
+
+
+def _element_bytes(scalars: Sequence[Scalar], depends: Sequence[frozenset[int]], axis: int) -> int:
+    """The size of the elements that vectors along `axis` mostly hold: of the floats, if any."""
+    varying = [
+        s.dtype for s, axes in zip(scalars, depends, strict=True) if axis in axes and s.dtype.kind != "b"
+    ]
+    floats = [dtype.itemsize for dtype in varying if dtype.kind == "f"]
+    if floats:
+        return min(floats)
+    return max((dtype.itemsize for dtype in varying), default=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Vectors of `lanes` run along `axis` (None: there is none, everything is scalar)."""
+
+    axis: int | None
+    lanes: int
+
+
+def vector_axis(loop: Loop, vector_bits: int) -> Vectors:
+    """The axis along which vectors do the work with the least effort."""
+    depends = dependencies(loop)
+    choices = []
+    for axis, size in enumerate(loop.space):
+        bytes = _element_bytes((*loop.body, *loop.tail), depends, axis)
+        lanes = min(vector_bits // (8 * bytes), 1 << (size - 1).bit_length())
+        choices.append((_effort(loop, depends, axis, lanes), -axis, Vectors(axis, lanes)))
+    if not choices:
+        return Vectors(None, 1)
+    return min(choices, key=lambda choice: choice[:2])[2]
+
+
+def _effort(loop: Loop, depends: Sequence[frozenset[int]], axis: int, lanes: int) -> float:
+    """Additions a point, when vectors of `lanes` run along `axis`."""
+    body = sum(_work(s, depends[n], axis, lanes) for n, s in enumerate(loop.body))
+    first = len(loop.body)
+    tail = sum(_work(s, depends[first + n], axis, lanes) for n, s in enumerate(loop.tail))
+    stores = sum(_traffic(store.access, axis, lanes) for store in loop.stores)
+    size = loop.space[axis]
+    body *= -(-size // lanes) / size  # a vector does `lanes` points, the last one fewer
+    if not loop.reduced:
+        return body + stores * -(-size // lanes) / size
+    turns = max(1, points([loop.space[a] for a in loop.reduced]))
+    if axis in loop.reduced:
+        across = 6.0 * max(1, lanes.bit_length() - 1) * len(loop.reductions)
+        return body + (tail + stores + across) / turns
+    return body + (tail + stores) * -(-size // lanes) / size / turns
+
+
+def _work(scalar: Scalar, depends: frozenset[int], axis: int, lanes: int) -> float:
+    """What is the same all along a vector is computed once for many of them."""
+    if scalar.op == "load":
+        return _traffic(scalar.attributes["access"], axis, lanes)
+    return flops(scalar.op, scalar.dtype) * (1.0 if axis in depends else 0.1)
+
+
+def _traffic(access: Access, axis: int, lanes: int) -> float:
+    stride = access.strides[axis]
+    if stride == 1:
+        return _UNIT
+    return _SAME if stride == 0 else _ELSEWHERE_A_LANE * lanes
+
