@@ -26,13 +26,6 @@ __all__ = ["MAIN", "MainText", "scratch_bytes"]
 MAIN = "thalweg_main"
 _PAGE = 4096
 
-_CLOCK = {  # a clock that ticks steadily, without asking the operating system
-    "x86_64": "call i64 @llvm.readcyclecounter()",
-    "amd64": "call i64 @llvm.readcyclecounter()",
-    "aarch64": 'call i64 asm sideeffect "mrs $0, cntvct_el0", "=r,~{memory}"()',
-    "arm64": 'call i64 asm sideeffect "mrs $0, cntvct_el0", "=r,~{memory}"()',
-}
-
 
 def scratch_bytes(lowered: Sequence[Lowered]) -> int:
     """Bytes of scratch memory each thread has, whole pages."""
@@ -66,7 +59,7 @@ class MainText:
             for name, count in kernels.items()
         ]
         if self.timed:
-            declared.append("declare i64 @llvm.readcyclecounter()")
+            declared.append(f"declare i64 {_clock()}")
         threads = [waiting_text(), barrier_text()] if self.threaded else []
         return "\n".join([*declared, *threads, *self._function()]) + "\n"
 
@@ -205,7 +198,7 @@ class MainText:
         clock = self._name("last.at")
         self._write(f"{clock} = getelementptr i64, ptr %times, i64 {len(self.lowered)}")
         self._write(f"{at} = getelementptr i64, ptr %times, i64 {step.kernel}")
-        self._write(f"{now} = {self._clock()}")
+        self._write(f"{now} = call i64 {_clock()}")
         self._write(f"{last} = load i64, ptr {clock}, align 8")
         self._write(f"{spent} = sub i64 {now}, {last}")
         self._write(f"{before} = load i64, ptr {at}, align 8")
@@ -255,5 +248,8 @@ class MainText:
         self._write(f"%{name}.at = getelementptr i64, ptr %{array}, i64 {slot}")
         self._write(f"%{name} = load {kind}, ptr %{name}.at, align 8")
 
-    def _clock(self) -> str:
-        return _CLOCK.get(platform.machine().lower(), "call i64 @llvm.readcyclecounter()")
+
+def _clock() -> str:
+    """A clock that ticks steadily and is read without asking the operating system."""
+    arm = platform.machine().lower() in ("aarch64", "arm64")
+    return "@llvm.readsteadycounter()" if arm else "@llvm.readcyclecounter()"

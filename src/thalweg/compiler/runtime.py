@@ -24,6 +24,7 @@ import ctypes
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -234,9 +235,8 @@ class Pool:
             self._workers.append(worker)
 
 
-def _calibrate(spin: object) -> int:
+def _calibrate(spin: Callable[[int], None]) -> int:
     """The number of looks that takes `_SPIN_SECONDS`."""
-    assert callable(spin)
     looks, best = 1000, float("inf")
     for _ in range(3):
         start = time.perf_counter()

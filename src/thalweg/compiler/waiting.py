@@ -25,11 +25,11 @@ from thalweg.errors import ThalwegError
 __all__ = ["barrier_text", "waiting_text"]
 
 _FUTEX = {"x86_64": 202, "amd64": 202, "aarch64": 98, "arm64": 98, "riscv64": 98, "ppc64le": 221}
-_PAUSE = {
-    "x86_64": "call void @llvm.x86.sse2.pause()",
-    "amd64": "call void @llvm.x86.sse2.pause()",
-    "aarch64": 'call void asm sideeffect "isb", "~{memory}"()',
-    "arm64": 'call void asm sideeffect "isb", "~{memory}"()',
+_PAUSE = {  # intrinsic and its argument
+    "x86_64": ("@llvm.x86.sse2.pause", ""),
+    "amd64": ("@llvm.x86.sse2.pause", ""),
+    "aarch64": ("@llvm.aarch64.isb", "i32 15"),
+    "arm64": ("@llvm.aarch64.isb", "i32 15"),
 }
 
 _LINUX = """\
@@ -80,7 +80,7 @@ define internal void @wake_all(ptr %word) nounwind noinline {
 """
 
 _WAITING = """\
-{declare_pause}
+{declaration}
 {sleeping}
 define internal void @pause() nounwind alwaysinline {{
   {pause}
@@ -182,11 +182,11 @@ rest:
 @cache
 def waiting_text(system: str = sys.platform, processor: str = platform.machine().lower()) -> str:
     """@pause, @wait and @change for an operating system and a processor."""
-    pause = _PAUSE.get(processor, 'call void asm sideeffect "", "~{memory}"()')
+    name, argument = _PAUSE.get(processor, ("", ""))
     return _WAITING.format(
-        declare_pause="declare void @llvm.x86.sse2.pause()" if "x86" in pause else "",
+        declaration=f"declare void {name}({argument.split(' ')[0]})" if name else "",
         sleeping=_sleeping(system, processor),
-        pause=pause,
+        pause=f"call void {name}({argument})" if name else "",
     )
 
 
