@@ -1,0 +1,72 @@
+"""From a graph to a plan of kernels: one function of named passes, in reading order.
+
+verify          every equation is what its primitive's shape rule says     (verify.py)
+simplify        algebra that is exact, constants                           (simplify.py)
+share_common    equal equations once                                       (cse.py)
+remove_dead     nothing that no output depends on                          (dce.py)
+settle_outputs  every output has an equation of its own                    (outputs.py)
+fuse            what is stored, what is computed on the spot, and where
+                (layout.py, views.py, costs.py, body.py, drafts.py, fuse.py)
+schedule        the order of the kernels, state written in place           (schedule.py, emit.py)
+arrange         temporaries in one arena                                   (memory.py)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from thalweg.compiler.graph import Graph
+from thalweg.compiler.kernels import Buffer, Plan, View
+from thalweg.compiler.passes.cse import share_common
+from thalweg.compiler.passes.dce import remove_dead_code
+from thalweg.compiler.passes.fuse import fuse
+from thalweg.compiler.passes.memory import arrange, check_memory, with_buffers
+from thalweg.compiler.passes.outputs import settle_outputs
+from thalweg.compiler.passes.schedule import schedule
+from thalweg.compiler.passes.simplify import simplify
+from thalweg.compiler.passes.verify import verify
+from thalweg.compiler.passes.views import row_major
+
+__all__ = ["build_plan", "optimize"]
+
+
+def optimize(graph: Graph) -> Graph:
+    """The same program in fewer equations, verified before and after."""
+    graph = verify(graph)
+    graph = remove_dead_code(graph)
+    graph = simplify(graph)
+    graph = share_common(graph)
+    graph = simplify(graph)
+    graph = remove_dead_code(graph)
+    return verify(graph)
+
+
+def build_plan(graph: Graph, updates: Mapping[int, int]) -> Plan:
+    """The kernels that compute `graph`.
+
+    `updates`, for each input that is state, maps its number to the number of the output that is
+    its new value: that output stands in the input's buffer when all kernels have run.
+    """
+    graph = optimize(graph)
+    settled = settle_outputs(graph, updates)
+    fused = fuse(settled.graph, settled.stored)
+    scheduled = schedule(settled.graph, fused, settled.roots, updates)
+    places, arena = arrange(scheduled.kernels)
+    placed = {buffer: replace(buffer, place=place) for buffer, place in places.items()}
+
+    def final(buffer: Buffer) -> Buffer:
+        return placed.get(buffer, buffer)
+
+    plan = Plan(
+        kernels=[with_buffers(kernel, final) for kernel in scheduled.kernels],
+        inputs=scheduled.inputs,
+        outputs=[
+            View(buffer, 0, atom.shape, row_major(atom.shape))
+            for buffer, atom in zip(scheduled.outputs, graph.outputs, strict=True)
+        ],
+        updates=dict(updates),
+        arena=arena,
+    )
+    check_memory(plan)
+    return plan

@@ -1,0 +1,119 @@
+"""The parser of a printed graph: what `str(graph)` gives, back as a Graph. For tests.
+
+A literal's dtype is not printed. It is that of the other operands, of the result where there are
+none, and int64 where the primitive wants an index.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from thalweg.compiler.graph import _SHORT, Atom, Equation, Graph, Literal, Variable
+from thalweg.dtypes import as_dtype
+from thalweg.errors import TraceError
+from thalweg.primitives import REGISTRY
+
+__all__ = ["parse"]
+
+_LONG = {short: name for name, short in _SHORT.items()}
+_EQUATION = re.compile(r"(\w+)\s*:\s*(\S+)\s*=\s*(\w+)(?:\[(.*)\])?\((.*)\)$")
+_WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def parse(text: str) -> Graph:
+    """The graph that `text` prints; inputs keep their names.
+
+    >>> print(parse('''inputs x: f32[3]
+    ... y : f32[3] = exp(x)
+    ... outputs y'''))
+    inputs x: f32[3]
+    t0 : f32[3] = exp(x)
+    outputs t0
+
+    Raises `TraceError` for a line that is no equation.
+    """
+    known: dict[str, Variable] = {}
+    graph = Graph([], [], [])
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        word, _, rest = line.partition(" ")
+        if word == "inputs":
+            for name, kind in re.findall(r"(\w+): ([^ ,]+\[[^\]]*\]|\w+)", rest):
+                known[name] = _variable(kind)
+                graph.inputs.append(known[name])
+                graph.names[known[name]] = name
+        elif word == "outputs":
+            graph.outputs = [_output(name, known) for name in rest.split(", ") if name]
+        else:
+            graph.equations.append(_equation(line, known))
+    return graph
+
+
+def _variable(kind: str) -> Variable:
+    short, _, sizes = kind.partition("[")
+    shape = tuple(int(size) for size in sizes.rstrip("]").split(",") if size)
+    return Variable(shape, _dtype(short))
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    return as_dtype(_LONG.get(name, name)).numpy
+
+
+def _output(name: str, known: dict[str, Variable]) -> Atom:
+    if name in known:
+        return known[name]
+    value = _number(name)
+    kinds = {bool: np.bool_, int: np.int64, float: np.float32}
+    return Literal(value, np.dtype(kinds[type(value)]))
+
+
+def _equation(line: str, known: dict[str, Variable]) -> Equation:
+    found = _EQUATION.match(line)
+    if found is None or found[3] not in REGISTRY:
+        raise TraceError(f"no equation: {line!r}")
+    name, kind, op, attributes, operands = found.groups()
+    names = [operand for operand in operands.split(", ") if operand]
+    output = _variable(kind)
+    beside = [known[n].dtype for n in names if n in known and known[n].dtype != np.bool_]
+    default = beside[0] if beside else output.dtype
+    inputs = tuple(_operand(n, i, op, default, known) for i, n in enumerate(names))
+    known[name] = output
+    return Equation(REGISTRY[op], inputs, output, _attributes(attributes or ""))
+
+
+def _operand(
+    name: str, position: int, op: str, default: np.dtype[Any], known: dict[str, Variable]
+) -> Atom:
+    if name in known:
+        return known[name]
+    value = _number(name)
+    if isinstance(value, bool):
+        return Literal(value, np.dtype(np.bool_))
+    if op == "random_bits" or (op in ("gather", "scatter_add") and position):
+        default = np.dtype(np.int64)
+    return Literal(value, default)
+
+
+def _number(text: str) -> Any:
+    return _WORDS[text] if text in _WORDS else ast.literal_eval(text)
+
+
+def _attributes(text: str) -> dict[str, Any]:
+    return {name: _attribute(value) for name, value in re.findall(r"(\w+)=(\S+)", text)}
+
+
+def _attribute(text: str) -> Any:
+    if text.startswith("("):
+        return tuple(_number(part) for part in text.strip("()").split(",") if part)
+    if text in _LONG:
+        return _dtype(text)
+    if "->" in text:
+        return text
+    try:
+        return _number(text)
+    except (ValueError, SyntaxError):
+        return _dtype(text)

@@ -1,0 +1,70 @@
+"""Contractions: an equation's named axes as the loops of a kernel over two strided operands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from thalweg.compiler.graph import Equation, Variable
+from thalweg.compiler.kernels import Axis
+from thalweg.compiler.passes.layout import Layout
+from thalweg.compiler.passes.views import Place
+from thalweg.primitives.contraction import parse as parse_spec
+
+__all__ = ["Named", "Product", "product_of"]
+
+Role = Literal["batch", "rows", "columns", "inner"]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An axis of a product: its role and its strides in both operands."""
+
+    role: Role
+    axis: Axis
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A contraction over places: `result` has an entry for each axis of the result, in order."""
+
+    a: Place
+    b: Place
+    result: tuple[Named, ...]
+    inner: tuple[Axis, ...]
+
+
+def product_of(equation: Equation, layout: Layout) -> Product:
+    """The loops of a contraction.
+
+    The last axis of the result, which is contiguous, is made one of the columns, along which
+    results are vectors: where it belongs to the left operand, the operands change places.
+    """
+    left, right, result = parse_spec(equation.attributes["spec"])
+    a, b = (layout.place[x] for x in equation.inputs if isinstance(x, Variable))
+    last = _last(result, equation.output.shape)
+    if last in left and last not in right:
+        left, right, a, b = right, left, b, a
+    sizes = dict(zip((*left, *right), (*a.shape, *b.shape), strict=True))
+    strides_a = dict(zip(left, a.strides, strict=True))
+    strides_b = dict(zip(right, b.strides, strict=True))
+
+    def axis(name: str) -> Axis:
+        return Axis(sizes[name], strides_a.get(name, 0), strides_b.get(name, 0))
+
+    named = tuple(Named(_role(name, left, right), axis(name)) for name in result)
+    inner = tuple(axis(name) for name in left if name in right and name not in result)
+    return Product(a, b, named, tuple(x for x in inner if x.size != 1))
+
+
+def _last(result: str, shape: Sequence[int]) -> str:
+    """The name of the last axis of more than one element."""
+    names = [name for name, size in zip(result, shape, strict=True) if size != 1]
+    return names[-1] if names else ""
+
+
+def _role(name: str, left: str, right: str) -> Role:
+    if name in left and name in right:
+        return "batch"
+    return "rows" if name in left else "columns"

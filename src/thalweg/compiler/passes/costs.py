@@ -1,0 +1,144 @@
+"""Which values are worth storing, though they could be computed again wherever they are read.
+
+For a value that is not stored, of n elements and cost c an element (its own and that of all it is
+computed from, up to what is stored), read at p points by all readers together:
+
+    computed again     p c
+    stored             n (c + STORE_COST) + p LOAD_COST, and KERNEL_COST unless the kernel of
+                       something stored can write it along
+
+Readers of the same points end up in one kernel, which computes the value once: readers are
+counted by `_group`, a guess at what `fuse` will do. A broadcast value is read at more points than
+it has elements. A value whose computation is long is stored, so that no loop grows without end.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, TypeAlias
+
+from thalweg.compiler.graph import Atom, Equation, Graph, Variable
+from thalweg.compiler.passes.layout import Layout
+from thalweg.compiler.passes.operations import (
+    COST,
+    HEAVY,
+    KERNEL_COST,
+    LOAD_COST,
+    LONGEST_BODY,
+    REDUCTIONS,
+    STORE_COST,
+)
+from thalweg.compiler.passes.views import elements, strip_ones
+
+__all__ = ["worth_storing"]
+
+Uses: TypeAlias = dict[Any, int]  # points at which a value is read, by kernel
+_HOISTED = 64  # of how many points LLVM computes what is the same at all of them once
+
+
+def worth_storing(graph: Graph, layout: Layout) -> set[Variable]:
+    """The values that `layout` computes on the spot and that are cheaper stored."""
+    sums = _Sums(graph, layout)
+    uses: dict[Variable, Uses] = defaultdict(dict)
+    chosen: set[Variable] = set()
+    for equation in reversed(list(layout.equations.values())):
+        output = equation.output
+        if output in layout.roots:
+            _read(equation, {_group(equation, sums.level[output]): _points(equation)}, uses)
+        elif output not in layout.place and uses[output]:
+            if _better_stored(output, uses[output], sums):
+                chosen.add(output)
+                uses[output] = {_group(equation, sums.level[output]): elements(output.shape)}
+            _read(equation, uses[output], uses)
+    return chosen
+
+
+def _points(equation: Equation) -> int:
+    """How many points the loops of a root's kernel have."""
+    shapes = [equation.output.shape, *(atom.shape for atom in equation.inputs[:1])]
+    if equation.op.name in HEAVY:
+        return elements(shapes[1])
+    return elements(shapes[0])
+
+
+def _group(equation: Equation, level: int) -> Any:
+    """Equal for roots that probably share a kernel."""
+    if equation.op.name in REDUCTIONS:
+        axes = equation.attributes.get("axes", equation.attributes.get("axis"))
+        return "reduce", equation.inputs[0].shape, axes, level
+    return "point", strip_ones(equation.output.shape), level
+
+
+def _read(equation: Equation, at: Uses, uses: dict[Variable, Uses]) -> None:
+    for atom in equation.inputs:
+        if isinstance(atom, Variable):
+            hoisted = atom.shape == () != equation.output.shape
+            for group, points in at.items():
+                times = -(-points // _HOISTED) if hoisted else points
+                uses[atom][group] = max(times, uses[atom].get(group, 0))
+
+
+def _better_stored(output: Variable, uses: Uses, sums: _Sums) -> bool:
+    if sums.length[output] > LONGEST_BODY:
+        return True
+    points, size, cost = sum(uses.values()), elements(output.shape), sums.cost[output]
+    again = points * cost
+    stored = size * (cost + STORE_COST) + points * LOAD_COST
+    if not sums.attached[output]:
+        stored += KERNEL_COST
+    return again > stored
+
+
+class _Sums:
+    """Of every value, summed up over all it is computed from within a kernel."""
+
+    def __init__(self, graph: Graph, layout: Layout) -> None:
+        self.layout = layout
+        self.level: dict[Variable, int] = dict.fromkeys(graph.inputs, 0)
+        self.cost: dict[Variable, int] = {}
+        self.length: dict[Variable, int] = {}
+        # Whether a kernel of the same points computes something this value is computed from.
+        self.attached: dict[Variable, bool] = {}
+        inner = self._read_inside(graph)
+        self.unstored = {root for root in layout.roots if root not in inner}
+        for equation in layout.equations.values():
+            self._add(equation)
+
+    def _read_inside(self, graph: Graph) -> set[Variable]:
+        """The roots that are stored in any case: read by kernels of another kind, or results."""
+        stored = {self._root(atom) for atom in graph.outputs}
+        for equation in self.layout.equations.values():
+            if equation.op.name in HEAVY:
+                stored.update(map(self._root, equation.inputs))
+        return {root for root in stored if root is not None}
+
+    def _root(self, atom: Atom) -> Variable | None:
+        place = self.layout.place.get(atom) if isinstance(atom, Variable) else None
+        return place.root if place else None
+
+    def _add(self, equation: Equation) -> None:
+        output, name = equation.output, equation.op.name
+        operands = [atom for atom in equation.inputs if isinstance(atom, Variable)]
+        inline = [atom for atom in operands if atom not in self.layout.place]
+        level = max((self.level.get(atom, 0) for atom in operands), default=0)
+        self.level[output] = level + (name in HEAVY)
+        loads = sum(map(self._load_cost, operands))
+        self.cost[output] = COST.get(name, 0) + loads + sum(self.cost[x] for x in inline)
+        self.length[output] = 1 + len(operands) + sum(self.length[x] for x in inline)
+        self.attached[output] = any(self._attaches(output, atom) for atom in operands)
+
+    def _load_cost(self, atom: Variable) -> int:
+        """Reading a root that would not be stored otherwise makes its kernel store it."""
+        root = self._root(atom)
+        if root is None:
+            return 0
+        return LOAD_COST + (STORE_COST if root in self.unstored else 0)
+
+    def _attaches(self, output: Variable, atom: Variable) -> bool:
+        size, level = elements(output.shape), self.level[output]
+        if elements(atom.shape) != size or self.level.get(atom, 0) != level:
+            return False
+        root = self._root(atom)
+        if root is None:
+            return self.attached.get(atom, False)
+        return root in self.layout.roots and elements(root.shape) == size

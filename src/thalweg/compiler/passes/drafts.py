@@ -1,0 +1,233 @@
+"""Drafts: kernels in the making. A draft is the roots that one kernel computes together.
+
+    loop         values of the same points, each computed at each of them
+    reduce       reductions over the same axes of the same space, then values of what is left
+    contraction  a contraction, then values of its result's points: the epilogue
+    scatter      a scatter-add
+    line         a sort or a cumulative sum, from an address to an address
+
+A draft is built anew for every root that wants to join it. That fails with a `Conflict` where a
+root would read another one of the draft at a point that has not been computed yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from thalweg.compiler.graph import Equation, Variable
+from thalweg.compiler.kernels import Buffer
+from thalweg.compiler.passes.body import Body, Conflict, Read
+from thalweg.compiler.passes.layout import Layout
+from thalweg.compiler.passes.operations import REDUCTIONS
+from thalweg.compiler.passes.views import Affine, address, elements, row_major, strip_ones
+
+__all__ = ["Draft", "build", "kind_of", "refine", "same_points"]
+
+Slots = Mapping[Variable, Buffer]
+Kind = Literal["loop", "reduce", "contraction", "scatter", "line"]
+Loops = list[tuple[int, bool]]  # of each loop its size, and whether it is reduced
+
+
+@dataclass(slots=True)
+class Draft:
+    """A kernel in the making.
+
+    members     the roots it computes, in order
+    main        the scalars at each point; of a reduction over all its axes
+    tail        the scalars at each point of the axes that are not reduced; else `main`
+    reduced     the numbers of the reduced loops
+    reductions  (reduction, its operand's scalar in `main`)
+    operands    stored values that are read as a whole: a contraction's, a sort's
+    scattered   the scalar and the address that a scatter adds
+    """
+
+    kind: Kind
+    members: list[Variable]
+    main: Body
+    tail: Body
+    reduced: tuple[int, ...] = ()
+    reductions: list[tuple[Variable, int]] = field(default_factory=list)
+    operands: list[Variable] = field(default_factory=list)
+    scattered: tuple[int, Affine] | None = None
+
+    @property
+    def bodies(self) -> list[Body]:
+        """Main and tail, where they differ."""
+        return [self.main] if self.main is self.tail else [self.main, self.tail]
+
+    def reads(self) -> list[Read]:
+        """All loads from stored values."""
+        return [read for body in self.bodies for read in body.reads]
+
+    def sources(self) -> set[Variable]:
+        """The stored values that are read, in whatever way."""
+        return {read.root for read in self.reads()} | set(self.operands)
+
+    def origin_equations(self) -> list[Equation]:
+        """The equations that this kernel computes, operands first."""
+        found: dict[Variable, Equation] = {}
+        for body in self.bodies:
+            found.update(body.visited)
+        return list(found.values())
+
+
+def kind_of(equation: Equation) -> Kind:
+    """The kind of kernel that computes the result of `equation`."""
+    name = equation.op.name
+    if name in REDUCTIONS:
+        return "reduce"
+    if name in ("argsort", "cumsum"):
+        return "line"
+    return {"contraction": "contraction", "scatter_add": "scatter"}.get(name, "loop")  # type: ignore[return-value]
+
+
+def build(kind: Kind, layout: Layout, slots: Slots, members: list[Variable]) -> Draft | None:
+    """The draft that computes `members`, or None if they do not fit together."""
+    try:
+        if kind == "reduce":
+            return _reduce(layout, slots, members)
+        if kind in ("loop", "contraction"):
+            return _points(kind, layout, slots, members)
+        return _alone(kind, layout, slots, members)
+    except Conflict:
+        return None
+
+
+# --- spaces --------------------------------------------------------------------------------------
+
+
+def refine(a: Loops, b: Loops) -> Loops | None:
+    """The loops of which both `a` and `b` are products, in the same order; None if there are none.
+
+    >>> refine([(6, False), (4, False)], [(2, False), (12, False)])
+    [(2, False), (3, False), (4, False)]
+    """
+    a, b, result = list(a), list(b), []
+    while a and b:
+        (m, reduced), (n, other) = a.pop(), b.pop()
+        if reduced != other or (reduced and m != n):
+            return None
+        step = min(m, n)
+        if max(m, n) % step:
+            return None
+        result.append((step, reduced))
+        if m > step:
+            a.append((m // step, reduced))
+        if n > step:
+            b.append((n // step, reduced))
+    return None if a or b else result[::-1]
+
+
+def _plain(shape: Sequence[int]) -> Loops:
+    return [(size, False) for size in strip_ones(tuple(shape))]
+
+
+def _common(spaces: list[Loops]) -> Loops:
+    loops = spaces[0]
+    for space in spaces[1:]:
+        refined = refine(loops, space)
+        if refined is None:
+            raise Conflict
+        loops = refined
+    return loops
+
+
+# --- one function a kind -------------------------------------------------------------------------
+
+
+def _points(kind: Kind, layout: Layout, slots: Slots, members: list[Variable]) -> Draft:
+    """Values at the same points, one after the other."""
+    loops = _common([_plain(member.shape) for member in members])
+    body = Body(layout, slots, tuple(size for size, _ in loops))
+    draft = Draft(kind, members, body, body)
+    rest = members
+    if kind == "contraction":
+        product, *rest = members
+        equation = layout.equations[product]
+        body.own[product] = body.emit("sum", (), product.dtype)
+        body.visited[product] = equation
+        draft.operands = [layout.place[x].root for x in equation.inputs if isinstance(x, Variable)]
+    _finish(body, rest)
+    return draft
+
+
+def _finish(body: Body, members: list[Variable]) -> None:
+    for member in members:
+        equation = body.layout.equations[member]
+        body.own[member] = body.compute(equation, body.here(member.shape))
+
+
+def _reduce(layout: Layout, slots: Slots, members: list[Variable]) -> Draft:
+    """Reductions of one space, then values of what they leave."""
+    equations = [layout.equations[member] for member in members]
+    heads = [e for e in equations if e.op.name in REDUCTIONS]
+    rest = [e.output for e in equations if e.op.name not in REDUCTIONS]
+    loops = _common([_flagged(head) for head in heads])
+    kept = [loop for loop in loops if not loop[1]]
+    loops = _refined(loops, _common([kept, *(_plain(member.shape) for member in rest)]))
+    sizes = tuple(size for size, _ in loops)
+    left = tuple(number for number, (_, reduced) in enumerate(loops) if not reduced)
+    main = Body(layout, slots, sizes)
+    tail = Body(layout, slots, sizes, left)
+    draft = Draft("reduce", members, main, tail)
+    draft.reduced = tuple(number for number in range(len(loops)) if number not in left)
+    for number, head in enumerate(heads):
+        value = main.at(head.inputs[0], main.here(head.inputs[0].shape))
+        draft.reductions.append((head.output, value))
+        tail.own[head.output] = tail.emit("reduced", (), head.output.dtype, number=number)
+        tail.visited[head.output] = head
+    if any(read.root in tail.own for read in main.reads):
+        raise Conflict
+    _finish(tail, rest)
+    return draft
+
+
+def _flagged(head: Equation) -> Loops:
+    """The loops over a reduction's operand."""
+    axes = head.attributes["axes"] if "axes" in head.attributes else (head.attributes["axis"],)
+    sizes = enumerate(head.inputs[0].shape)
+    return [(size, axis in axes) for axis, size in sizes if size != 1]
+
+
+def _refined(loops: Loops, kept: Loops) -> Loops:
+    """`loops` with those that are not reduced replaced by their refinement `kept`."""
+    result, rest = [], list(kept)
+    for size, reduced in loops:
+        reach = 1
+        while not reduced and reach < size:
+            result.append(rest.pop(0))
+            reach *= result[-1][0]
+        if reduced:
+            result.append((size, True))
+    return result
+
+
+def _alone(kind: Kind, layout: Layout, slots: Slots, members: list[Variable]) -> Draft | None:
+    """A scatter, a sort or a cumulative sum, which nothing joins."""
+    if len(members) != 1:
+        return None
+    (member,) = members
+    equation = layout.equations[member]
+    source, *indices = equation.inputs
+    if kind == "line":
+        body = Body(layout, slots, ())
+        assert isinstance(source, Variable)
+        draft = Draft(kind, members, body, body, operands=[layout.place[source].root])
+    else:
+        body = Body(layout, slots, strip_ones(source.shape))
+        draft = Draft(kind, members, body, body)
+        axes, wrap = equation.attributes["axes"], equation.attributes["wrap"]
+        here = body.here(source.shape)
+        places = body.places(indices, axes, wrap, member.shape, here)
+        where = address(0, row_major(member.shape), places, len(body.sizes))
+        draft.scattered = (body.at(source, here), where)
+    body.visited[member] = equation
+    return draft
+
+
+def same_points(draft: Draft, member: Variable) -> bool:
+    """Whether `member` has as many elements as the kernel has points to store."""
+    body = draft.tail
+    return elements(tuple(body.sizes[loop] for loop in body.loops)) == elements(member.shape)

@@ -1,0 +1,303 @@
+"""From drafts to kernels: loops that run through memory as one are joined, stores added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from thalweg.compiler.graph import Equation, Origin, Variable
+from thalweg.compiler.kernels import (
+    Access,
+    Axis,
+    Buffer,
+    Contraction,
+    Kernel,
+    Loop,
+    Reduce,
+    Scalar,
+    Scan,
+    Scatter,
+    Sort,
+    Store,
+    View,
+)
+from thalweg.compiler.passes.contractions import Named, product_of
+from thalweg.compiler.passes.drafts import Draft
+from thalweg.compiler.passes.layout import Layout
+from thalweg.compiler.passes.operations import MOVEMENT
+from thalweg.compiler.passes.views import Affine, address
+
+__all__ = ["Outlets", "emit"]
+
+# Where a root is stored beside the parts of joined values that it writes: buffers it fills.
+Outlets = Mapping[Variable, Sequence[Buffer]]
+_LONGEST_LABEL = 6
+
+
+def emit(
+    draft: Draft, layout: Layout, slots: Mapping[Variable, Buffer], outlets: Outlets
+) -> Kernel:
+    """The kernel of `draft`. `slots` are the buffers of stored values."""
+    if draft.kind == "contraction":
+        return _contraction(draft, layout, slots, outlets)
+    if draft.kind == "scatter":
+        return _scatter(draft, layout, outlets)
+    if draft.kind == "line":
+        return _line(draft, layout, slots, outlets)
+    return _loop(draft, layout, outlets)
+
+
+def _stores(draft: Draft, layout: Layout, outlets: Outlets) -> tuple[Store, ...]:
+    body, stores = draft.tail, []
+    for member in draft.members:
+        own = body.own[member]
+        stores += [Store(own, _access(b, body.identity)) for b in outlets.get(member, ())]
+        for target in layout.targets.get(member, ()):
+            here = body.here(member.shape)
+            where = address(target.offset, target.strides, here, len(body.sizes))
+            stores += [Store(own, _access(buffer, where)) for buffer in outlets[target.root]]
+    return tuple(stores)
+
+
+def _access(buffer: Buffer, at: Affine) -> Access:
+    return Access(buffer, at.offset, at.strides, at.indirect)
+
+
+# --- loops ---------------------------------------------------------------------------------------
+
+
+def _loop(draft: Draft, layout: Layout, outlets: Outlets) -> Loop:
+    body, tail = tuple(draft.main.scalars), tuple[Scalar, ...]()
+    stores = _stores(draft, layout, outlets)
+    reductions = tuple(_reduce(layout.equations[head], n) for head, n in draft.reductions)
+    if draft.kind == "reduce":
+        shift = len(body)
+        tail = tuple(_shifted(scalar, shift) for scalar in draft.tail.scalars)
+        stores = tuple(Store(store.value + shift, store.access) for store in stores)
+    groups = _joined_loops(
+        draft.main.sizes,
+        [number in draft.reduced for number in range(len(draft.main.sizes))],
+        [s.strides for s in _accesses(body + tail, stores)],
+        _counted(body + tail),
+    )
+    again = _regroup(groups)
+    return Loop(
+        space=groups.sizes,
+        body=tuple(again.scalar(s) for s in body),
+        stores=tuple(again.store(s) for s in stores),
+        reduced=tuple(n for n, run in enumerate(groups.runs) if run[0] in draft.reduced),
+        reductions=reductions,
+        tail=tuple(again.scalar(s) for s in tail),
+        origins=_origins(draft),
+        label=_label(draft),
+    )
+
+
+def _reduce(head: Equation, value: int) -> Reduce:
+    kind: Any = head.op.name
+    return Reduce(kind, value, head.output.dtype)
+
+
+def _shifted(scalar: Scalar, by: int) -> Scalar:
+    """A scalar of a tail, whose numbers go on after the body's."""
+    attributes = dict(scalar.attributes)
+    access = attributes.get("access")
+    if access is not None and access.indirect:
+        parts = tuple(replace(part, index=part.index + by) for part in access.indirect)
+        attributes["access"] = replace(access, indirect=parts)
+    return replace(scalar, inputs=tuple(n + by for n in scalar.inputs), attributes=attributes)
+
+
+def _accesses(scalars: Sequence[Scalar], stores: Sequence[Store]) -> list[Access]:
+    loads = [scalar.attributes["access"] for scalar in scalars if scalar.op == "load"]
+    return loads + [store.access for store in stores]
+
+
+def _counted(scalars: Sequence[Scalar]) -> set[int]:
+    """Loops whose counter is a number that the body computes with."""
+    return {scalar.attributes["axis"] for scalar in scalars if scalar.op == "index"}
+
+
+# --- joining loops -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """Runs of loops that become one, and the sizes of these."""
+
+    runs: tuple[tuple[int, ...], ...]
+    sizes: tuple[int, ...]
+
+
+def _joined_loops(
+    sizes: Sequence[int],
+    kinds: Sequence[object],
+    strides: Sequence[Sequence[int]],
+    counted: set[int],
+) -> _Runs:
+    """Adjacent loops of one kind along which every address moves as if they were one loop."""
+    runs: list[list[int]] = []
+    for loop, size in enumerate(sizes):
+        previous = runs[-1][-1] if runs else -1
+        if (
+            runs
+            and kinds[previous] == kinds[loop]
+            and not {previous, loop} & counted
+            and all(s[previous] == s[loop] * size for s in strides)
+        ):
+            runs[-1].append(loop)
+        else:
+            runs.append([loop])
+    joined = tuple(int(np.prod([sizes[loop] for loop in run])) for run in runs)
+    return _Runs(tuple(map(tuple, runs)), joined)
+
+
+class _regroup:
+    """Scalars and stores over the joined loops."""
+
+    def __init__(self, groups: _Runs) -> None:
+        self.last = [run[-1] for run in groups.runs]
+
+    def access(self, access: Access) -> Access:
+        """The same address."""
+        return replace(access, strides=tuple(access.strides[loop] for loop in self.last))
+
+    def scalar(self, scalar: Scalar) -> Scalar:
+        """The same scalar."""
+        if scalar.op == "load":
+            return replace(scalar, attributes={"access": self.access(scalar.attributes["access"])})
+        if scalar.op == "index":
+            return replace(scalar, attributes={"axis": self.last.index(scalar.attributes["axis"])})
+        return scalar
+
+    def store(self, store: Store) -> Store:
+        """The same store."""
+        return replace(store, access=self.access(store.access))
+
+
+# --- the other kinds -----------------------------------------------------------------------------
+
+
+def _contraction(
+    draft: Draft, layout: Layout, slots: Mapping[Variable, Buffer], outlets: Outlets
+) -> Contraction:
+    product = product_of(layout.equations[draft.members[0]], layout)
+    loops = _loops_of_axes(product.result, draft.tail.sizes)
+    order = [
+        number
+        for role in ("batch", "rows", "columns")
+        for number, loop in enumerate(loops)
+        if loop.role == role
+    ]
+    scalars, stores = draft.tail.scalars, _stores(draft, layout, outlets)
+    ordered = _regroup(_Runs(tuple((n,) for n in order), ()))
+    scalars = [ordered.scalar(s) for s in scalars]
+    stores = tuple(ordered.store(s) for s in stores)
+    strides = [s.strides for s in _accesses(scalars, stores)]
+    strides += [tuple(loops[n].axis.a for n in order), tuple(loops[n].axis.b for n in order)]
+    roles = [loops[n].role for n in order]
+    sizes = [loops[n].axis.size for n in order]
+    groups = _joined_loops(sizes, roles, strides, _counted(scalars))
+    again = _regroup(groups)
+    by_role: dict[str, list[Axis]] = {"batch": [], "rows": [], "columns": []}
+    for run, size in zip(groups.runs, groups.sizes, strict=True):
+        loop = loops[order[run[-1]]]
+        by_role[loop.role].append(Axis(size, loop.axis.a, loop.axis.b))
+    return Contraction(
+        a=slots[product.a.root],
+        a_offset=product.a.offset,
+        b=slots[product.b.root],
+        b_offset=product.b.offset,
+        batch=tuple(by_role["batch"]),
+        rows=tuple(by_role["rows"]),
+        columns=tuple(by_role["columns"]),
+        inner=_joined_inner(product.inner),
+        epilogue=tuple(again.scalar(s) for s in scalars),
+        stores=tuple(again.store(s) for s in stores),
+        origins=_origins(draft),
+        label=_label(draft),
+    )
+
+
+def _loops_of_axes(axes: Sequence[Named], sizes: Sequence[int]) -> list[Named]:
+    """The axes of a result split into the kernel's loops, which are a refinement of them."""
+    loops: list[Named] = []
+    rest = list(sizes)
+    for named in reversed(axes):
+        reach = 1
+        while reach < named.axis.size:
+            size = rest.pop()
+            axis = Axis(size, named.axis.a * reach, named.axis.b * reach)
+            loops.append(Named(named.role, axis))
+            reach *= size
+    return loops[::-1]
+
+
+def _joined_inner(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    sizes = [axis.size for axis in axes]
+    strides = [[axis.a for axis in axes], [axis.b for axis in axes]]
+    groups = _joined_loops(sizes, [None] * len(axes), strides, set())
+    runs = zip(groups.runs, groups.sizes, strict=True)
+    return tuple(replace(axes[run[-1]], size=size) for run, size in runs)
+
+
+def _scatter(draft: Draft, layout: Layout, outlets: Outlets) -> Scatter:
+    (member,) = draft.members
+    assert draft.scattered is not None
+    value, where = draft.scattered
+    (buffer,) = outlets[member]
+    return Scatter(
+        space=draft.main.sizes,
+        body=tuple(draft.main.scalars),
+        store=Store(value, _access(buffer, where)),
+        target_size=buffer.size,
+        origins=_origins(draft),
+        label=_label(draft),
+    )
+
+
+def _line(
+    draft: Draft, layout: Layout, slots: Mapping[Variable, Buffer], outlets: Outlets
+) -> Sort | Scan:
+    (member,) = draft.members
+    equation = layout.equations[member]
+    (source,), axis = equation.inputs, equation.attributes["axis"]
+    assert isinstance(source, Variable)
+    (buffer,) = outlets[member]
+    place, own = layout.place[source], layout.place[member]
+
+    def last(x: tuple[int, ...]) -> tuple[int, ...]:
+        return (*x[:axis], *x[axis + 1 :], x[axis])
+
+    shape = last(place.shape)
+    read = View(slots[place.root], place.offset, shape, last(place.strides))
+    write = View(buffer, 0, shape, last(own.strides))
+    if equation.op.name == "cumsum":
+        return Scan(read, write, _origins(draft), _label(draft))
+    descending = equation.attributes["descending"]
+    return Sort(read, write, descending, _origins(draft), _label(draft))
+
+
+# --- what people are told ------------------------------------------------------------------------
+
+
+def _origins(draft: Draft) -> tuple[Origin, ...]:
+    """The user's lines, each once."""
+    lines = [equation.origin for equation in draft.origin_equations()]
+    return tuple(dict.fromkeys(line for line in lines if line is not None))
+
+
+def _label(draft: Draft) -> str:
+    """What the kernel does: "contraction+add+logistic"."""
+    names = [e.op.name for e in draft.origin_equations()]
+    told = [n for n in names if n not in MOVEMENT and n not in ("full", "iota")]
+    short: list[str] = []
+    for name in told or ["copy"]:
+        if not short or short[-1] != name:
+            short.append(name)
+    if len(short) > _LONGEST_LABEL:
+        short = [*short[: _LONGEST_LABEL - 2], "...", short[-1]]
+    return "+".join(short)

@@ -1,0 +1,158 @@
+"""Fusion: which roots are computed together, in one kernel.
+
+Roots are taken in order. Each tries to join a kernel that exists: first those that compute what
+it reads (an elementwise value joins the contraction or the reduction it follows, or the loop
+whose value it goes on with), then loops over the same points (the three results of an Adam step).
+It may join if all it reads of that kernel has been computed at the very same point, and if nothing
+else it reads depends on that kernel. Everything that is not a root is computed on the spot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from thalweg.compiler.graph import Graph, Variable
+from thalweg.compiler.kernels import Buffer
+from thalweg.compiler.passes.body import Unreachable
+from thalweg.compiler.passes.costs import worth_storing
+from thalweg.compiler.passes.drafts import Draft, build, kind_of, same_points
+from thalweg.compiler.passes.layout import Layout, lay_out
+from thalweg.compiler.passes.views import elements
+
+__all__ = ["Fused", "fuse"]
+
+_SMALL = 1 << 14  # points up to which loops that share nothing but their size are worth joining
+_NEAR = 8  # how many of the latest kernels a root looks at
+_MOST_MEMBERS = 32
+_MOST_STREAMS = 20  # arrays that one loop reads and writes at a time
+
+
+@dataclass(slots=True)
+class Fused:
+    """The kernels, in no order yet; the kernel of each root; a buffer for each stored value."""
+
+    layout: Layout
+    slots: Mapping[Variable, Buffer]
+    drafts: list[Draft] = field(default_factory=list)
+    home: dict[Variable, int] = field(default_factory=dict)
+    needed: list[set[int]] = field(default_factory=list)
+
+    def needs(self, draft: Draft) -> set[int]:
+        """The kernels that must have run before `draft`."""
+        roots = [w for root in draft.sources() for w in self.layout.writers(root)]
+        roots += [root for member in draft.members for root in self.layout.after.get(member, ())]
+        return {self.home[root] for root in roots if root in self.home}
+
+    def enter(self, number: int, draft: Draft) -> None:
+        """Let `draft` be kernel `number`."""
+        if number == len(self.drafts):
+            self.drafts.append(draft)
+            self.needed.append(set())
+        self.drafts[number] = draft
+        self.home.update(dict.fromkeys(draft.members, number))
+        self.needed[number] = self.needs(draft)
+
+
+def fuse(graph: Graph, stored: set[Variable]) -> Fused:
+    """The kernels that compute `graph`; the values in `stored`, at least, are roots.
+
+    Where a kernel turns out to need a value that has no address, that is stored, and all begins
+    anew.
+    """
+    stored = set(stored)
+    layout = lay_out(graph, stored)
+    while chosen := worth_storing(graph, layout) - stored:
+        stored |= chosen
+        layout = lay_out(graph, stored)
+    while True:
+        try:
+            return _fused(lay_out(graph, stored))
+        except Unreachable as error:
+            if error.value in stored:
+                raise
+            stored.add(error.value)
+
+
+def _fused(layout: Layout) -> Fused:
+    fused = Fused(layout, _slots(layout))
+    for root in layout.roots:
+        kind = kind_of(layout.equations[root])
+        alone = build(kind, layout, fused.slots, [root])
+        assert alone is not None, root
+        for number in _candidates(fused, alone):
+            joined = _joined(fused, number, alone)
+            if joined is not None:
+                fused.enter(number, joined)
+                break
+        else:
+            fused.enter(len(fused.drafts), alone)
+    return fused
+
+
+def _slots(layout: Layout) -> dict[Variable, Buffer]:
+    """A buffer for every value that others may read, to be replaced when memory is planned."""
+    roots = {place.root: None for place in layout.place.values()}
+    return {
+        root: Buffer(f"v{number}", elements(root.shape), root.dtype, "temporary")
+        for number, root in enumerate(roots)
+    }
+
+
+def _candidates(fused: Fused, alone: Draft) -> list[int]:
+    """The kernels that the root of `alone` may join, the likeliest first."""
+    if alone.kind not in ("loop", "reduce"):
+        return []
+    before = sorted(fused.needs(alone), reverse=True)
+    latest = list(range(len(fused.drafts)))[-_NEAR:][::-1]
+    return [*before, *(number for number in latest if number not in before)]
+
+
+def _joined(fused: Fused, number: int, alone: Draft) -> Draft | None:
+    """Kernel `number` with the root of `alone`, if it may join and saves anything."""
+    draft, (root,) = fused.drafts[number], alone.members
+    if alone.kind == "reduce":
+        if draft.kind != "reduce":
+            return None
+    elif draft.kind not in ("loop", "reduce", "contraction") or not same_points(draft, root):
+        return None
+    if len(draft.members) >= _MOST_MEMBERS or not _worthwhile(draft, alone):
+        return None
+    joined = build(draft.kind, fused.layout, fused.slots, [*draft.members, root])
+    if joined is None or (joined.kind == "contraction" and not _plain_epilogue(joined)):
+        return None
+    needs = fused.needs(alone)
+    if any(number in _all_needs(fused, other) for other in needs - {number}):
+        return None
+    if any(root in draft.members for r in joined.sources() for root in fused.layout.writers(r)):
+        return None
+    return joined
+
+
+def _all_needs(fused: Fused, number: int) -> set[int]:
+    """All kernels that kernel `number` depends on, itself included."""
+    found, rest = {number}, [number]
+    while rest:
+        new = fused.needed[rest.pop()] - found
+        found |= new
+        rest.extend(new)
+    return found
+
+
+def _worthwhile(draft: Draft, alone: Draft) -> bool:
+    """Whether computing the root of `alone` within `draft` saves a load, or a short kernel."""
+    sources = alone.sources()
+    if not sources.isdisjoint(draft.members):
+        return True
+    if draft.kind != alone.kind:
+        return False
+    if elements(draft.main.sizes) <= _SMALL:
+        return True
+    streams = len(draft.sources() | sources) + len(draft.members) + 1
+    return bool({*draft.reads()} & {*alone.reads()}) and streams <= _MOST_STREAMS
+
+
+def _plain_epilogue(draft: Draft) -> bool:
+    """An epilogue computes and reads at strides: no random bits, no computed places."""
+    plain = all(scalar.op != "bits" for scalar in draft.tail.scalars)
+    return plain and not any(read.at.indirect for read in draft.tail.reads)

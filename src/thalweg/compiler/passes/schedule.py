@@ -1,0 +1,215 @@
+"""The order of the kernels, and which state they may write in place.
+
+A kernel may write the new value of a state into the state's own buffer if every other kernel that
+reads the old value can run before it, and it reads the old value itself only at the very element
+that it is about to write. Otherwise the new value is a temporary, copied at the end.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from thalweg.compiler.graph import Graph, Variable
+from thalweg.compiler.kernels import Access, Buffer, Kernel, Loop, Scalar, Store
+from thalweg.compiler.passes.drafts import Draft
+from thalweg.compiler.passes.emit import emit
+from thalweg.compiler.passes.fuse import Fused
+from thalweg.compiler.passes.memory import reads_of, with_buffers, writes_of
+from thalweg.compiler.passes.views import elements
+
+__all__ = ["Schedule", "schedule"]
+
+
+@dataclass(slots=True)
+class Schedule:
+    """Kernels in order of execution, over buffers without a place in the arena yet."""
+
+    kernels: list[Kernel]
+    inputs: list[Buffer]
+    outputs: list[Buffer]
+
+
+@dataclass(slots=True)
+class _Stored:
+    """Where values end up.
+
+    buffer   of each value that is stored
+    outlets  of each root, all buffers it is written to directly
+    copies   buffers filled at the end: (value, buffer)
+    """
+
+    buffer: dict[Variable, Buffer] = field(default_factory=dict)
+    outlets: dict[Variable, list[Buffer]] = field(default_factory=lambda: defaultdict(list))
+    copies: list[tuple[Variable, Buffer]] = field(default_factory=list)
+
+
+def schedule(
+    graph: Graph, fused: Fused, roots: list[Variable], updates: Mapping[int, int]
+) -> Schedule:
+    """Decide on buffers and order. `roots` are the stored values behind the graph's outputs."""
+    before = [set(needs) for needs in fused.needed]
+    inputs = [
+        Buffer(f"x{n}", elements(v.shape), v.dtype, "state" if n in updates else "input")
+        for n, v in enumerate(graph.inputs)
+    ]
+    stored = _Stored(dict(zip(graph.inputs, inputs, strict=True)))
+    outputs = _place_outputs(graph, fused, roots, updates, inputs, stored, before)
+    _place_temporaries(fused, stored)
+    kernels = [_emitted(draft, fused, stored) for draft in fused.drafts]
+    _copy_at_the_end(fused, stored, graph, kernels, before)
+    order = _ordered(kernels, before)
+    return Schedule([kernels[n] for n in order], inputs, outputs)
+
+
+def _place_outputs(
+    graph: Graph,
+    fused: Fused,
+    roots: list[Variable],
+    updates: Mapping[int, int],
+    inputs: list[Buffer],
+    stored: _Stored,
+    before: list[set[int]],
+) -> list[Buffer]:
+    """The buffer of each output; new values of states in the states' own where that is possible."""
+    state_of = {output: number for number, output in updates.items()}
+    buffers: list[Buffer] = []
+    for position, root in enumerate(roots):
+        number = state_of.get(position)
+        if number is None:
+            buffer, direct = (
+                Buffer(f"out{position}", elements(root.shape), root.dtype, "output"),
+                True,
+            )
+        else:
+            buffer = inputs[number]
+            direct = _in_place(fused, graph.inputs[number], root, before)
+        buffers.append(buffer)
+        if root is (graph.inputs[number] if number is not None else None):
+            continue  # a state that keeps its value
+        sole = root not in fused.home or fused.drafts[fused.home[root]].kind in ("scatter", "line")
+        if direct and not (sole and stored.outlets[root]):
+            stored.outlets[root].append(buffer)
+            stored.buffer.setdefault(root, buffer)
+        else:
+            stored.copies.append((root, buffer))
+    return buffers
+
+
+def _in_place(fused: Fused, state: Variable, root: Variable, before: list[set[int]]) -> bool:
+    """Whether `root` may be written over `state`; if so, its other readers come first."""
+    writers = {fused.home[w] for w in fused.layout.writers(root) if w in fused.home}
+    readers = {n for n, draft in enumerate(fused.drafts) if state in draft.sources()}
+    joined = root not in fused.home
+    for number in writers & readers:
+        if joined or not _reads_where_it_writes(fused.drafts[number], state):
+            return False
+    others = readers - writers
+    if any(_comes_after(reader, writer, before) for reader in others for writer in writers):
+        return False
+    for writer in writers:
+        before[writer] |= others
+    return bool(writers)
+
+
+def _reads_where_it_writes(draft: Draft, state: Variable) -> bool:
+    """Whether a kernel reads `state` only at the element that it stores at that point."""
+    if state in draft.operands or draft.kind in ("scatter", "line"):
+        return False
+    body = draft.tail
+    if body is not draft.main and any(read.root is state for read in draft.main.reads):
+        return False
+    return all(read.at == body.identity for read in body.reads if read.root is state)
+
+
+def _comes_after(later: int, earlier: int, before: list[set[int]]) -> bool:
+    """Whether kernel `later` needs kernel `earlier`, directly or not."""
+    found, rest = set[int](), [later]
+    while rest:
+        number = rest.pop()
+        if number == earlier:
+            return True
+        new = before[number] - found
+        found |= new
+        rest.extend(new)
+    return False
+
+
+def _place_temporaries(fused: Fused, stored: _Stored) -> None:
+    """A buffer for whatever is read and has none yet."""
+    read = [root for draft in fused.drafts for root in draft.sources()]
+    for root in (*read, *(root for root, _ in stored.copies)):
+        if root not in stored.buffer:
+            slot = fused.slots[root]
+            stored.buffer[root] = slot
+            stored.outlets[root].append(slot)
+
+
+def _emitted(draft: Draft, fused: Fused, stored: _Stored) -> Kernel:
+    kernel = emit(draft, fused.layout, fused.slots, stored.outlets)
+    slots = fused.slots
+    final = {slots[root]: buffer for root, buffer in stored.buffer.items() if root in slots}
+    return with_buffers(kernel, lambda buffer: final.get(buffer, buffer))
+
+
+def _copy_at_the_end(
+    fused: Fused, stored: _Stored, graph: Graph, kernels: list[Kernel], before: list[set[int]]
+) -> None:
+    """Kernels that copy values to where they could not be written directly."""
+    states = {stored.buffer[v]: v for v in graph.inputs}
+    for root, target in stored.copies:
+        state = states.get(target)
+        needs = {fused.home[w] for w in fused.layout.writers(root) if w in fused.home}
+        needs |= {n for n, draft in enumerate(fused.drafts) if state in draft.sources()}
+        source = stored.buffer[root]
+        needs |= {n for n, kernel in enumerate(kernels) if _is_copy_of(kernel, target)}
+        kernels.append(_copy(source, target))
+        before.append(needs)
+
+
+def _is_copy_of(kernel: Kernel, buffer: Buffer) -> bool:
+    """Whether an earlier copy reads what is to be overwritten."""
+    return isinstance(kernel, Loop) and kernel.label == "copy" and buffer in reads_of(kernel)
+
+
+def _copy(source: Buffer, target: Buffer) -> Loop:
+    sizes = (source.size,) if source.size != 1 else ()
+    strides = (1,) * len(sizes)
+    load = Scalar("load", (), source.dtype, {"access": Access(source, 0, strides)})
+    return Loop(sizes, (load,), (Store(0, Access(target, 0, strides)),), label="copy")
+
+
+# --- order ---------------------------------------------------------------------------------------
+
+
+def _ordered(kernels: list[Kernel], before: list[set[int]]) -> list[int]:
+    """The kernels' numbers so that each comes after those it needs.
+
+    Of those that are ready the one comes first after which least memory is held, so that values
+    die soon: a weight's gradient, applied at once, before the gradient of the layer below.
+    """
+    touches = [{b for b in (*reads_of(k), *writes_of(k)) if b.kind == "temporary"} for k in kernels]
+    left: dict[Buffer, int] = defaultdict(int)
+    for buffers in touches:
+        for buffer in buffers:
+            left[buffer] += 1
+    waiting, done, live = set(range(len(kernels))), set[int](), set[Buffer]()
+    order: list[int] = []
+
+    def growth(number: int) -> int:
+        new = sum(b.size * b.dtype.itemsize for b in touches[number] if b not in live)
+        dead = sum(b.size * b.dtype.itemsize for b in touches[number] if left[b] == 1)
+        return new - dead
+
+    while waiting:
+        ready = [number for number in waiting if before[number] <= done]
+        assert ready, "kernels that need each other"
+        number = min(ready, key=lambda n: (growth(n) > 0, n))
+        order.append(number)
+        waiting.remove(number)
+        done.add(number)
+        live |= touches[number]
+        for buffer in touches[number]:
+            left[buffer] -= 1
+    return order

@@ -1,0 +1,257 @@
+"""The slow interpreter of a plan: the oracle of fusion, of memory planning and of lowering.
+
+Kernels run one by one, each as array operations of NumPy over all its points. Temporaries lie in
+one arena of bytes, as in the native program, so that a plan that overlaps live buffers is wrong
+here as well. With `poison`, a temporary is overwritten with garbage as soon as it is dead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from thalweg.compiler.kernels import (
+    Access,
+    Axis,
+    Buffer,
+    Contraction,
+    Kernel,
+    Loop,
+    Plan,
+    Scalar,
+    Scan,
+    Scatter,
+    Sort,
+    Store,
+    View,
+)
+from thalweg.compiler.passes.memory import lifetimes, reads_of, writes_of
+from thalweg.errors import OutOfRangeError, TraceError
+from thalweg.primitives import REGISTRY
+from thalweg.primitives.sources import _philox
+
+__all__ = ["run"]
+
+_POISON = 0xA5
+
+
+def run(plan: Plan, arrays: Sequence[Any], poison: bool = True) -> list[Any]:
+    """The outputs of `plan` for the values `arrays` of its inputs, which stay as they are.
+
+    Raises `OutOfRangeError` where a computed index is outside its axis, and `TraceError` where a
+    kernel reads what it overwrites at another point.
+    """
+    memory = _Memory(plan, arrays)
+    lives = lifetimes(plan.kernels)
+    for position, kernel in enumerate(plan.kernels):
+        check_hazards(kernel)
+        with np.errstate(all="ignore"):
+            _run(kernel, memory)
+        if poison:
+            for buffer, (_, last) in lives.items():
+                if last == position:
+                    memory[buffer].view(np.uint8)[:] = _POISON
+    return [memory.view(view).copy() for view in plan.outputs]
+
+
+class _Memory:
+    """The array of each buffer: of a temporary, a part of the arena."""
+
+    def __init__(self, plan: Plan, arrays: Sequence[Any]) -> None:
+        self.arena = np.full(plan.arena, _POISON, np.uint8)
+        self.given: dict[Buffer, Any] = {}
+        for buffer, array in zip(plan.inputs, arrays, strict=True):
+            self.given[buffer] = np.array(array, buffer.dtype).reshape(-1)
+
+    def __getitem__(self, buffer: Buffer) -> Any:
+        if buffer.kind == "temporary":
+            end = buffer.place + buffer.size * buffer.dtype.itemsize
+            return self.arena[buffer.place : end].view(buffer.dtype)
+        if buffer not in self.given:
+            garbage = np.full(buffer.size * buffer.dtype.itemsize, _POISON, np.uint8)
+            self.given[buffer] = garbage.view(buffer.dtype)
+        return self.given[buffer]
+
+    def view(self, view: View) -> Any:
+        """The elements of a view, as an array of its shape."""
+        return self[view.buffer][_grid(view.offset, view.shape, view.strides)]
+
+
+def _grid(offset: int, sizes: Sequence[int], strides: Sequence[int]) -> Any:
+    """The address at each point of loops."""
+    total = np.full(tuple(sizes), offset, np.int64)
+    for axis, (size, stride) in enumerate(zip(sizes, strides, strict=True)):
+        shape = [1] * len(sizes)
+        shape[axis] = size
+        total += stride * np.arange(size).reshape(shape)
+    return total
+
+
+# --- kernels -------------------------------------------------------------------------------------
+
+
+def _run(kernel: Kernel, memory: _Memory) -> None:
+    if isinstance(kernel, Loop):
+        _loop(kernel, memory)
+    elif isinstance(kernel, Contraction):
+        _contraction(kernel, memory)
+    elif isinstance(kernel, Scatter):
+        _scatter(kernel, memory)
+    elif isinstance(kernel, Sort):
+        source = memory.view(kernel.source)
+        op = REGISTRY["argsort"].evaluate
+        order = op(source, axis=source.ndim - 1, descending=kernel.descending)
+        _write(kernel.target, order, memory)
+    else:
+        assert isinstance(kernel, Scan)
+        source = memory.view(kernel.source)
+        _write(kernel.target, np.add.accumulate(source, axis=-1, dtype=source.dtype), memory)
+
+
+def _write(view: View, values: Any, memory: _Memory) -> None:
+    memory[view.buffer][_grid(view.offset, view.shape, view.strides)] = values
+
+
+def _loop(kernel: Loop, memory: _Memory) -> None:
+    points = _Points(kernel.space, memory)
+    points.compute(kernel.body)
+    if kernel.reductions:
+        results = [
+            _reduced(points.values[r.value], kernel, r.kind, r.dtype) for r in kernel.reductions
+        ]
+        points.shape = results[0].shape
+        points.reduced = results
+        points.compute(kernel.tail)
+    points.store(kernel.stores)
+
+
+def _reduced(values: Any, kernel: Loop, kind: str, dtype: Any) -> Any:
+    values = np.broadcast_to(values, kernel.space)
+    axes = kernel.reduced
+    if kind in ("argmax", "argmin"):
+        (axis,) = axes
+        return np.expand_dims(getattr(np, kind)(values, axis=axis), axis)
+    ufunc = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}[kind]
+    options = {"dtype": dtype} if kind in ("sum", "prod") else {}
+    return ufunc.reduce(values, axis=axes, keepdims=True, **options)
+
+
+def _contraction(kernel: Contraction, memory: _Memory) -> None:
+    outer = (*kernel.batch, *kernel.rows, *kernel.columns)
+    every: tuple[Axis, ...] = (*outer, *kernel.inner)
+    sizes = [axis.size for axis in every]
+    a = memory[kernel.a][_grid(kernel.a_offset, sizes, [axis.a for axis in every])]
+    b = memory[kernel.b][_grid(kernel.b_offset, sizes, [axis.b for axis in every])]
+    dtype = a.dtype
+    wide = np.float64 if dtype.kind == "f" else dtype
+    inner = tuple(range(len(outer), len(every)))
+    product = np.multiply(a, b, dtype=wide)
+    total = np.add.reduce(product, axis=inner, dtype=wide).astype(dtype)
+    points = _Points(tuple(axis.size for axis in outer), memory)
+    points.product = total
+    points.compute(kernel.epilogue)
+    points.store(kernel.stores)
+
+
+def _scatter(kernel: Scatter, memory: _Memory) -> None:
+    target = memory[kernel.store.access.buffer]
+    points = _Points(kernel.space, memory)
+    points.compute(kernel.body)
+    where = points.address(kernel.store.access)
+    values = np.broadcast_to(points.values[kernel.store.value], kernel.space)
+    target[:] = 0
+    np.add.at(target, where.reshape(-1), values.reshape(-1))
+
+
+class _Points:
+    """The values of scalars at all points of a kernel, each an array."""
+
+    def __init__(self, space: tuple[int, ...], memory: _Memory) -> None:
+        self.space = self.shape = space
+        self.memory = memory
+        self.values: list[Any] = []
+        self.reduced: list[Any] = []
+        self.product: Any = None
+
+    def compute(self, scalars: Sequence[Scalar]) -> None:
+        """Append the values of `scalars`."""
+        for scalar in scalars:
+            value = np.asarray(self._value(scalar))
+            assert value.dtype == scalar.dtype, (scalar, value.dtype)
+            self.values.append(value)
+
+    def _value(self, scalar: Scalar) -> Any:
+        attributes = scalar.attributes
+        operands = [self.values[number] for number in scalar.inputs]
+        if scalar.op == "load":
+            access = attributes["access"]
+            return self.memory[access.buffer][self.address(access)]
+        if scalar.op == "literal":
+            return np.asarray(attributes["value"], scalar.dtype)
+        if scalar.op == "index":
+            axis = attributes["axis"]
+            unit = [int(n == axis) for n in range(len(self.shape))]
+            return _grid(0, self.shape, unit)
+        if scalar.op == "bits":
+            return _words(*operands)
+        if scalar.op == "reduced":
+            return self.reduced[attributes["number"]]
+        if scalar.op == "sum":
+            return self.product
+        return REGISTRY[scalar.op].evaluate(*operands, **attributes)
+
+    def address(self, access: Access) -> Any:
+        """Where `access` leads at each point; indices are checked."""
+        total = _grid(access.offset, self.shape, access.strides)
+        for part in access.indirect:
+            index = self.values[part.index]
+            outside = (index < (-part.size if part.wrap else 0)) | (index >= part.size)
+            if outside.any():
+                raise OutOfRangeError(f"an index is out of range for an axis of size {part.size}")
+            total = total + part.stride * np.where(index < 0, index + part.size, index)
+        return total
+
+    def store(self, stores: Sequence[Store]) -> None:
+        """Write values where they belong; all addresses of a store differ."""
+        for store in stores:
+            where = self.address(store.access)
+            assert np.unique(where).size == where.size, "a store writes an element twice"
+            value = self.values[store.value]
+            self.memory[store.access.buffer][where] = np.broadcast_to(value, where.shape)
+
+
+def _words(key: Any, counter: Any, number: Any) -> Any:
+    """Word `number` of the Philox stream that begins at `counter`."""
+    blocks = np.asarray(counter).astype(np.uint64) + (number // 4).astype(np.uint64)
+    words = _philox(np.asarray(key).reshape(-1)[0].astype(np.uint64), np.atleast_1d(blocks))
+    chosen = np.take_along_axis(words, np.atleast_1d(number % 4)[..., None], axis=-1)
+    return chosen.reshape(np.shape(number))
+
+
+# --- hazards -------------------------------------------------------------------------------------
+
+
+def check_hazards(kernel: Kernel) -> None:
+    """Raise `TraceError` if a kernel reads a buffer that it writes at another point."""
+    both = set(reads_of(kernel)) & set(writes_of(kernel))
+    if not both:
+        return
+    if not isinstance(kernel, Loop | Contraction):
+        raise TraceError(f"{kernel.label}: reads and writes {both}")
+    scalars = kernel.epilogue if isinstance(kernel, Contraction) else kernel.body + kernel.tail
+    stores = {store.access.buffer: store.access for store in kernel.stores}
+    loads = [scalar.attributes["access"] for scalar in scalars if scalar.op == "load"]
+    if isinstance(kernel, Contraction) and both & {kernel.a, kernel.b}:
+        raise TraceError(f"{kernel.label}: writes its operand")
+    if any(load.buffer in both and load != stores[load.buffer] for load in loads):
+        raise TraceError(f"{kernel.label}: reads a buffer at another point than it writes")
+    if isinstance(kernel, Loop) and kernel.reductions and _body_reads(kernel, both):
+        raise TraceError(f"{kernel.label}: reduces a buffer that it writes")
+
+
+def _body_reads(kernel: Loop, buffers: set[Buffer]) -> bool:
+    loads = [s.attributes["access"].buffer for s in kernel.body if s.op == "load"]
+    return math.prod(kernel.space) > 0 and not buffers.isdisjoint(loads)
