@@ -17,19 +17,13 @@ from benchmarks.report import Row
 __all__ = ["megabytes", "requirement_tree", "run"]
 
 LIMIT_MB = 300
-# The compiler's own dependency: part of the core from the compiler on.
-COMPILER = "llvmlite"
 
 
 def run() -> list[Row]:
-    """Megabytes of Thalweg with and without the compiler's dependency, beside PyTorch's."""
-    torch = megabytes("torch")
+    """Megabytes of Thalweg, beside PyTorch's."""
+    installed, torch = megabytes("thalweg"), megabytes("torch")
     return [
-        Row(what, "MB", thalweg=megabytes(*roots), torch=torch, limit=LIMIT_MB, limited="thalweg")
-        for what, roots in (
-            ("installed", ("thalweg",)),
-            (f"installed with {COMPILER}", ("thalweg", COMPILER)),
-        )
+        Row("installed", "MB", thalweg=installed, torch=torch, limit=LIMIT_MB, limited="thalweg")
     ]
 
 

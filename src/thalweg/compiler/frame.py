@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-__all__ = ["LINE", "Frame", "aligned_bytes"]
+__all__ = ["Frame", "LINE", "aligned_bytes"]
 
 LINE = 64  # bytes that processors pass between each other as one
 
