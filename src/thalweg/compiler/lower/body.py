@@ -122,6 +122,19 @@ class Body:
         else:
             b.scatter(value.spread(lanes), pointer, self._steps(stride, lanes), turn.mask)
 
+    def add(self, value: Value, access: Access, turn: Turn) -> None:
+        """Add `value` to what stands at `access`: one place, or neighbours along the vector."""
+        if any(indirect.size == 0 for indirect in access.indirect):
+            self._raise(self.b.constant(True, BOOL))
+            return
+        b, dtype = self.b, access.buffer.dtype
+        fixed, varying = self.address(access, turn)
+        assert varying is None, "lanes that may meet in one place are added one by one"
+        pointer = b.pointer(self.pointers[access.buffer], dtype, fixed)
+        lanes = self.vectors.lanes
+        before = b.load(pointer, dtype, lanes, turn.mask)
+        b.store(before + value.spread(lanes), pointer, turn.mask)
+
     def address(self, access: Access, turn: Turn) -> tuple[Value, Value | None]:
         """Offset of the first lane, and, where indices vary, what to add to it in each lane."""
         offset = self.b.integer(access.offset)

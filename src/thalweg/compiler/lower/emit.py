@@ -310,6 +310,11 @@ class Builder:
         numbers = ", ".join(f"{scalar_type(dtype)} {n}" for n in range(lanes))
         return Value(self, f"<{numbers}>", dtype, lanes)
 
+    def first_lanes(self, count: int, lanes: int) -> Value:
+        """The mask that is true in the first `count` lanes."""
+        flags = ", ".join(f"i1 {'true' if lane < count else 'false'}" for lane in range(lanes))
+        return Value(self, f"<{flags}>", BOOL, lanes)
+
     def intrinsic(self, name: str, *operands: Value, extra: str = "") -> Value:
         """Call llvm.NAME for the type of the operands, which is the type of the result."""
         lanes = max(v.lanes for v in operands)

@@ -209,8 +209,7 @@ class _Nest:
         starts = range(self._full_turns() * lanes * self.unroll, size, lanes)
         turns = [Turn(self.b.integer(s), None, dict(self.root.values)) for s in starts]
         if size % lanes:
-            flags = ", ".join(f"i1 {'true' if lane < size % lanes else 'false'}" for lane in range(lanes))
-            turns[-1].mask = Value(self.b, f"<{flags}>", BOOL, lanes)
+            turns[-1].mask = self.b.first_lanes(size % lanes, lanes)
         return turns
 
     # -- a point of the kept axes ------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 from thalweg.compiler.kernels import Access, Loop, Scalar, Store
 from thalweg.compiler.lower.scalars import flops
 
-__all__ = ["Vectors", "accesses", "arranged", "dependencies", "points", "vector_axis"]
+__all__ = ["Vectors", "accesses", "arranged", "dependencies", "in_order", "points", "vector_axis"]
 
 # What a vector's worth of an access costs, in additions: unit stride, the same place, elsewhere.
 _UNIT, _SAME = 1.0, 0.3
@@ -42,6 +42,11 @@ def arranged(loop: Loop) -> Loop:
         (axis for axis, size in enumerate(loop.space) if size != 1), key=_outermost(loop)
     )
     return _regrouped(loop, _merged(loop, order))
+
+
+def in_order(loop: Loop) -> Loop:
+    """The same loop with few axes, in the order they are given in."""
+    return _regrouped(loop, _merged(loop, [a for a, size in enumerate(loop.space) if size != 1]))
 
 
 def _outermost(loop: Loop) -> Callable[[int], tuple[Any, ...]]:
