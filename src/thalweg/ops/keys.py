@@ -49,10 +49,10 @@ def key_of(shape: tuple[int, ...], key: Any) -> Key:
     """`key` taken apart, for a tensor of `shape`."""
     given = [_entry(e) for e in (key if isinstance(key, tuple) else (key,))]
     gathers = any(isinstance(e, TensorBase) for e in given)
-    many = [e for e in given if not _is_single(e)]
+    entries = _entries(shape, given)
+    many = [e for e in entries if not _is_single(e)]
     at = [place for place, e in enumerate(many) if isinstance(e, TensorBase)]
-    together = not at or at[-1] - at[0] + 1 == len(at)
-    return Key(_entries(shape, given), gathers, together)
+    return Key(entries, gathers, together=not at or at[-1] - at[0] + 1 == len(at))
 
 
 def _entries(shape: tuple[int, ...], given: list[Any]) -> list[Any]:
@@ -60,13 +60,15 @@ def _entries(shape: tuple[int, ...], given: list[Any]) -> list[Any]:
     if used > len(shape):
         raise OutOfRangeError(f"{used} indices for a tensor of rank {len(shape)}, shape {shape}")
     rest = [_ALL] * (len(shape) - used)
-    if not any(e is Ellipsis for e in given):
+    dots = sum(e is Ellipsis for e in given)
+    if dots > 1:
+        raise OutOfRangeError("x[..., ...]: one ellipsis at most")
+    if not dots:
         given.append(Ellipsis)
     entries: list[Any] = []
     for entry in given:
         if entry is Ellipsis:
             entries.extend(rest)
-            rest = []
         elif isinstance(entry, TensorBase) and entry._value.dtype.kind == "b":
             entries.extend(_positions(entry, shape, sum(e is not None for e in entries)))
         else:
