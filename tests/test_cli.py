@@ -56,7 +56,7 @@ def test_a_run_shows_its_epochs_its_test_and_pictures(tmp_path: Path) -> None:
     done = thalweg("train", *QUICK, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "64-12-10 network, sigmoid, 910 parameters" in done.stdout
-    assert re.search(r"1/2 +\d\.\d{4} +\d+\.\d\d % +\d+\.\d\d % +[\d.]+ +\d+\.\d\d s", done.stdout)
+    assert re.search(r"1/2 +\d\.\d{4} +\d+\.\d\d % +\d+\.\d\d % +[\d.]+ +\d+\.\d+ m?s", done.stdout)
     assert re.search(r"Test accuracy \d+\.\d\d % \(\d+ of 360 right\)", done.stdout)
     assert "Right:" in done.stdout
     assert "Wrong:" in done.stdout

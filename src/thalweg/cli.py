@@ -70,7 +70,7 @@ def _train_signature() -> inspect.Signature:
         value: Any = f.default
         is_list = isinstance(value, tuple)
         shown = ",".join(map(str, value)) if is_list else value
-        default = "" if shown in ("", False, 0) else f" (default: {shown})"
+        default = "" if shown in ("", False, True, 0) else f" (default: {shown})"
         kind = (str if is_list else types[f.name]) | None
         flags.append(_flag(f.name, kind, None, f.metadata["about"] + default))
     path = Path | None

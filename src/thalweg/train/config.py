@@ -54,6 +54,7 @@ class Config:
     warmup: int = _option(0, "epochs over which the step size grows to lr")
     early_stop: int = _option(0, "epochs without improvement before training ends, 0 for never")
     seed: int = _option(0, "of initialization, shuffling and dropout")
+    compile: bool = _option(True, "whether the training steps run as one native program")
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():

@@ -51,7 +51,7 @@ def _cells(row: Row, epochs: int, measure: str) -> list[str]:
         elif key == "lr":
             cells.append(f"{value:.3g}")
         elif key == "seconds":
-            cells.append(f"{value:.2f} s")
+            cells.append(f"{value:.2f} s" if value >= 0.1 else f"{1000 * value:.1f} ms")
         else:
             cells.append(_spelled(key, value))
     return cells

@@ -175,6 +175,7 @@ def make_trainer(config: Config, encoding: Encoding) -> Trainer:
         clip_norm=config.clip_norm or None,
         patience=config.early_stop or None,
         measures=measures,
+        compile=config.compile,
     )
 
 

@@ -80,7 +80,7 @@ class Trainer:
         clip_norm: float | None = None,
         patience: int | None = None,
         measures: Measures | None = None,
-        compile: bool = False,
+        compile: bool = True,
     ) -> None:
         if accumulate < 1:
             raise ConfigError(f"accumulate={accumulate}; expected 1 or more batches an update")
