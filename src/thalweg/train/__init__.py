@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from thalweg.train.config import Config
     from thalweg.train.display import Display, PlainDisplay, display_for
+    from thalweg.train.evaluation import evaluate, predict
     from thalweg.train.metrics import Accuracy, Measures, Regression
     from thalweg.train.progress import Progress, Watcher
     from thalweg.train.result import Result
     from thalweg.train.runs import RunFolder
-    from thalweg.train.trainer import Trainer, evaluate, predict
+    from thalweg.train.trainer import Trainer
 
 __all__ = [
     "Accuracy",
@@ -41,7 +42,8 @@ _HOMES = {
     "progress": ("Progress", "Watcher"),
     "runs": ("RunFolder",),
     "result": ("Result",),
-    "trainer": ("Trainer", "evaluate", "predict"),
+    "evaluation": ("evaluate", "predict"),
+    "trainer": ("Trainer",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -13,11 +13,11 @@ from thalweg.errors import CheckpointError, DataError
 from thalweg.nn.module import Module
 from thalweg.ops.creation import tensor
 from thalweg.train.config import Config
+from thalweg.train.evaluation import evaluate, predict
 from thalweg.train.gallery import gallery
 from thalweg.train.metrics import measures_for
 from thalweg.train.recipe import load_splits, make_loss, make_model
 from thalweg.train.runs import RunFolder
-from thalweg.train.trainer import evaluate, predict
 
 __all__ = ["run_evaluation", "run_prediction", "stored_options"]
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from thalweg.data import Splits
 from thalweg.nn.module import Module
+from thalweg.train.evaluation import predict
 from thalweg.train.pictures import colors_of_terminal, draw, side_by_side, width_of
-from thalweg.train.trainer import predict
 
 __all__ = ["gallery"]
 

@@ -14,30 +14,22 @@ same bits as one that was never interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from thalweg._tensor import Tensor
-from thalweg.data.loader import Loader
 from thalweg.data.splits import Split, Splits
 from thalweg.errors import ConfigError
 from thalweg.nn.module import Module
-from thalweg.ops.joining import cat
 from thalweg.ops.random import Generator, default_generator
 from thalweg.optim.optimizer import Optimizer
-from thalweg.tape import no_grad
+from thalweg.train.evaluation import Evaluation, Loss
 from thalweg.train.loop import Loop, interruptible, open_folder
 from thalweg.train.metrics import Measures
 from thalweg.train.progress import Watcher
 from thalweg.train.result import Result
 from thalweg.train.runs import RunFolder
 
-__all__ = ["Trainer", "evaluate", "predict"]
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-_EVALUATION_BATCH = 1000
+__all__ = ["Trainer"]
 
 
 class Trainer:
@@ -93,6 +85,7 @@ class Trainer:
         self.accumulate, self.clip_norm, self.patience = accumulate, clip_norm, patience
         self.measures = measures
         self.compile = compile
+        self._evaluation: Evaluation | None = None
 
     def fit(
         self,
@@ -127,42 +120,11 @@ class Trainer:
 
     def evaluate(self, split: Split, measures: Measures) -> dict[str, float]:
         """Mean loss and measures of the model, in eval mode, on `split`."""
-        return evaluate(self.model, self.loss, split, measures)
-
-
-def evaluate(model: Module, loss: Loss, split: Split, measures: Measures) -> dict[str, float]:
-    """Mean loss and measures of `model`, in eval mode, on `split`; its mode is put back."""
-    was_training = model.training
-    model.eval()
-    total, sums = 0.0, None
-    try:
-        with no_grad():
-            for x, y in Loader(split, min(_EVALUATION_BATCH, len(split)), shuffle=False):
-                outputs = model(x)
-                total += loss(outputs, y).item() * len(x)
-                batch = measures.sums(outputs, y)
-                sums = batch if sums is None else sums + batch
-    finally:
-        model.train(was_training)
-    assert sums is not None  # a split is never empty
-    return {"loss": total / len(split), **measures.summary(sums.tolist(), len(split))}
-
-
-@no_grad()
-def predict(model: Module, x: Tensor) -> Tensor:
-    """The model's outputs, in eval mode, for many inputs, computed in pieces; its mode is put back.
-
-    >>> import thalweg as tw
-    >>> predict(tw.nn.Linear(3, 2), tw.zeros(2500, 3)).shape
-    Size([2500, 2])
-    """
-    was_training = model.training
-    model.eval()
-    try:
-        starts = range(0, max(len(x), 1), _EVALUATION_BATCH)
-        return cat([model(x[at : at + _EVALUATION_BATCH]) for at in starts])
-    finally:
-        model.train(was_training)
+        known = self._evaluation
+        if known is None or known.measures is not measures or known.loss is not self.loss:
+            known = Evaluation(self.model, self.loss, measures, self.compile)
+            self._evaluation = known
+        return known(split)
 
 
 def _listed(schedule: Any) -> list[Any]:

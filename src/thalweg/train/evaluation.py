@@ -1,0 +1,96 @@
+"""EVALUATE, as deck 000 gives it: a model in eval mode, measured on a set or applied to inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from thalweg._tensor import Tensor
+from thalweg.data.splits import Split
+from thalweg.nn.module import Module
+from thalweg.ops.joining import cat
+from thalweg.tape import no_grad
+from thalweg.train.metrics import Measures
+
+__all__ = ["Evaluation", "Loss", "evaluate", "predict"]
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+_BATCH = 250
+_WORTH_COMPILING = 2000  # examples
+
+
+@contextmanager
+def _evaluating(model: Module) -> Iterator[None]:
+    """Eval mode and no recording in this block; the mode is put back."""
+    was_training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+class Evaluation:
+    """Mean loss and measures of a model on a split, as often as asked; large ones natively."""
+
+    def __init__(self, model: Module, loss: Loss, measures: Measures, compile: bool) -> None:
+        self.model, self.loss, self.measures = model, loss, measures
+        self.compiled: Any = None
+        if compile:
+            from thalweg.compiler.function import compile as compiled
+
+            self.compiled = compiled(self._batch, fallback="eager")
+
+    def _batch(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = self.model(x)
+        return self.loss(outputs, y), self.measures.sums(outputs, y)
+
+    def __call__(self, split: Split) -> dict[str, float]:
+        """Mean loss and measures, in eval mode; the model's mode is put back."""
+        count = len(split)
+        size = min(_BATCH, count)
+        native = 0  # batches
+        total, sums = 0.0, []
+        with _evaluating(self.model):
+            if self.compiled is not None and count >= _WORTH_COMPILING:
+                native = count // size
+                x, y = (_batched(part, native, size) for part in (split.x, split.y))
+                losses, rows = self.compiled.scan(x, y)
+                total, sums = losses.sum().item() * size, [rows.sum(0)]
+            for start in range(native * size, count, size):
+                x, y = split.x[start : start + size], split.y[start : start + size]
+                loss, row = self._batch(x, y)
+                total += loss.item() * len(x)
+                sums.append(row)
+        added = [sum(column) for column in zip(*(s.tolist() for s in sums), strict=True)]
+        return {"loss": total / count, **self.measures.summary(added, count)}
+
+
+def _batched(x: Tensor, count: int, size: int) -> Tensor:
+    """The first count * size examples as `count` batches."""
+    return x[: count * size].reshape(count, size, *x.shape[1:])
+
+
+def evaluate(model: Module, loss: Loss, split: Split, measures: Measures) -> dict[str, float]:
+    """Mean loss and measures of `model`, in eval mode, on `split`; its mode is put back.
+
+    >>> import thalweg as tw
+    >>> split = tw.data.Split(tw.eye(2), tw.tensor([0, 1]))
+    >>> evaluate(tw.nn.Identity(), tw.nn.functional.cross_entropy, split, tw.train.Accuracy())
+    {'loss': 0.31326165795326233, 'accuracy': 1.0}
+    """
+    return Evaluation(model, loss, measures, compile=False)(split)
+
+
+def predict(model: Module, x: Tensor) -> Tensor:
+    """The model's outputs, in eval mode, for many inputs, computed in pieces; its mode is put back.
+
+    >>> import thalweg as tw
+    >>> predict(tw.nn.Linear(3, 2), tw.zeros(2500, 3)).shape
+    Size([2500, 2])
+    """
+    with _evaluating(model):
+        return cat([model(x[at : at + _BATCH]) for at in range(0, max(len(x), 1), _BATCH)])
