@@ -3,8 +3,8 @@
     model = nn.Sequential(nn.Linear(784, 30), nn.Sigmoid(), nn.Linear(30, 10))
     loss = nn.CrossEntropyLoss()
 
-The functions behind the modules are in `nn.functional`. Convolutions, pooling, normalization,
-recurrence and attention each join as a file of their own.
+The functions behind the modules are in `nn.functional`. Normalization, recurrence and attention
+each join as a file of their own.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from thalweg.nn.activations import (
     Threshold,
 )
 from thalweg.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from thalweg.nn.convolution import Conv1d, Conv2d
 from thalweg.nn.dropout import Dropout
 from thalweg.nn.embedding import Embedding
 from thalweg.nn.linear import Identity, Linear
@@ -67,14 +68,19 @@ from thalweg.nn.margins import (
     TripletMarginLoss,
 )
 from thalweg.nn.module import Module
+from thalweg.nn.pooling import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from thalweg.nn.record import record
 from thalweg.nn.shape import Flatten, Unflatten
 from thalweg.nn.summary import summary
 
 __all__ = [
+    "AvgPool1d",
+    "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "CELU",
+    "Conv1d",
+    "Conv2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
@@ -100,6 +106,8 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool1d",
+    "MaxPool2d",
     "Mish",
     "Module",
     "ModuleDict",

@@ -3,13 +3,12 @@
 `spec` names the axes of both operands and of the result, as einsum does: "mk,nk->mn" is x W^T.
 An index in both operands but not in the result is summed over. Every index of an operand
 stands in the other operand or in the result, once; the callers sum out or expand the others.
-So the VJP of a contraction is a contraction with the names exchanged. Convolutions join when
-an axis may be an affine combination of indices ("2h+i").
+So the VJP of a contraction is a contraction with the names exchanged. A convolution contracts
+`windows`, "nchwij,ocij->nohw"; NumPy evaluates it image by image, each as one matrix product.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import ShapeError
+from thalweg.primitives._stacks import stack_of_products
 from thalweg.primitives.core import Abstract, Shape, check_kind, primitive, same_dtype
 
 __all__ = [
@@ -58,35 +58,17 @@ def _infer(a: Abstract, b: Abstract, *, spec: str) -> tuple[Shape, np.dtype[Any]
 
 @cache
 def _plan(spec: str) -> Callable[[Any, Any], Any]:
-    """How NumPy evaluates `spec`: directly for two matrices, else as one batched product."""
+    """How NumPy evaluates `spec`: directly for two matrices, else as a stack of products."""
     left, right, result = parse(spec)
     if len(left) == len(right) == len(result) == 2 and len({*left, *right}) == 3:
         return _matrix_plan(left, right, result)
     if left == right and len(left) == 1 and not result:
         return _inner_product
-    batch = [n for n in result if n in left and n in right]
-    rows = [n for n in result if n in left and n not in right]
-    columns = [n for n in result if n in right and n not in left]
-    inner = [n for n in left if n in right and n not in result]
-    to_left = [left.index(n) for n in (*batch, *rows, *inner)]
-    to_right = [right.index(n) for n in (*batch, *inner, *columns)]
-    joined = [*batch, *rows, *columns]
-    to_result = [joined.index(n) for n in result]
-    shared = [(left.index(n), right.index(n)) for n in (*batch, *inner)]
 
     def evaluate(a: Any, b: Any) -> Any:
-        if a.dtype.names or any(a.shape[i] != b.shape[j] for i, j in shared):
+        if a.dtype.names:
             raise ValueError  # the shape rule says why
-        size = dict(zip((*left, *right), (*a.shape, *b.shape), strict=True))
-
-        def count(names: list[str]) -> int:
-            return math.prod(size[n] for n in names)
-
-        lead = tuple(size[n] for n in batch)
-        matrices = a.transpose(to_left).reshape((*lead, count(rows), count(inner)))
-        others = b.transpose(to_right).reshape((*lead, count(inner), count(columns)))
-        product = np.matmul(matrices, others)
-        return product.reshape([size[n] for n in joined]).transpose(to_result)
+        return stack_of_products(left, right, result, a.shape, b.shape)(a, b)
 
     return evaluate
 

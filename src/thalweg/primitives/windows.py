@@ -110,7 +110,8 @@ def _overlap_add(y: Any, *, shape: Shape, strides: Shape, dilations: Shape) -> A
         return out
     for place in np.ndindex(*sizes):
         axes = zip(place, counts, strides, dilations, strict=True)
-        target = out[(..., *(slice(i * d, i * d + (n - 1) * s + 1, s) for i, n, s, d in axes))]
+        within: Any = [slice(i * d, i * d + (n - 1) * s + 1, s) for i, n, s, d in axes]
+        target = out[(..., *within)]
         np.add(target, y[(..., *place)], out=target)
     return out
 

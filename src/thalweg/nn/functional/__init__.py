@@ -22,6 +22,7 @@ from thalweg.nn.functional.activations import (
     tanhshrink,
 )
 from thalweg.nn.functional.classification import cross_entropy, nll_loss
+from thalweg.nn.functional.convolution import conv1d, conv2d
 from thalweg.nn.functional.distance import cosine_similarity, normalize, pairwise_distance
 from thalweg.nn.functional.dropout import dropout
 from thalweg.nn.functional.embedding import embedding, one_hot
@@ -46,6 +47,7 @@ from thalweg.nn.functional.piecewise import (
     softshrink,
     threshold,
 )
+from thalweg.nn.functional.pooling import avg_pool1d, avg_pool2d, max_pool1d, max_pool2d
 from thalweg.nn.functional.probability import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -63,9 +65,13 @@ from thalweg.ops.activations import log_softmax, relu, softmax
 from thalweg.ops.functions import sigmoid, tanh
 
 __all__ = [
+    "avg_pool1d",
+    "avg_pool2d",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "conv1d",
+    "conv2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -88,6 +94,8 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
+    "max_pool1d",
+    "max_pool2d",
     "mish",
     "mse_loss",
     "multi_margin_loss",

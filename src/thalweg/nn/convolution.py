@@ -1,0 +1,164 @@
+"""Convolutional layers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+from thalweg._tensor import Parameter, Tensor
+from thalweg.errors import ConfigError, ShapeError
+from thalweg.nn import functional as F
+from thalweg.nn import init
+from thalweg.nn.functional.convolution import padding_amounts
+from thalweg.nn.functional.sliding import Shape, Sizes, per_axis
+from thalweg.nn.module import Module
+from thalweg.ops.creation import empty
+
+__all__ = ["Conv1d", "Conv2d"]
+
+
+class _Conv(Module):
+    """What convolutional layers of any rank have in common."""
+
+    rank: ClassVar[int]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes | str = 0,
+        dilation: Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        dtype: Any = None,
+    ) -> None:
+        name, rank = type(self).__name__, self.rank
+        _check_options(name, in_channels, out_channels, groups, padding_mode)
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size = per_axis(name, "kernel_size", kernel_size, rank, 1)
+        self.stride = per_axis(name, "stride", stride, rank, 1)
+        self.dilation = per_axis(name, "dilation", dilation, rank, 1)
+        amounts = padding_amounts(name, padding, self.kernel_size, self.stride, self.dilation)
+        self.padding: Shape | str = padding if isinstance(padding, str) else amounts[0]
+        self.padding_mode = padding_mode
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self.weight = Parameter(empty(*shape, dtype=dtype))
+        self.bias = Parameter(empty(out_channels, dtype=dtype)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew from U[-1/sqrt(n), 1/sqrt(n)], n the fan-in."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))
+        if self.bias is not None:
+            fan_in = math.prod(self.weight.shape[1:])
+            bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution of x with the weight, plus the bias."""
+        convolve = F.conv1d if self.rank == 1 else F.conv2d
+        options = (self.stride, self.padding, self.dilation, self.groups)
+        try:
+            return convolve(x, self.weight, self.bias, *options)
+        except ShapeError as error:
+            raise self._explained(tuple(x.shape), error) from None
+
+    def _explained(self, shape: Shape, error: ShapeError) -> ShapeError:
+        """The error of an input with other channels, by the layer's own words."""
+        if len(shape) not in (self.rank + 1, self.rank + 2):
+            return error
+        if shape[-self.rank - 1] == self.in_channels:
+            return error
+        axes = "L" if self.rank == 1 else "H, W"
+        return ShapeError(
+            f"an input of shape (N, {self.in_channels}, {axes}) expected, got {shape}. "
+            + self._advice(shape)
+        )
+
+    def _advice(self, shape: Shape) -> str:
+        """The likely fix for an input of `shape`, whose channels do not fit."""
+        if shape[-1] == self.in_channels:
+            return f"Channels come before the places: x.movedim(-1, {-self.rank - 1})"
+        if self.in_channels == 1 and len(shape) == self.rank + 1:
+            return "A batch without channels: x.unsqueeze(1) gives it one"
+        return f"Set in_channels to {shape[-self.rank - 1]}, or give it {self.in_channels} channels"
+
+    def describe(self) -> str:
+        """The layer with its channels and kernel, such as "Conv2d 1 -> 32, 3 x 3"."""
+        kernel = " x ".join(map(str, self.kernel_size))
+        return f"{type(self).__name__} {self.in_channels} -> {self.out_channels}, {kernel}"
+
+    def extra_repr(self) -> str:
+        """1, 32, kernel_size=(3, 3), stride=(1, 1), and what else is not as usual."""
+        text = (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
+            f"stride={self.stride}"
+        )
+        usual = {"padding": (0,) * self.rank, "dilation": (1,) * self.rank, "groups": 1}
+        for name, value in usual.items():
+            given = getattr(self, name)
+            text += f", {name}={given}" if given != value else ""
+        return text + (", bias=False" if self.bias is None else "")
+
+
+def _check_options(
+    name: str, in_channels: int, out_channels: int, groups: int, padding_mode: str
+) -> None:
+    if groups < 1 or in_channels % groups or out_channels % groups:
+        raise ConfigError(
+            f"{name}: groups={groups} must divide in_channels={in_channels} and "
+            f"out_channels={out_channels}"
+        )
+    if padding_mode != "zeros":
+        raise ConfigError(
+            f"{name}: padding_mode {padding_mode!r} is not there; use nn.functional.pad(x, ..., "
+            "mode=...) in front of a layer without padding"
+        )
+
+
+class Conv1d(_Conv):
+    """A convolution along one dimension: y[n, o, l] = b[o] + sum x[n, c, s l + d i] w[o, c, i].
+
+    x: (N, in_channels, L) or (in_channels, L); y: (N, out_channels, L') with
+    L' = floor((L + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1. `weight` is
+    (out_channels, in_channels / groups, kernel_size), `bias` (out_channels,) or, with bias=False,
+    None. Both begin as U[-1/sqrt(n), 1/sqrt(n)], n = in_channels / groups * kernel_size, as in
+    PyTorch. Options as for `Conv2d`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.Conv1d(2, 4, 3, padding="same")(tw.ones(8, 2, 100)).shape
+    Size([8, 4, 100])
+    """
+
+    rank = 1
+
+
+class Conv2d(_Conv):
+    """A convolution of images: a weight slides over them, everywhere the same.
+
+        y[n, o, h, w] = b[o] + sum over c, i, j of x[n, c, s h + d i, s w + d j] weight[o, c, i, j]
+
+    x: (N, in_channels, H, W) or (in_channels, H, W); y: (N, out_channels, H', W') with
+    H' = floor((H + 2 padding - dilation (K - 1) - 1) / stride) + 1. `weight` is (out_channels,
+    in_channels / groups, K, L), `bias` (out_channels,) or, with bias=False, None. Both begin as
+    U[-1/sqrt(n), 1/sqrt(n)], n = in_channels / groups * K * L, as in PyTorch.
+
+    `kernel_size`, `stride`, `padding` and `dilation` are a number for both axes or one each.
+    Padding, with zeros, may be "valid" (none) or "same" (for stride 1: y has the size of x). With
+    `groups`, each group of outputs sees its own share of the channels.
+
+    Raises `ConfigError` for options that do not fit, `ShapeError` for an input that does not.
+
+    >>> import thalweg as tw
+    >>> layer = tw.nn.Conv2d(1, 32, 3)
+    >>> layer(tw.ones(64, 1, 28, 28)).shape
+    Size([64, 32, 26, 26])
+
+    Source: LeCun et al., "Gradient-based learning applied to document recognition", 1998.
+    """
+
+    rank = 2

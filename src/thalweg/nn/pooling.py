@@ -1,0 +1,164 @@
+"""Pooling layers: images made smaller by the maximum or the mean of windows."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from thalweg._tensor import Tensor
+from thalweg.nn import functional as F
+from thalweg.nn.functional.sliding import Shape, Sizes, per_axis
+from thalweg.nn.module import Module
+
+__all__ = ["AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d"]
+
+
+class _MaxPool(Module):
+    """What maximum pooling of any rank has in common."""
+
+    rank: ClassVar[int]
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        dilation: Sizes = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        self.kernel_size, self.padding, self.dilation = kernel_size, padding, dilation
+        self.stride = kernel_size if stride is None else stride
+        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+        _check_sizes(self, self.rank, kernel_size, self.stride)
+
+    def forward(self, x: Tensor) -> Any:
+        """The maximum of each window, and with `return_indices` where it stands."""
+        pool = F.max_pool1d if self.rank == 1 else F.max_pool2d
+        options = (self.kernel_size, self.stride, self.padding, self.dilation)
+        return pool(x, *options, self.ceil_mode, self.return_indices)
+
+    def describe(self) -> str:
+        """The layer with its window, such as "MaxPool2d 2"."""
+        return f"{type(self).__name__} {_spoken(self.kernel_size)}"
+
+    def extra_repr(self) -> str:
+        """kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False"""
+        names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
+
+
+class MaxPool1d(_MaxPool):
+    """The maximum of each window along the last dimension: (N, C, L) -> (N, C, L').
+
+    Options, sizes and errors as for `MaxPool2d`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.MaxPool1d(2)(tw.tensor([[1.0, 3.0, 2.0, 0.0]]))
+    tensor([[3., 2.]])
+    """
+
+    rank = 1
+
+
+class MaxPool2d(_MaxPool):
+    """The maximum of each window: y[n, c, h, w] = max over i, j of x[n, c, s h + d i, s w + d j].
+
+    x: (N, C, H, W) or (C, H, W); y: H' = floor((H + 2 padding - dilation (kernel_size - 1) - 1) /
+    stride) + 1 rows, ceil instead of floor with `ceil_mode`. The stride is `kernel_size` unless
+    given. See `nn.functional.max_pool2d`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.MaxPool2d(2)(tw.ones(8, 32, 26, 26)).shape
+    Size([8, 32, 13, 13])
+    """
+
+    rank = 2
+
+
+class _AvgPool(Module):
+    """What mean pooling of any rank has in common."""
+
+    kernel_size: Sizes
+    stride: Sizes
+
+    def describe(self) -> str:
+        """The layer with its window, such as "AvgPool2d 2"."""
+        return f"{type(self).__name__} {_spoken(self.kernel_size)}"
+
+    def extra_repr(self) -> str:
+        """kernel_size=2, stride=2, padding=0"""
+        names = ("kernel_size", "stride", "padding")
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
+
+
+class AvgPool1d(_AvgPool):
+    """The mean of each window along the last dimension: (N, C, L) -> (N, C, L').
+
+    Options, sizes and errors as for `AvgPool2d`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.AvgPool1d(2)(tw.tensor([[1.0, 3.0, 2.0, 0.0]]))
+    tensor([[2., 1.]])
+    """
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        self.kernel_size: Shape = per_axis("AvgPool1d", "kernel_size", kernel_size, 1, 1)
+        given = self.kernel_size if stride is None else stride
+        self.stride: Shape = per_axis("AvgPool1d", "stride", given, 1, 1)
+        self.padding = per_axis("AvgPool1d", "padding", padding, 1, 0)
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean of each window."""
+        options = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
+        return F.avg_pool1d(x, *options, self.count_include_pad)
+
+
+class AvgPool2d(_AvgPool):
+    """The mean of each window: y[n, c, h, w] = 1/m sum over i, j of x[n, c, s h + i, s w + j].
+
+    x: (N, C, H, W) or (C, H, W); sizes of y as for `MaxPool2d`. m is the number of elements of a
+    window; zeros of the padding count unless `count_include_pad` is False. See
+    `nn.functional.avg_pool2d`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.AvgPool2d(2)(tw.ones(8, 32, 26, 26)).shape
+    Size([8, 32, 13, 13])
+    """
+
+    def __init__(
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        padding: Sizes = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        self.kernel_size, self.padding = kernel_size, padding
+        self.stride = kernel_size if stride is None else stride
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+        self.divisor_override = divisor_override
+        _check_sizes(self, 2, kernel_size, self.stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean of each window."""
+        options = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
+        return F.avg_pool2d(x, *options, self.count_include_pad, self.divisor_override)
+
+
+def _check_sizes(module: Module, rank: int, kernel_size: Sizes, stride: Sizes) -> None:
+    name = type(module).__name__
+    per_axis(name, "kernel_size", kernel_size, rank, 1)
+    per_axis(name, "stride", stride, rank, 1)
+
+
+def _spoken(sizes: Sizes) -> str:
+    return str(sizes) if isinstance(sizes, int) else " x ".join(map(str, sizes))
