@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thalweg.tape import Node
+
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
@@ -20,11 +22,14 @@ def format_tensor(x: Tensor) -> str:
 
     name = type(x).__name__
     suffix = []
-    usual = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
-    if x.dtype not in usual or not x.numel():
-        suffix.append(f"dtype={x.dtype!r}" if x.numel() else f"size={tuple(x.shape)}")
-    if x._node is not None:
-        suffix.append(f"grad_fn=<{x._node.name}>" if hasattr(x._node, "name") else "grad_fn")
+    usual = [dtypes.get_default_dtype()]
+    usual += [dtypes.int64, dtypes.bool] if x.numel() else []
+    if not x.numel() and x.ndim != 1:
+        suffix.append(f"size={tuple(x.shape)}")
+    if x.dtype not in usual:
+        suffix.append(f"dtype={x.dtype!r}")
+    if isinstance(x._node, Node):
+        suffix.append(f"grad_fn=<{x._node.name}>")
     elif x.requires_grad and name != "Parameter":
         suffix.append("requires_grad=True")
     if not isinstance(x._value, np.ndarray):
@@ -40,19 +45,20 @@ def _numbers(array: Any) -> str:
     flat = _shown(array)
     spell = _speller(flat)
     width = max((len(spell(v)) for v in flat), default=0) if array.ndim else 0
-    return np.array2string(
+    text = np.array2string(
         array,
         separator=", ",
         prefix="tensor(",
-        max_line_width=100,
+        max_line_width=80,
         threshold=_MANY,
         edgeitems=_EDGE,
         formatter={"all": lambda v: spell(v).rjust(width)},
     )
+    return text.replace(", ..., ", ",  ..., ")
 
 
 def _shown(array: Any) -> list[Any]:
-    """The elements that will be printed."""
+    """The elements that are printed."""
     if array.size > _MANY:
         for axis, size in enumerate(array.shape):
             if size > 2 * _EDGE:
@@ -62,12 +68,16 @@ def _shown(array: Any) -> list[Any]:
 
 
 def _speller(flat: list[Any]) -> Any:
+    """How the numbers are spelled: whole, with four decimals, or with an exponent.
+
+    PyTorch takes to exponents where the largest is 1,000 times the smallest; here it is 100,000.
+    """
     if not flat or flat[0].dtype.kind != "f":
         return str
     finite = [abs(float(v)) for v in flat if np.isfinite(v)]
-    if all(v == int(v) for v in finite) and max(finite, default=0) < 1e8:
+    if all(v == int(v) for v in finite) and max(finite, default=0) <= 1e8:
         return lambda v: f"{v:.0f}." if np.isfinite(v) else str(v)
     nonzero = [v for v in finite if v] or [1.0]
-    if max(nonzero) >= 1e8 or min(nonzero) < 1e-4 or max(nonzero) / min(nonzero) > 1e5:
+    if max(nonzero) > 1e8 or min(nonzero) < 1e-4 or max(nonzero) / min(nonzero) > 1e5:
         return lambda v: f"{v:.4e}" if np.isfinite(v) else str(v)
     return lambda v: f"{v:.4f}" if np.isfinite(v) else str(v)
