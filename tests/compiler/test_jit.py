@@ -182,3 +182,14 @@ def test_keys_tell_machines_and_texts_apart() -> None:
     ]
     assert len(set(others)) == 4
     assert jit._key(TWICE, machine) == others[0]
+
+
+def test_a_refused_module_is_freed_before_its_context() -> None:
+    """Whatever order the garbage collector takes the pieces of a failed compilation in."""
+    undefined = TWICE.replace("ret i64 %y", "ret i64 %z")
+    crossed = TWICE.replace("%y = shl i64 %x, 1", "%z = add i64 %y, 1\n  %y = shl i64 %x, 1")
+    for text in [undefined, crossed] * 8:
+        with pytest.raises(ThalwegError, match="refuses") as caught:
+            emit(text, host())
+        caught.value.circle = caught  # type: ignore[attr-defined]
+    gc.collect()

@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache as once
 from importlib.metadata import PackageNotFoundError, version
@@ -97,20 +98,21 @@ def compile_modules(irs: Sequence[str], machine: Machine) -> Library:
 
 def emit(ir: str, machine: Machine, triple: str | None = None) -> bytes:
     """The object code of a module, for this system or another one."""
-    work = _Work(ir, machine, triple)
-    return _emit(work, object_code=True)
+    with closing(_Work(ir, machine, triple)) as work:
+        return _emit(work, object_code=True)
 
 
 def assembly(ir: str, machine: Machine, triple: str | None = None) -> str:
     """The assembly text of a module's optimised code."""
-    return _emit(_Work(ir, machine, triple), object_code=False).decode()
+    with closing(_Work(ir, machine, triple)) as work:
+        return _emit(work, object_code=False).decode()
 
 
 def optimised(ir: str, machine: Machine) -> str:
     """The module as LLVM IR text after optimisation."""
-    work = _Work(ir, machine, None)
-    _optimise(work)
-    return str(work.module)
+    with closing(_Work(ir, machine, None)) as work:
+        _optimise(work)
+        return str(work.module)
 
 
 def _each(make: Callable[[int], bytes], numbers: Sequence[int], workers: int) -> list[bytes]:
@@ -144,21 +146,33 @@ def _versions() -> tuple[str, ...]:
 
 
 class _Work:
-    """A module being compiled: parsed and verified, with the machine it is for."""
+    """A module being compiled: parsed and verified, with the machine it is for.
+
+    `close()` frees the module before the context that it lives in. The garbage collector, which
+    takes them in any order where an exception holds both, must not find them open.
+    """
 
     def __init__(self, ir: str, machine: Machine, triple: str | None) -> None:
         _initialise(triple)
         import llvmlite.binding as llvm
 
         self.target = _target_machine(machine, triple)
-        self.context = llvm.create_context()  # kept: the module lives in it
+        self.context = llvm.create_context()
+        self.module: Any = None
         try:
             self.module = llvm.parse_assembly(ir, self.context)
             self.module.triple = triple or llvm.get_process_triple()
             self.module.data_layout = str(self.target.target_data)
             self.module.verify()
         except RuntimeError as error:
+            self.close()
             raise ThalwegError(f"LLVM refuses a module: {error}\n{_excerpt(ir, error)}") from error
+
+    def close(self) -> None:
+        """Free what LLVM holds."""
+        if self.module is not None:
+            self.module.close()
+        self.context.close()
 
 
 def _optimise(work: _Work) -> None:
