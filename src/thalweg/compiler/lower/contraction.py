@@ -143,10 +143,14 @@ class Nest:
             for level in tiling.levels
         ]
 
+    def _lanes_apart(self) -> int:
+        """Partial sums for one element: many while the lanes are not added up."""
+        return self.tiling.width if self.tiling.lane.role == "inner" else 1
+
     def _partial_strides(self) -> list[int]:
         """Of partial sums along each level: lanes are neighbours."""
         strides = [0] * len(self.tiling.levels)
-        reach = 1
+        reach = self._lanes_apart()
         order = sorted(
             range(self.tiling.fixed, len(strides)),
             key=lambda n: self.tiling.levels[n].dim is not self.tiling.lane,
@@ -159,7 +163,7 @@ class Nest:
     def _partial_bytes(self) -> int:
         if self.tiling.cut is None:
             return 0
-        count = math.prod(self._spans()[self.tiling.fixed :])
+        count = math.prod(self._spans()[self.tiling.fixed :]) * self._lanes_apart()
         return _rounded(count * self.dtype.itemsize, 64)
 
     # -- blocks ------------------------------------------------------------------------------

@@ -101,20 +101,29 @@ class Packing:
         self.b.store(loaded.spread(self.width), self.b.pointer(self.target, self.dtype, place))
 
     def _turned(self, source: Value | int, place: Value | int, count: int, step: int) -> None:
-        """Squares of lanes times inner points, transposed in registers; then single points."""
+        """Squares of lanes times inner points, transposed in registers; the last one may lie over
+        the one before. Parts of a cut axis, which may be short, end with single points."""
         low, high = self.bounds[-1]
         points = _minus(high, low)
         if isinstance(points, int):
-            middle = plus(low, 1, points // self.width * self.width)
-        else:
-            middle = plus(low, points / self.width, self.width)
-        with self.b.loop(low, middle, self.width, unrolled=False) as turn:
-            at = plus(source, turn.index, 1)
-            to = plus(place, _minus(turn.index, low), step)
-            self._square(at, to, count, step)
+            self._squares(source, place, count, step, points - self.width + 1)
+            if points % self.width:
+                last = points - self.width
+                self._square(plus(source, last, 1), plus(place, last, step), count, step)
+            return
+        middle = plus(low, points / self.width, self.width)
+        self._squares(source, place, count, step, middle)
         with self.b.loop(middle, high, unrolled=False) as turn:
             to = plus(place, _minus(turn.index, low), step)
             self._copied(plus(source, turn.index, 1), to, count)
+
+    def _squares(
+        self, source: Value | int, place: Value | int, count: int, step: int, stop: Value | int
+    ) -> None:
+        low = self.bounds[-1][0]
+        with self.b.loop(low, stop, self.width, unrolled=False) as turn:
+            to = plus(place, _minus(turn.index, low), step)
+            self._square(plus(source, turn.index, 1), to, count, step)
 
     def _square(self, source: Value | int, place: Value | int, count: int, step: int) -> None:
         """Call the shared function that transposes a square of vectors."""

@@ -117,14 +117,29 @@ class RegisterTile:
 
     def _walk_lanes(self, axis: int, at: list[Value | int], sums: list[Value]) -> list[Value]:
         """Whole vectors along the inner axis, then what remains of it."""
+        low, high = self.bounds[axis]
         rest = self.inner[axis].size % self.width
         whole = self.inner[axis].size - rest
-        if whole:
-            with self.b.loop(0, whole, self.width, sums, unrolled=False) as turn:
-                moved = self._moved(at, axis, turn.index)
-                turn.next = self._step(moved, turn.values, self.width)
-            sums = turn.values
-        return self._step(self._moved(at, axis, whole), sums, rest) if rest else sums
+        if isinstance(high, int):
+            sums = self._vectors(axis, at, sums, low, whole, self.width) if whole else sums
+            return self._step(self._moved(at, axis, whole), sums, rest) if rest else sums
+        stop = (high < whole).select(high, whole) if rest else high
+        sums = self._vectors(axis, at, sums, low, stop, self.width)
+        return self._vectors(axis, at, sums, whole, high, rest) if rest else sums
+
+    def _vectors(
+        self,
+        axis: int,
+        at: list[Value | int],
+        sums: list[Value],
+        low: Value | int,
+        high: Value | int,
+        count: int,
+    ) -> list[Value]:
+        """A vector after another from `low`, with `count` lanes each."""
+        with self.b.loop(low, high, self.width, sums, unrolled=False) as turn:
+            turn.next = self._step(self._moved(at, axis, turn.index), turn.values, count)
+        return turn.values
 
     def _moved(self, at: list[Value | int], axis: int, index: Value | int) -> list[Value | int]:
         return [

@@ -17,6 +17,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -30,7 +31,8 @@ NEAR = 32.0  # bytes a cycle from the second cache
 FAR = 12.0  # bytes a cycle from beyond
 BLOCK_FLOP = 100_000  # a block is at least this much work
 INNER_BLOCK = 256  # products summed in registers before partial sums are put away
-LONG_INNER = 1024  # from here on the inner axis is cut
+LONG_INNER = 1024  # from here on the inner axes are cut
+INNER_LANES = 4  # both are so much longer where the lanes lie along an inner axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,21 +211,28 @@ class _Model:
         """Cycles a step in which the still operand and the moving one come from far caches."""
         still = _still(shape)
         size = [self.itemsize * (self.width if self._is_vector(shape, o) else 1) for o in (A, B)]
-        panel = loads[still] * size[still] * self.depth
+        depth = self.depth
+        if depth >= _long(shape.lane):
+            depth = min(depth, _part(shape.lane))
         if shape.lane.role == "inner":
-            panel //= self.width
-        cycles = 0.0
-        if panel > self.machine.l1 // 2:
-            cycles += loads[still] * size[still] / self._rate(shape, still)
-        return cycles + loads[1 - still] * size[1 - still] / NEAR
+            depth //= self.width
+        cycles = loads[1 - still] * size[1 - still] / NEAR
+        scattered = self._is_scattered(shape, still)
+        if scattered or loads[still] * size[still] * depth > self.machine.l1 * 3 // 4:
+            rate = NEAR / 2 if scattered else NEAR
+            cycles += loads[still] * size[still] / (FAR / 2 if scattered == "far" else rate)
+        return cycles
 
-    def _rate(self, shape: _Shape, still: int) -> float:
-        """Bytes a cycle of a panel that does not fit the first cache. Steps of pages crowd into
-        few places of a cache."""
-        if shape.packed is not None or shape.lane.role == "inner":
-            return NEAR
-        reach = max((abs(d.strides[still]) * d.size for d in self.form.inner), default=0)
-        return NEAR / 2 if reach * self.itemsize < 2 * self.machine.l2 else FAR / 2
+    def _is_scattered(self, shape: _Shape, still: int) -> Literal["", "near", "far"]:
+        """Whether steps along the inner axes are so long that the panel crowds into few places of
+        the first cache, and of the second."""
+        if shape.packed is not None or shape.lane.role == "inner" or not self.form.inner:
+            return ""
+        steps = [abs(d.strides[still]) * self.itemsize for d in self.form.inner]
+        if min(steps) < 1024 or self.depth < 64:
+            return ""
+        reach = max(s * d.size for s, d in zip(steps, self.form.inner, strict=True))
+        return "near" if reach < 2 * self.machine.l2 else "far"
 
     def _finish_cycles(self, shape: _Shape, tile: int) -> float:
         stores = shape.lane.strides[2:]
@@ -314,7 +323,7 @@ def _tiling(form: Form, shape: _Shape, model: _Model) -> Tiling:
     inner = sorted(form.inner, key=lambda d: d is shape.lane)
     chunks = _chunks(outer, [extents.get(d, 1) for d in outer], fixed, model)
     levels = [Level(d, extents.get(d, 1), chunk) for d, chunk in zip(outer, chunks, strict=True)]
-    cut = None if shape.lane.role == "inner" else _cut(inner, model.depth)
+    cut = _cut(inner, shape.lane, model)
     lanes = max((level.chunk for level in levels if level.dim is shape.lane), default=0)
     whole = lanes * model.depth * model.itemsize <= model.machine.l2
     return Tiling(
@@ -323,16 +332,28 @@ def _tiling(form: Form, shape: _Shape, model: _Model) -> Tiling:
     )  # fmt: skip
 
 
-def _cut(inner: Sequence[Dim], depth: int) -> InnerBlock | None:
-    """Cut long inner axes where about `INNER_BLOCK` points lie inside."""
-    if depth < LONG_INNER:
+def _long(lane: Dim) -> int:
+    """How many inner points are cut into parts."""
+    return LONG_INNER * (INNER_LANES if lane.role == "inner" else 1)
+
+
+def _part(lane: Dim) -> int:
+    """About how many inner points a part has."""
+    return INNER_BLOCK * (INNER_LANES if lane.role == "inner" else 1)
+
+
+def _cut(inner: Sequence[Dim], lane: Dim, model: _Model) -> InnerBlock | None:
+    """Where long inner axes are cut so that about `_part` points lie inside."""
+    if model.depth < _long(lane):
         return None
-    within = 1
+    within, wanted = 1, _part(lane)
     for axis in reversed(range(len(inner))):
-        if within * inner[axis].size >= INNER_BLOCK or axis == 0:
-            count = max(1, min(inner[axis].size, INNER_BLOCK // within))
-            return InnerBlock(axis, count)
-        within *= inner[axis].size
+        size = inner[axis].size
+        if within * size >= wanted or axis == 0:
+            count = max(1, min(size, wanted // within))
+            unit = model.width if inner[axis] is lane else 1
+            return InnerBlock(axis, -(-count // unit) * unit)
+        within *= size
     return None
 
 
@@ -341,7 +362,8 @@ def _chunks(outer: Sequence[Dim], tiles: Sequence[int], fixed: int, model: _Mode
     counts = [-(-dim.size // tile) for dim, tile in zip(outer, tiles, strict=True)]
     flop = 2.0 * model.points * model.depth
     pieces = [1] * len(outer)
-    budget = max(1, min(64, int(flop // BLOCK_FLOP)))
+    most = 64 if model.depth < 4 * LONG_INNER else 16  # so that a block reads less than it computes
+    budget = max(1, min(most, int(flop // BLOCK_FLOP)))
     for place in range(len(outer)):
         if place >= fixed and budget < 2:
             break
