@@ -78,6 +78,25 @@ LAYERS: dict[str, Built] = {
     "Linear bias=False":   Built(_named("Linear", 4, 5, bias=False), (_X,)),
     "Linear of a vector":  Built(_named("Linear", 4, 5), (normal(4),)),
     "Linear of images":    Built(_named("Linear", 5, 2), (_IMAGES,)),
+    "Conv1d":              Built(_named("Conv1d", 3, 5, 2), (normal(2, 3, 6),)),
+    "Conv1d +":            Built(_named("Conv1d", 4, 6, 3, 2, padding=2, dilation=2, groups=2,
+    bias=False), (normal(2, 4, 9),)),
+    "Conv2d":              Built(_named("Conv2d", 3, 5, 2), (_IMAGES,)),
+    "Conv2d +":            Built(_named("Conv2d", 3, 6, (3, 2), stride=(1, 2), padding=1,
+    groups=3), (_IMAGES,)),
+    "Conv2d same":         Built(_named("Conv2d", 3, 2, 3, padding="same", bias=False),
+                                 (_IMAGES[0].copy(),)),
+    "MaxPool1d":           Built(_named("MaxPool1d", 2), (normal(2, 3, 6),)),
+    "MaxPool1d +":         Built(_named("MaxPool1d", 3, 2, 1, ceil_mode=True), (normal(3, 6),)),
+    "MaxPool2d":           Built(_named("MaxPool2d", 2), (_IMAGES,)),
+    "MaxPool2d +":         Built(_named("MaxPool2d", (2, 3), stride=1, padding=1, dilation=2,
+    return_indices=True), (_IMAGES,)),
+    "AvgPool1d":           Built(_named("AvgPool1d", 2), (normal(2, 3, 6),)),
+    "AvgPool1d +":         Built(_named("AvgPool1d", 3, 2, 1, count_include_pad=False),
+                                 (normal(3, 6),)),
+    "AvgPool2d":           Built(_named("AvgPool2d", 2), (_IMAGES,)),
+    "AvgPool2d +":         Built(_named("AvgPool2d", (3, 2), stride=(2, 3), padding=1,
+    ceil_mode=True), (_IMAGES,)),
     "Embedding":           Built(_named("Embedding", 6, 3), (integers(2, 4, low=0, high=6),)),
     "Embedding padded":    Built(_named("Embedding", 6, 3, padding_idx=2), (integers(9, low=0,
     high=6),)),
@@ -197,10 +216,17 @@ def _residual(tw: Any) -> Any:
     return nn.Sequential(Residual(body), Residual(nn.Linear(4, 4)), nn.LogSoftmax(dim=-1))
 
 
+def _lenet(tw: Any) -> Any:
+    nn = tw.nn
+    first = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.ReLU())
+    return nn.Sequential(first, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(96, 5))
+
+
 MODELS: dict[str, Built] = {
     "perceptron": Built(_perceptron, (_X,)),
     "nested": Built(_nested, (normal(3, 4, 5),)),
     "held": Built(_held, (_X,)),
+    "lenet": Built(_lenet, (normal(2, 1, 12, 12),)),
     "tied": Built(_tied, (integers(2, 3, low=0, high=6),)),
     "residual": Built(_residual, (_X,)),
     "one unit": Built(lambda tw: tw.nn.Linear(1, 1), (given(0.5, -1.0, 2.0)[:, None],)),

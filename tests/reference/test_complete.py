@@ -19,6 +19,7 @@ from tests.reference import (
     cases_losses,
     cases_reductions,
     cases_shape,
+    cases_sliding,
     test_init,
     test_training,
 )
@@ -34,7 +35,13 @@ OPERATIONS = (
     cases_reductions.REDUCTIONS,
     cases_shape.MOVEMENT,
 )
-FUNCTIONS = (cases_activations.ACTIVATIONS, cases_activations.LAYERS, cases_losses.LOSSES)
+FUNCTIONS = (
+    cases_activations.ACTIVATIONS,
+    cases_activations.LAYERS,
+    cases_losses.LOSSES,
+    cases_sliding.CONVOLUTIONS,
+    cases_sliding.POOLS,
+)
 
 # fmt: off
 # Names that are compared in code rather than by a row of their own, by the file it stands in.

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from tests.reference import cases_activations, cases_losses
+from tests.reference import cases_activations, cases_losses, cases_sliding
 from tests.reference.both import DTYPES, Case, compare
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("this", cases_activations.CASES, ids=repr)
 def test_activations_and_layers(this: Case, dtype: str) -> None:
+    compare(this, dtype)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("this", cases_sliding.CASES, ids=repr)
+def test_convolution_and_pooling(this: Case, dtype: str) -> None:
     compare(this, dtype)
 
 

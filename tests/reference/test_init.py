@@ -119,7 +119,17 @@ LAYERS = {
     "Linear":           lambda nn: nn.Linear(400, 100).weight,
     "Linear, tall":     lambda nn: nn.Linear(25, 1600).weight,
     "Linear, bias":     lambda nn: nn.Linear(9, 20_000).bias,
+    "Conv1d":           lambda nn: nn.Conv1d(40, 100, 10).weight,
+    "Conv2d":           lambda nn: nn.Conv2d(16, 100, (5, 5)).weight,
+    "Conv2d, groups":   lambda nn: nn.Conv2d(16, 400, 5, groups=4).weight,
+    "Conv2d, bias":     lambda nn: nn.Conv2d(4, 20_000, 3, groups=2).bias,
     "Embedding":        lambda nn: nn.Embedding(400, 100).weight,
+}
+RESET = {
+    "Linear":           lambda nn: nn.Linear(400, 100),
+    "Conv1d":           lambda nn: nn.Conv1d(40, 100, 10),
+    "Conv2d":           lambda nn: nn.Conv2d(16, 100, 5),
+    "Embedding":        lambda nn: nn.Embedding(400, 100),
 }
 # fmt: on
 
@@ -129,11 +139,11 @@ def test_defaults(layer: str) -> None:
     assert_same_distribution(*(plain(LAYERS[layer](tw.nn)) for tw in BOTH))
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("layer", RESET)
 def test_reset_parameters_draws_anew(layer: str) -> None:
     kept = []
     for tw in BOTH:
-        module = tw.nn.Linear(400, 100) if layer.startswith("Linear") else tw.nn.Embedding(400, 100)
+        module = RESET[layer](tw.nn)
         before = plain(module.weight).copy()
         module.reset_parameters()
         kept.append(plain(module.weight))
