@@ -36,7 +36,7 @@ CONVOLUTIONS = {
                call(_IMAGES, normal(5, 4, 1, 1)), call(_IMAGES, normal(5, 4, 1, 1), stride=2),
                call(_IMAGES, normal(5, 4, 2, 2), stride=2, padding=1),
                call(_IMAGES, normal(5, 4, 2, 2), stride=3), call(_IMAGES, normal(5, 4, 8, 7)),
-               call(normal(4, 8, 7), _W2, _BIAS), call(normal(3, 1, 9, 9), normal(8, 1, 3, 3))],
+               call(normal(4, 8, 7), _W2, _BIAS), call(normal(1, 1, 6, 6), normal(8, 1, 3, 3))],
 }
 
 POOLS = {
