@@ -76,7 +76,7 @@ class Draft:
 def kind_of(equation: Equation) -> Kind:
     """The kind of kernel that computes the result of `equation`."""
     name = equation.op.name
-    if name in REDUCTIONS:
+    if name in REDUCTIONS or name == "overlap_add":
         return "reduce"
     if name in ("argsort", "cumsum"):
         return "line"
@@ -162,8 +162,8 @@ def _finish(body: Body, members: list[Variable]) -> None:
 def _reduce(layout: Layout, slots: Slots, members: list[Variable]) -> Draft:
     """Reductions of one space, then values of what they leave."""
     equations = [layout.equations[member] for member in members]
-    heads = [e for e in equations if e.op.name in REDUCTIONS]
-    rest = [e.output for e in equations if e.op.name not in REDUCTIONS]
+    heads = [e for e in equations if kind_of(e) == "reduce"]
+    rest = [e.output for e in equations if kind_of(e) != "reduce"]
     loops = _common([_flagged(head) for head in heads])
     kept = [loop for loop in loops if not loop[1]]
     loops = _refined(loops, _common([kept, *(_plain(member.shape) for member in rest)]))
@@ -174,7 +174,7 @@ def _reduce(layout: Layout, slots: Slots, members: list[Variable]) -> Draft:
     draft = Draft("reduce", members, main, tail)
     draft.reduced = tuple(number for number in range(len(loops)) if number not in left)
     for number, head in enumerate(heads):
-        value = main.at(head.inputs[0], main.here(head.inputs[0].shape))
+        value = main.at(head.inputs[0], _point(main, head))
         draft.reductions.append((head.output, value))
         tail.own[head.output] = tail.emit("reduced", (), head.output.dtype, number=number)
         tail.visited[head.output] = head
@@ -186,9 +186,25 @@ def _reduce(layout: Layout, slots: Slots, members: list[Variable]) -> Draft:
 
 def _flagged(head: Equation) -> Loops:
     """The loops over a reduction's operand."""
+    if head.op.name == "overlap_add":
+        sizes = head.inputs[0].shape[len(head.output.shape) :]
+        return [*_plain(head.output.shape), *((size, True) for size in strip_ones(sizes))]
     axes = head.attributes["axes"] if "axes" in head.attributes else (head.attributes["axis"],)
-    sizes = enumerate(head.inputs[0].shape)
-    return [(size, axis in axes) for axis, size in sizes if size != 1]
+    shape = enumerate(head.inputs[0].shape)
+    return [(size, axis in axes) for axis, size in shape if size != 1]
+
+
+def _point(main: Body, head: Equation) -> list[Affine]:
+    """The point of a reduction's operand that is read at the present point of all its loops."""
+    if head.op.name != "overlap_add":
+        return main.here(head.inputs[0].shape)
+    sizes = head.inputs[0].shape[len(head.output.shape) :]
+    lead = len(head.output.shape) - len(sizes)
+    at = main.here((*head.output.shape, *sizes))
+    over, inside = at[lead : lead + len(sizes)], at[lead + len(sizes) :]
+    steps = zip(over, inside, sizes, head.attributes["dilations"], strict=True)
+    diagonal = [h + i.times(-d).plus(d * (k - 1)) for h, i, k, d in steps]
+    return [*at[:lead], *diagonal, *inside]
 
 
 def _refined(loops: Loops, kept: Loops) -> Loops:

@@ -97,7 +97,7 @@ def _loop(draft: Draft, layout: Layout, outlets: Outlets) -> Loop:
 
 
 def _reduce(head: Equation, value: int) -> Reduce:
-    kind: Any = head.op.name
+    kind: Any = "sum" if head.op.name == "overlap_add" else head.op.name
     return Reduce(kind, value, head.output.dtype)
 
 

@@ -26,6 +26,9 @@ from thalweg.primitives import REGISTRY
 
 __all__ = ["Layout", "lay_out"]
 
+_WHOLE = {"contraction": 2, "cumsum": 1, "argsort": 1}  # operands that need an address
+_LARGE = 1 << 14  # elements from which filling only the border saves more than kernels cost
+
 
 @dataclass(slots=True)
 class Layout:
@@ -83,18 +86,16 @@ class _Pass:
     def visit(self, equation: Equation) -> None:
         """Say what sort of value the result of `equation` is."""
         name, output = equation.op.name, equation.output
+        joined = {"concatenate": self.join, "pad": self.pad, "overlap_add": self.overlap_add}
         self.layout.equations[output] = equation
         if not elements(output.shape):
             return
-        if name in HEAVY:
-            wanted = 1 if name in ("cumsum", "argsort") else 2 if name == "contraction" else 0
-            for atom in equation.inputs[:wanted]:
+        if name in joined:
+            joined[name](equation)
+        elif name in HEAVY:
+            for atom in equation.inputs[: _WHOLE.get(name, 0)]:
                 self.demand(atom)
             self.root(output)
-        elif name == "concatenate":
-            self.join(equation)
-        elif name == "pad":
-            self.pad(equation)
         elif name in MOVEMENT:
             self.movement(equation)
         elif name in ELEMENTWISE or name in SOURCES or name == "gather":
@@ -183,15 +184,72 @@ class _Pass:
         output, how = equation.output, equation.attributes
         self.layout.place[output] = contiguous(output)
         (source,) = equation.inputs
-        attributes = {"shape": output.shape, "value": how["value"], "dtype": output.dtype}
-        fill = self.clone(Equation(REGISTRY["full"], (), output, attributes, equation.origin))
-        self.layout.targets[fill].append(contiguous(output))
-        self.layout.parts[output].append(fill)
         strides = row_major(output.shape)
         start = sum(low * stride for low, stride in zip(how["low"], strides, strict=True))
         steps = [(between + 1) * s for between, s in zip(how["inner"], strides, strict=True)]
-        part = self.part(output, source, Place(output, start, source.shape, tuple(steps)))
-        self.layout.after[part].append(fill)
+        target = Place(output, start, source.shape, tuple(steps))
+        slabs = _border(output, source.shape, how["low"], how["high"])
+        bordered = elements(output.shape) > _LARGE and 2 * sum(map(_size, slabs)) < _size(target)
+        if bordered and not any(how["inner"]):
+            self.fill(equation, how["value"], slabs)
+            self.part(output, source, target)
+        else:
+            fill = self.fill(equation, how["value"], [contiguous(output)])
+            self.layout.after[self.part(output, source, target)] += fill
+
+    def fill(self, equation: Equation, value: float, slabs: list[Place]) -> list[Variable]:
+        """Write `value` to parts of a result; equal parts are written together."""
+        output = equation.output
+        fills: dict[tuple[int, ...], Variable] = {}
+        for slab in slabs:
+            if slab.shape not in fills:
+                attributes = {"shape": slab.shape, "value": value, "dtype": output.dtype}
+                like = Variable(slab.shape, output.dtype)
+                constant = Equation(REGISTRY["full"], (), like, attributes, equation.origin)
+                fills[slab.shape] = self.clone(constant)
+                self.layout.parts[output].append(fills[slab.shape])
+            self.layout.targets[fills[slab.shape]].append(slab)
+        return list(fills.values())
+
+    def overlap_add(self, equation: Equation) -> None:
+        """Windows, added up: where none overlap, each element is written where it belongs.
+
+        Otherwise element h of the result is the sum of y[(h - d i) / s, i] over the elements i of
+        a window. With y spread by s and padded, that is a sum over a diagonal of the padded y.
+        """
+        output, how = equation.output, equation.attributes
+        (source,) = equation.inputs
+        rank, strides = len(how["shape"]), row_major(output.shape)
+        lead, own = len(source.shape) - 2 * rank, strides[len(strides) - rank :]
+        counts, sizes = source.shape[lead : lead + rank], source.shape[lead + rank :]
+        steps = list(zip(sizes, how["strides"], how["dilations"], strict=True))
+        if all((k - 1) * d < s for k, s, d in steps):
+            over = tuple(a * b for a, b in zip(own, how["strides"], strict=True))
+            inside = tuple(a * b for a, b in zip(own, how["dilations"], strict=True))
+            target = Place(output, 0, source.shape, (*strides[:lead], *over, *inside))
+            self.layout.place[output] = contiguous(output)
+            gaps = _size(target) != elements(output.shape)
+            fill = self.fill(equation, 0, [contiguous(output)]) if gaps else []
+            self.layout.after[self.part(output, source, target)] += fill
+            return
+        nothing = (0,) * lead
+        low = tuple(d * (k - 1) for k, _, d in steps)
+        ends = zip(how["shape"], counts, how["strides"], strict=True)
+        high = tuple(n - (c - 1) * s - 1 for n, c, s in ends)
+        inner = tuple(s - 1 for s in how["strides"])
+        attributes = {
+            "low": (*nothing, *low, *(0,) * rank),
+            "high": (*nothing, *high, *(0,) * rank),
+            "inner": (*nothing, *inner, *(0,) * rank),
+            "value": 0,
+        }
+        shape, dtype = REGISTRY["pad"].infer(source, **attributes)
+        padded = Variable(shape, dtype)
+        made = Equation(REGISTRY["pad"], (source,), padded, attributes, equation.origin)
+        self.layout.equations[padded] = made
+        self.pad(made)
+        self.layout.equations[output] = replace(equation, inputs=(padded,))
+        self.root(output)
 
     def part(self, output: Variable, source: Atom, target: Place) -> Variable:
         """Let `source` be written to `target`, a part of `output`."""
@@ -223,6 +281,24 @@ class _Pass:
         self.layout.equations[copy] = replace(equation, output=copy)
         self.root(copy)
         return copy
+
+
+def _size(place: Place) -> int:
+    return elements(place.shape)
+
+
+def _border(
+    output: Variable, inside: tuple[int, ...], low: tuple[int, ...], high: tuple[int, ...]
+) -> list[Place]:
+    """What is around a value of shape `inside` within `output`: two slabs an axis."""
+    strides, slabs = row_major(output.shape), []
+    for axis, (before, after) in enumerate(zip(low, high, strict=True)):
+        corner = sum(a * b for a, b in zip(low[:axis], strides, strict=False))
+        for width, start in ((before, 0), (after, output.shape[axis] - after)):
+            if width:
+                shape = (*inside[:axis], width, *output.shape[axis + 1 :])
+                slabs.append(Place(output, corner + start * strides[axis], shape, strides))
+    return slabs
 
 
 def _merges(source: Variable, output: Variable) -> bool:

@@ -37,12 +37,12 @@ COST: dict[str, int] = {
 }
 
 ELEMENTWISE = frozenset(COST) - {"random_bits", "gather"}
-MOVEMENT = frozenset({"reshape", "transpose", "broadcast", "slice", "flip"})
+MOVEMENT = frozenset({"reshape", "transpose", "broadcast", "slice", "flip", "windows"})
 SOURCES = frozenset({"iota", "full", "random_bits"})
 REDUCTIONS = frozenset({"sum", "prod", "max", "min", "argmax", "argmin"})
 
 # Computed by a kernel of their own kind, never within another's loop.
-HEAVY = REDUCTIONS | {"contraction", "scatter_add", "argsort", "cumsum"}
+HEAVY = REDUCTIONS | {"contraction", "scatter_add", "argsort", "cumsum", "overlap_add"}
 
 LOAD_COST = 1
 STORE_COST = 2

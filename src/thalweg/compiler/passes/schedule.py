@@ -205,7 +205,7 @@ def _ordered(kernels: list[Kernel], before: list[set[int]]) -> list[int]:
     while waiting:
         ready = [number for number in waiting if before[number] <= done]
         assert ready, "kernels that need each other"
-        number = min(ready, key=lambda n: (growth(n) > 0, n))
+        number = min(ready, key=lambda n: (max(growth(n), 0), n))
         order.append(number)
         waiting.remove(number)
         done.add(number)

@@ -19,6 +19,7 @@ from typing import Any
 
 from thalweg.compiler.graph import Variable
 from thalweg.compiler.kernels import Indirect
+from thalweg.primitives.windows import window_counts
 
 __all__ = [
     "Affine",
@@ -147,6 +148,12 @@ def moved(name: str, attributes: Attributes, place: Place) -> Place | None:
         kept = zip(shape, new[extra:], strides, strict=True)
         strides = (0,) * extra + tuple(s if n == m else 0 for n, m, s in kept)
         shape = new
+    elif name == "windows":
+        lead, sizes = len(shape) - len(attributes["sizes"]), attributes["sizes"]
+        counts = window_counts(shape, sizes, attributes["strides"], attributes["dilations"])
+        over = tuple(a * b for a, b in zip(strides[lead:], attributes["strides"], strict=True))
+        inside = tuple(a * b for a, b in zip(strides[lead:], attributes["dilations"], strict=True))
+        shape, strides = (*shape[:lead], *counts, *sizes), (*strides[:lead], *over, *inside)
     else:
         reshaped = _reshaped_strides(shape, strides, attributes["shape"])
         if reshaped is None:
@@ -215,6 +222,11 @@ def moved_index(
         ]
     if name == "broadcast":
         return narrowed(shape, index, len(sizes))
+    if name == "windows":
+        rank = len(attributes["sizes"])
+        lead, over, inside = index[: -2 * rank], index[-2 * rank : -rank], index[-rank:]
+        steps = zip(over, attributes["strides"], inside, attributes["dilations"], strict=True)
+        return [*lead, *(at.times(s) + within.times(d) for at, s, within, d in steps)]
     return _reshaped_index(shape, attributes["shape"], index, sizes)
 
 

@@ -1,0 +1,184 @@
+"""Programs as kernels: which there are, and that they compute what the interpreter does."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.compiler.passes.running import plan_of
+
+# Of each program the labels of its kernels, in order.
+PROGRAMS = {
+    "view chain": (
+        "add",
+        """
+        inputs x: f32[4,6], y: f32[6,4]
+        t0 : f32[6,4] = transpose[axes=(1,0)](x)
+        t1 : f32[6,4] = add(t0, y)
+        t2 : f32[3,4] = slice[starts=(1,0) sizes=(3,4) steps=(2,1)](t1)
+        t3 : f32[3,4] = flip[axes=(0,1)](t2)
+        t4 : f32[3,1,4] = reshape[shape=(3,1,4)](t3)
+        t5 : f32[3,5,4] = broadcast[shape=(3,5,4)](t4)
+        outputs t5
+        """,
+    ),
+    "reshape merge": (
+        "exp",
+        """
+        inputs x: f32[4,6]
+        t0 : f32[6,4] = transpose[axes=(1,0)](x)
+        t1 : f32[24] = reshape[shape=(24)](t0)
+        t2 : f32[24] = exp(t1)
+        t3 : f32[3,8] = reshape[shape=(3,8)](t2)
+        t4 : f32[8,3] = transpose[axes=(1,0)](t3)
+        t5 : f32[2,12] = reshape[shape=(2,12)](t4)
+        outputs t5
+        """,
+    ),
+    "concat": (
+        "add; copy; exp+sum",
+        """
+        inputs x: f32[4,6], y: f32[4,2], z: f32[4,6]
+        t0 : f32[4,6] = add(x, z)
+        t1 : f32[4,14] = concatenate[axis=1](t0, y, x)
+        t2 : f32[4,14] = exp(t1)
+        t3 : f32[14] = sum[axes=(0)](t2)
+        outputs t3, t1
+        """,
+    ),
+    "stack": (
+        "add",
+        """
+        inputs x: f32[4], y: f32[4]
+        t0 : f32[4] = add(x, y)
+        t1 : f32[1,4] = reshape[shape=(1,4)](t0)
+        t2 : f32[1,4] = reshape[shape=(1,4)](x)
+        t3 : f32[2,4] = concatenate[axis=0](t1, t2)
+        outputs t3
+        """,
+    ),
+    "pad": (
+        "copy; exp; multiply",
+        """
+        inputs x: f32[4,6]
+        t0 : f32[4,6] = exp(x)
+        t1 : f32[9,13] = pad[low=(1,0) high=(1,2) inner=(1,1) value=0.5](t0)
+        t2 : f32[9,13] = multiply(t1, 2.0)
+        outputs t2
+        """,
+    ),
+    "pads sum": (
+        "copy; copy; add",
+        """
+        inputs x: f32[4], y: f32[4]
+        t0 : f32[8] = pad[low=(0) high=(4) inner=(0) value=0](x)
+        t1 : f32[8] = pad[low=(4) high=(0) inner=(0) value=0](y)
+        t2 : f32[8] = add(t0, t1)
+        outputs t2
+        """,
+    ),
+    "scatter": (
+        "scatter_add; cast+multiply+subtract",
+        """
+        inputs g: f32[5,3], i: i64[5], w: f32[10,3], lr: f64
+        t0 : f32[10,3] = scatter_add[shape=(10,3) axes=(0) wrap=True](g, i)
+        t1 : f32 = cast[dtype=f32](lr)
+        t2 : f32[10,3] = multiply(t0, t1)
+        t3 : f32[10,3] = subtract(w, t2)
+        outputs t3, t0
+        """,
+    ),
+    "scatter2": (
+        "exp+scatter_add",
+        """
+        inputs g: f32[5], i: i64[5], j: i32[5]
+        t0 : f32[5] = exp(g)
+        t1 : f32[3,4] = scatter_add[shape=(3,4) axes=(0,1) wrap=False](t0, i, j)
+        outputs t1
+        """,
+    ),
+    "sort": (
+        "argsort; negative; argsort; cumsum; cumsum",
+        """
+        inputs x: f32[5,3]
+        t0 : f32[5,3] = negative(x)
+        t1 : i64[5,3] = argsort[axis=0 descending=False](t0)
+        t2 : i64[5,3] = argsort[axis=1 descending=True](x)
+        t3 : f32[5,3] = cumsum[axis=0](t0)
+        t4 : f32[5,3] = cumsum[axis=1](t3)
+        outputs t1, t2, t4
+        """,
+    ),
+    "gather": (
+        "exp+gather+sum",
+        """
+        inputs x: f32[4,6,5], i: i64[3,1], j: i32[2]
+        t0 : f32[4,6,5] = exp(x)
+        t1 : f32[3,2,6] = gather[axes=(0,2) wrap=True](t0, i, j)
+        t2 : f32[3,2] = sum[axes=(2)](t1)
+        outputs t2
+        """,
+    ),
+    "random": (
+        "random_bits+greater_equal+cast+multiply; add",
+        """
+        inputs k: i64, c: i64, x: f32[5,7]
+        t0 : u32[5,7] = random_bits[shape=(5,7)](k, c)
+        t1 : bool[5,7] = greater_equal(t0, 2147483648)
+        t2 : f32[5,7] = cast[dtype=f32](t1)
+        t3 : f32[5,7] = multiply(x, t2)
+        t4 : i64 = add(c, 9)
+        outputs t3, t4
+        """,
+    ),
+    "outputs": (
+        "add; copy",
+        """
+        inputs x: f32[3], y: f32[3]
+        t0 : f32[3] = add(x, y)
+        t1 : f32[1,3] = reshape[shape=(1,3)](t0)
+        outputs x, t0, t0, t1, 2.5, y
+        """,
+    ),
+    "zero": (
+        "copy; copy; copy",
+        """
+        inputs x: f32[0,3], y: f32[3,0]
+        t0 : f32[0,3] = exp(x)
+        t1 : f32[3] = sum[axes=(0)](t0)
+        t2 : f32[3,3] = contraction[spec=mk,kn->mn](y, x)
+        t3 : f32[2,3] = pad[low=(2,0) high=(0,0) inner=(0,0) value=1.5](t0)
+        outputs t0, t1, t2, t3
+        """,
+    ),
+    "batch": (
+        "contraction+multiply+select; max; subtract+exp+sum; subtract+exp+divide; contraction; add",
+        """
+        inputs q: f32[2,5,6], k: f32[2,5,6], m: bool[5,5]
+        t0 : f32[2,5,3,2] = reshape[shape=(2,5,3,2)](q)
+        t1 : f32[2,5,3,2] = reshape[shape=(2,5,3,2)](k)
+        t2 : f32[2,3,5,2] = transpose[axes=(0,2,1,3)](t0)
+        t3 : f32[2,3,5,2] = transpose[axes=(0,2,1,3)](t1)
+        t4 : f32[2,3,5,5] = contraction[spec=abik,abjk->abij](t2, t3)
+        t5 : f32[2,3,5,5] = multiply(t4, 0.7)
+        t6 : f32[2,3,5,5] = select(m, t5, -10.0)
+        t7 : f32[2,3,5] = max[axes=(3)](t6)
+        t8 : f32[2,3,5,1] = reshape[shape=(2,3,5,1)](t7)
+        t9 : f32[2,3,5,5] = subtract(t6, t8)
+        t10 : f32[2,3,5,5] = exp(t9)
+        t11 : f32[2,3,5] = sum[axes=(3)](t10)
+        t12 : f32[2,3,5,1] = reshape[shape=(2,3,5,1)](t11)
+        t13 : f32[2,3,5,5] = divide(t10, t12)
+        t14 : f32[2,3,5,2] = contraction[spec=abij,abjk->abik](t13, t3)
+        t15 : f32[2,5,3,2] = transpose[axes=(0,2,1,3)](t14)
+        t16 : f32[2,5,6] = reshape[shape=(2,5,6)](t15)
+        t17 : f32[2,5,6] = add(t16, q)
+        outputs t17
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize(("labels", "text"), PROGRAMS.values(), ids=PROGRAMS)
+def test_program(labels: str, text: str) -> None:
+    plan = plan_of(text)
+    assert "; ".join(kernel.label for kernel in plan.kernels) == labels
