@@ -85,7 +85,7 @@ class _Conv(Module):
             return f"Channels come before the places: x.movedim(-1, {-self.rank - 1})"
         if self.in_channels == 1 and len(shape) == self.rank + 1:
             return "A batch without channels: x.unsqueeze(1) gives it one"
-        return f"Set in_channels to {shape[-self.rank - 1]}, or give it {self.in_channels} channels"
+        return f"Set in_channels to {shape[-self.rank - 1]}, or change what comes before"
 
     def describe(self) -> str:
         """The layer with its channels and kernel, such as "Conv2d 1 -> 32, 3 x 3"."""

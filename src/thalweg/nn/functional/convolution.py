@@ -23,6 +23,7 @@ from thalweg.nn.functional.sliding import (
     per_axis,
     require_images,
     spans,
+    spell_windows,
 )
 from thalweg.ops.lift import promote
 from thalweg.tape import composite
@@ -44,6 +45,11 @@ class _Grid:
     high: Shape
     inner: Shape
     dilations: Shape
+
+    def __repr__(self) -> str:
+        spread = tuple(n + 1 for n in self.inner)
+        more = {"dilation": self.dilations, "input spread": spread}
+        return spell_windows(self.strides, self.low, self.high, **more)
 
     def windows(self, x: Tensor, sizes: Shape) -> Tensor:
         """The windows of `x`: a view of the padded input."""

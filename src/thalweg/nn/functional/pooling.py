@@ -23,6 +23,7 @@ from thalweg.nn.functional.sliding import (
     per_axis,
     require_images,
     spans,
+    spell_windows,
 )
 from thalweg.ops.creation import arange
 from thalweg.ops.lift import floating
@@ -43,6 +44,10 @@ class _Pool:
     dilations: Shape
     low: Shape
     high: Shape
+
+    def __repr__(self) -> str:
+        more = {"size": self.sizes, "dilation": self.dilations}
+        return spell_windows(self.strides, self.low, self.high, **more)
 
     @property
     def room(self) -> Shape:

@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError, ShapeError
+from thalweg.tape import not_a_tensor
 
-__all__ = ["Shape", "Sizes", "enclosed", "per_axis", "require_images", "spans"]
+__all__ = ["Shape", "Sizes", "enclosed", "per_axis", "require_images", "spans", "spell_windows"]
 
 Shape: TypeAlias = tuple[int, ...]
 Sizes: TypeAlias = int | Sequence[int]
@@ -40,14 +41,20 @@ def spans(sizes: Shape, dilations: Shape) -> Shape:
 
 
 def require_images(name: str, input: Tensor, rank: int) -> None:
-    """A `ShapeError` unless `input` is (N, C, ...) or (C, ...) with `rank` axes to slide over."""
+    """An error unless `input` is a tensor (N, C, ..) or (C, ..) with `rank` axes to slide over."""
+    if not isinstance(input, Tensor):
+        raise not_a_tensor(name, input)
     shape = input._value.shape
     if len(shape) in (rank + 1, rank + 2):
         return
     axes = _AXES[rank]
     text = f"{name}: an input of shape (N, C, {axes}) or (C, {axes}) expected, got {shape}"
     if len(shape) == rank:
-        raise ShapeError(f"{text}. It has no channels: x.unsqueeze(0) gives it one")
+        sizes = "(C, L)" if rank == 1 else "(C, H, W)"
+        raise ShapeError(
+            f"{text}. It has no channels: x.unsqueeze(0) gives it one; flattened samples get their "
+            f"shape back with x.unflatten(-1, {sizes})"
+        )
     raise ShapeError(text)
 
 
@@ -66,3 +73,16 @@ def enclosed(
     ends = rest + tuple(max(-n, 0) for n in high)
     sizes = tuple(n - a - b for n, a, b in zip(x._value.shape, starts, ends, strict=True))
     return x.window(starts, sizes, (1,) * len(sizes))
+
+
+def spell_windows(strides: Shape, low: Shape, high: Shape, **more: Shape) -> str:
+    """Where windows stand, for the graph: strides, and what else is there.
+
+    >>> spell_windows((1, 1), (1, 1), (1, 1), dilation=(1, 1))
+    '<stride (1, 1), padding (1, 1)>'
+    """
+    parts = [f"stride {strides}"]
+    if any((*low, *high)):
+        parts.append(f"padding {low}" if low == high else f"padding {low} and {high}")
+    parts += [f"{name} {value}" for name, value in more.items() if set(value) != {1}]
+    return f"<{', '.join(parts)}>"
