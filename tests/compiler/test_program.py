@@ -336,6 +336,17 @@ def test_a_profile_counts_as_runs() -> None:
     assert np.array_equal(program.walk, other.walk)
 
 
+def test_a_pause_between_iterations_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thalweg.compiler.program._CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr("thalweg.compiler.program._TRY_SECONDS", 0.0)
+    for threads in (None, 1, 2, 3):
+        program, other = toy(), toy()
+        got = program.scan(XS, threads)
+        assert np.array_equal(got, [other.run(x, 1) for x in XS])
+        assert np.array_equal(program.walk, other.walk)
+        assert program.program.finished == len(XS)
+
+
 def test_a_toy_is_what_it_says() -> None:
     program: Toy = toy()
     assert [(s.alone, s.barrier) for s in program.program.steps] == [

@@ -5,9 +5,13 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-__all__ = ["Frame", "LINE", "aligned_bytes"]
+__all__ = ["FAILED", "Frame", "LINE", "PAUSED", "aligned_bytes"]
 
 LINE = 64  # bytes that processors pass between each other as one
+
+
+FAILED = 1
+PAUSED = 2
 
 
 class Frame(ctypes.Structure):
@@ -21,8 +25,9 @@ class Frame(ctypes.Structure):
     scratch   memory of the threads, each `scratch_bytes` apart
     spins     looks at a word before a thread sleeps
     times     clock ticks spent in each kernel, in a program that is measured
+    ticks     of the clock, after which a run pauses at the end of an iteration
     finished  whole iterations done
-    stop      not 0: leave at the next barrier
+    stop      not 0: leave at the next barrier; 1 for a failure, 2 for a pause
     arrived   threads that are at the barrier
     round     changes when all are; its lowest bit says whether to stop
     sleepers  threads that sleep until `round` changes
@@ -39,7 +44,8 @@ class Frame(ctypes.Structure):
         ("times", ctypes.c_uint64),
         ("finished", ctypes.c_int64),
         ("stop", ctypes.c_int64),
-        ("_line1", ctypes.c_uint8 * 48),
+        ("ticks", ctypes.c_int64),
+        ("_line1", ctypes.c_uint8 * 40),
         ("arrived", ctypes.c_int32),
         ("_line2", ctypes.c_uint8 * 60),
         ("round", ctypes.c_int32),

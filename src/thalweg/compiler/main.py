@@ -15,15 +15,16 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from thalweg.compiler.frame import Frame
+from thalweg.compiler.frame import FAILED, PAUSED, Frame
 from thalweg.compiler.kernels import Buffer
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.schedule import Step
 from thalweg.compiler.waiting import barrier_text, waiting_text
 
-__all__ = ["MAIN", "MainText", "scratch_bytes"]
+__all__ = ["CLOCK", "MAIN", "MainText", "scratch_bytes"]
 
 MAIN = "thalweg_main"
+CLOCK = "thalweg_clock"
 _PAGE = 4096
 
 
@@ -58,8 +59,10 @@ class MainText:
             f"declare void @{name}({'ptr, ' * count}ptr, ptr, i64, i64)"
             for name, count in kernels.items()
         ]
-        if self.timed:
-            declared.append(f"declare i64 {_clock()}")
+        declared.append(f"declare i64 {_clock()}")
+        declared.append(
+            f"define i64 @{CLOCK}() {{\n  %now = call i64 {_clock()}\n  ret i64 %now\n}}"
+        )
         threads = [waiting_text(), barrier_text()] if self.threaded else []
         return "\n".join([*declared, *threads, *self._function()]) + "\n"
 
@@ -90,6 +93,8 @@ class MainText:
         self._write(f"%scratch.own = mul i64 %thread, {scratch_bytes(self.lowered)}")
         self._write("%scratch = getelementptr i8, ptr %scratch.all, i64 %scratch.own")
         self._write("%first = icmp eq i64 %thread, 0")
+        self._field("ticks", "i64")
+        self._write(f"%began = call i64 {_clock()}")
         if self.timed:
             self._field("times", "ptr")
         for slot in range(len(self.slots) + 1):
@@ -159,7 +164,7 @@ class MainText:
         self._write(f"{failed} = icmp ne i64 {flag}, 0")
         self._write(f"br i1 {failed}, label %{bad}, label %{good}")
         self._start(bad)
-        self._write("store atomic i64 1, ptr %stop monotonic, align 8")
+        self._write(f"{self._name('old')} = atomicrmw or ptr %stop, i64 {FAILED} monotonic")
         self._write(f"br label %{good}")
         self._start(good)
 
@@ -209,18 +214,41 @@ class MainText:
         self._start(noted)
 
     def _end(self) -> None:
-        """An iteration that no thread has failed in counts as finished."""
-        self._meet() if self.threaded else self._check()
-        self._write("br i1 %first, label %count.it, label %again")
-        self._start("count.it")
-        self._write("%done = load i64, ptr %finished, align 8")
-        self._write("%one.more = add i64 %done, 1")
-        self._write("store i64 %one.more, ptr %finished, align 8")
-        self._write("br label %again")
-        self._start("again")
+        """An iteration that no thread has failed in counts; after some time, the run pauses."""
         self._write("%next = add i64 %i, 1")
         self._write("%more = icmp slt i64 %next, %count")
-        self._write("br i1 %more, label %iteration, label %leave")
+        self._write("%looks = and i1 %first, %more")
+        self._write("br i1 %looks, label %look, label %end")
+        self._start("look")
+        self._write(f"%now = call i64 {_clock()}")
+        self._write("%spent = sub i64 %now, %began")
+        self._write("%late = icmp sgt i64 %spent, %ticks")
+        self._write("br i1 %late, label %pause, label %end")
+        self._start("pause")
+        self._write(f"%before = atomicrmw or ptr %stop, i64 {PAUSED} monotonic")
+        self._write("br label %end")
+        self._start("end")
+        if self.threaded:
+            self._write("%leaves = call i1 @barrier(ptr %frame, i64 %threads)")
+        else:
+            self._write("%flags = load i64, ptr %stop, align 8")
+            self._write("%leaves = icmp ne i64 %flags, 0")
+        self._write("br i1 %first, label %judge, label %again")
+        self._start("judge")
+        self._write("%why = load i64, ptr %stop, align 8")
+        # Unless all leave, another thread may have failed in the next iteration already.
+        self._write(f"%failed = and i64 %why, {FAILED}")
+        self._write("%left = zext i1 %leaves to i64")
+        self._write("%wrong = and i64 %failed, %left")
+        self._write("%good = xor i64 %wrong, 1")
+        self._write("%done = load i64, ptr %finished, align 8")
+        self._write("%counted = add i64 %done, %good")
+        self._write("store i64 %counted, ptr %finished, align 8")
+        self._write("br label %again")
+        self._start("again")
+        self._write("%stays = xor i1 %leaves, true")
+        self._write("%goes.on = and i1 %more, %stays")
+        self._write("br i1 %goes.on, label %iteration, label %leave")
         self._start("leave")
         self._write("ret void")
 

@@ -9,26 +9,28 @@ import re
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from thalweg.compiler.frame import Frame, aligned_bytes
-from thalweg.compiler.jit import assembly, compile_modules
+from thalweg.compiler.frame import FAILED, Frame, aligned_bytes
+from thalweg.compiler.jit import Library, assembly, compile_modules
 from thalweg.compiler.kernels import Buffer, Kernel, Plan
 from thalweg.compiler.lower import lower
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.machine import Machine
-from thalweg.compiler.main import MAIN, MainText, scratch_bytes
+from thalweg.compiler.main import CLOCK, MAIN, MainText, scratch_bytes
 from thalweg.compiler.runtime import MOST, get_num_threads, pool
 from thalweg.compiler.schedule import effects, schedule, threads_worth
+from thalweg.compiler.tempo import Tempo
 from thalweg.errors import OutOfMemoryError, OutOfRangeError, ThalwegError
 from thalweg.files import size_text
 
 __all__ = ["Program"]
 
 _CHUNK_SECONDS: Final = 0.05
-_GROWTH: Final = 4  # a chunk is at most this much longer than the one before
+_TRY_SECONDS: Final = 0.002
+_HOUR: Final = 3600.0
 _PAGE: Final = 4096
 _SAME = "kernel"  # the name under which identical kernels have identical text
 _programs: weakref.WeakSet[Program] = weakref.WeakSet()
@@ -60,13 +62,13 @@ class Program:
         self._modules = [*{code.name: _module(code) for code in self.lowered}.values()]
         self._modules.append(self._main_text(timed=False))
         self._library = compile_modules(self._modules, machine)
-        self._running = _Running(self, self._library.address(MAIN))
+        self._running = _Running(self, self._library)
         _programs.add(self)
 
     # -- running
 
     def run(self, addresses: Sequence[int], threads: int | None = None) -> None:
-        """Run once on at most `threads` threads, or as many as `get_num_threads()` says.
+        """Run once on `threads` threads, or as many of `get_num_threads()` as were fast of late.
 
         Raises `OutOfRangeError` where a kernel met an index out of range: no state has been
         written then, unless by that kernel; `OutOfMemoryError` where the memory for intermediate
@@ -104,16 +106,24 @@ class Program:
         return "\n".join(assembly(text, self.machine) for text in self._modules)
 
     def profile(
-        self, addresses: Sequence[int], count: int = 1, threads: int | None = None
+        self,
+        addresses: Sequence[int],
+        count: int = 1,
+        threads: int | None = None,
+        strides: Sequence[int] | None = None,
+        rounds: int = 1,
     ) -> list[float]:
         """Run `count` times, measured; gives the seconds each kernel took, on the average.
 
-        The threads meet after every kernel, so the sum is a little more than a run takes. State
-        advances as in `count` runs.
+        Of several rounds the fastest counts. The threads meet after every kernel, so the sum is a
+        little more than a run takes. State advances as in `(count + 1) * rounds` runs; addresses
+        by their strides within a round.
         """
         modules = [*self._modules[:-1], self._main_text(timed=True)]
         library = compile_modules(modules, self.machine)
-        return _Running(self, library.address(MAIN)).profile(addresses, count, threads)
+        running = _Running(self, library)
+        found = [running.profile(addresses, count, threads, strides) for _ in range(rounds)]
+        return min(found, key=sum)
 
     def poison(self, byte: int = 0xFF) -> None:
         """Fill the memory of intermediate values (0xFF: NaN); a run must not care."""
@@ -159,14 +169,17 @@ def _given(plan: Plan) -> tuple[Buffer, ...]:
 class _Running:
     """A program's main function with the memory it works in; one Python thread at a time."""
 
-    def __init__(self, program: Program, main: int) -> None:
+    def __init__(self, program: Program, library: Library) -> None:
         self.program = weakref.proxy(program)
         self.lock = threading.Lock()
         self.owner = 0
         self.slots = len(program.given)
         self.most = program.threads
-        self.address = main
-        self.main = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(main)
+        self.address = library.address(MAIN)
+        self.main = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(self.address)
+        self.clock = ctypes.CFUNCTYPE(ctypes.c_int64)(library.address(CLOCK))
+        self.run_tempo, self.scan_tempo = Tempo(), Tempo()
+        self.pause = 0.0
         self.frame: Any = None
         self.known: list[int] | None = None
         self.used = 0  # threads, as the frame says
@@ -182,7 +195,10 @@ class _Running:
             if addresses != self.known:
                 self._place(addresses)
             self.frame.finished = 0
-            self._execute(1, threads)
+            if self.most == 1:
+                self._execute(1, 1)
+            else:
+                self._execute_measured(1, threads, self.run_tempo)
         finally:
             self._release()
 
@@ -194,31 +210,34 @@ class _Running:
             self._check(strides, "strides")
             self.strides[: self.slots] = list(strides)
             self.frame.finished = 0
-            done, chunk = 0, 1
-            while done < count:
-                now = min(chunk, count - done)
+            while (done := self.finished) < count:
                 self._place([a + done * s for a, s in zip(addresses, strides, strict=True)])
-                start = time.perf_counter()
-                self._execute(now, threads)
-                each = max((time.perf_counter() - start) / now, 1e-9)
-                done += now
-                chunk = max(1, min(int(_CHUNK_SECONDS / each), _GROWTH * chunk))
+                self._execute_measured(count - done, threads, self.scan_tempo)
         finally:
             self._release()
 
-    def profile(self, addresses: Sequence[int], count: int, threads: int | None) -> list[float]:
+    def profile(
+        self,
+        addresses: Sequence[int],
+        count: int,
+        threads: int | None,
+        strides: Sequence[int] | None,
+    ) -> list[float]:
         self._take()
         try:
             self._place(addresses)
+            if strides is not None:
+                self._check(strides, "strides")
+                self.strides[: self.slots] = list(strides)
             kernels = len(self.program.lowered)
             times = (ctypes.c_uint64 * (kernels + 1))()
             self.frame.times = ctypes.addressof(times)
+            threads = min(self.most, threads or get_num_threads())
             self._execute(1, threads)  # the clock starts, the caches fill
             times[:kernels] = [0] * kernels
-            begin, start = times[kernels], time.perf_counter()
+            self._pause_after(_HOUR)
             self._execute(count, threads)
-            tick = (time.perf_counter() - start) / max(1, times[kernels] - begin)
-            return [ticks * tick / count for ticks in times[:kernels]]
+            return [ticks / (_tick_rate(self.clock) * count) for ticks in times[:kernels]]
         finally:
             self._release()
 
@@ -282,18 +301,28 @@ class _Running:
 
     # -- execution
 
-    def _execute(self, count: int, threads: int | None) -> None:
+    def _execute_measured(self, count: int, threads: int | None, tempo: Tempo) -> None:
+        """At most `count` iterations, on a number of threads that was fast of late."""
+        start, before = time.perf_counter(), self.finished
+        most = min(self.most, get_num_threads())
+        number = tempo.pick(most, start) if threads is None else min(self.most, threads)
+        if count > 1:
+            trying = threads is None and number != tempo.best(most)
+            self._pause_after(_TRY_SECONDS if trying else _CHUNK_SECONDS)
+        used = self._execute(count, number)
+        now = time.perf_counter()
+        if used == number:
+            tempo.note(number, now - start, self.finished - before, now)
+
+    def _execute(self, count: int, threads: int) -> int:
+        """With the pool's threads where they are free; else alone, which gives the same bits.
+
+        Gives the number of threads.
+        """
         frame = self.frame
         frame.count = count
-        if self.most == 1:
-            self.main(self.frame_address, 0)
-        else:
-            self._execute_together(min(self.most, threads or get_num_threads()))
-        if frame.stop:
-            self._fail()
-
-    def _execute_together(self, threads: int) -> None:
-        """With the pool's threads where they are free; else alone, which gives the same bits."""
+        if frame.stop:  # an interrupt came before it was looked at
+            self._clear()
         if threads > 1 and pool.take():
             try:
                 self._use(threads)
@@ -301,8 +330,12 @@ class _Running:
             finally:
                 pool.lock.release()
         else:
+            threads = 1
             self._use(1)
             self.main(self.frame_address, 0)
+        if frame.stop:
+            self._stopped()
+        return threads
 
     def _use(self, threads: int) -> None:
         if self.used == threads:
@@ -314,16 +347,41 @@ class _Running:
         self.frame.spins = pool.spins(threads) if threads > 1 else 0
         self.frame.threads = self.used = threads
 
-    def _fail(self) -> None:
-        """Clear the flags and say which kernel met an index out of range."""
+    def _pause_after(self, seconds: float) -> None:
+        if seconds != self.pause:
+            self.frame.ticks = int(seconds * _tick_rate(self.clock))
+            self.pause = seconds
+
+    def _stopped(self) -> None:
+        """Go on after a pause; after a failure, say which kernel met an index out of range."""
         failed = [number for number, flag in enumerate(self.errors) if flag]
-        self.errors[:] = [0] * len(self.errors)
-        self.frame.stop = 0
+        failure = self.frame.stop & FAILED
+        self._clear()
+        if not failure:
+            return
         kernels = [self.program.plan.kernels[number] for number in failed]
         where = "; ".join(_origin(kernel) for kernel in kernels)
         raise OutOfRangeError(
             f"an index is out of range in iteration {self.finished} of a compiled program: {where}"
         )
+
+    def _clear(self) -> None:
+        self.errors[:] = [0] * len(self.errors)
+        self.frame.stop = 0
+
+
+_rate: float | None = None
+
+
+def _tick_rate(clock: Callable[[], int]) -> float:
+    """The ticks of the processor's clock in a second; the same for all programs."""
+    global _rate
+    if _rate is None:
+        start, begin = time.perf_counter(), clock()
+        while (seconds := time.perf_counter() - start) < 1e-3:
+            pass
+        _rate = (clock() - begin) / seconds
+    return _rate
 
 
 def _origin(kernel: Kernel) -> str:

@@ -37,7 +37,8 @@ from thalweg.errors import ConfigError
 __all__ = ["Pool", "available_cores", "get_num_threads", "pool", "set_num_threads"]
 
 MOST: Final = 1024
-_SPIN_SECONDS: Final = 50e-6
+# Longer looking keeps the cores from those that are waited for, where others want them too.
+_SPIN_SECONDS: Final = 20e-6
 _FORK_WAITS: Final = 10.0
 
 # The pool's memory is a line for the job, then one for each thread t: its word counts the jobs

@@ -1,0 +1,68 @@
+"""The number of threads follows what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from thalweg.compiler.tempo import Tempo
+
+
+def simulate(threads: int, cost: Callable[[int, float], float], until: float) -> dict[int, float]:
+    """The time spent with each number of threads, by a scan in chunks of a millisecond or more."""
+    tempo, now, spent = Tempo(), 0.0, dict.fromkeys(range(1, threads + 1), 0.0)
+    while now < until:
+        number = tempo.pick(threads, now)
+        each = cost(number, now)
+        iterations = max(1, int(1e-3 / each))
+        now += each * iterations
+        spent[number] += each * iterations
+        tempo.note(number, each * iterations, iterations, now)
+    return spent
+
+
+@pytest.mark.parametrize("best", [1, 2, 4, 8])
+def test_the_fastest_has_nearly_all_the_time(best: int) -> None:
+    spent = simulate(8, lambda n, _: 1e-5 if n == best else 5e-5, until=1.0)
+    assert spent[best] > 0.85 * sum(spent.values())
+    assert all(spent[n] > 0 for n in (1, 2, 4, 8))
+
+
+def test_it_follows_a_machine_that_becomes_busy_and_free_again() -> None:
+    """Two threads take 10 us, or a millisecond while others want the cores; one always 20."""
+
+    def cost(number: int, now: float) -> float:
+        if number == 1:
+            return 2e-5
+        return 1e-3 if 1.0 < now < 2.0 else 1e-5
+
+    tempo, now, late = Tempo(), 0.0, {1: 0.0, 2: 0.0}
+    while now < 3.0:
+        number = tempo.pick(2, now)
+        each = cost(number, now)
+        now += each * 20
+        late[number] += each * 20 if 1.2 < now < 2.0 else 0.0
+        tempo.note(number, each * 20, 20, now)
+    assert late[1] > 10 * late[2]
+    assert tempo.best(2) == 2
+
+
+def test_long_iterations_always_have_all_threads() -> None:
+    spent = simulate(4, lambda n, _: 0.1 / n + 0.01 * n, until=10.0)
+    assert spent[4] == sum(spent.values())
+
+
+def test_one_thread_is_one_thread() -> None:
+    tempo = Tempo()
+    assert tempo.pick(1, 0.0) == 1
+    tempo.note(1, 1e-5, 1, 0.0)
+    assert tempo.pick(1, 1.0) == tempo.best(1) == 1
+
+
+def test_another_setting_is_measured_anew() -> None:
+    tempo = Tempo()
+    for number in (2, 1):
+        assert tempo.pick(2, 0.0) == number
+        tempo.note(number, 1e-4, 1, 0.0)
+    assert tempo.pick(6, 0.0) == 6
