@@ -16,7 +16,7 @@ Array = np.ndarray
 EXAMPLES = settings(max_examples=250, deadline=None, derandomize=True)
 
 
-# --- any key ---------------------------------------------------------------------------------
+# --- any key --------------------------------------------------------------------------------------
 
 
 @st.composite
@@ -154,7 +154,7 @@ def test_the_gradient_goes_to_the_places_that_were_read(
     assert np.array_equal(got, expected.reshape(shape))
 
 
-# --- keys as they are written ----------------------------------------------------------------
+# --- keys as they are written ---------------------------------------------------------------------
 
 X = np.arange(24.0).reshape(2, 3, 4)
 T = tw.tensor(X)
@@ -233,7 +233,7 @@ def test_a_rank_0_tensor_has_nothing_to_index() -> None:
     assert tw.tensor(1.0)[...].item() == 1
 
 
-# --- writing ---------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------
 
 
 def test_writing_gives_the_name_a_new_value_and_no_other() -> None:

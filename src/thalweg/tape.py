@@ -222,7 +222,11 @@ def composite(name: str, *vjp: Rule | None) -> Callable[[Callable[P, Tensor]], C
     def decorate(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
         @wraps(function)
         def call(*inputs: Any, **attributes: Any) -> Tensor:
-            if not mode.grad or not any(x._requires_grad for x in inputs):
+            try:
+                recorded = mode.grad and any(x._requires_grad for x in inputs)
+            except AttributeError:
+                raise not_a_tensor(name, *inputs) from None
+            if not recorded:
                 return function(*inputs, **attributes)
             mode.grad = False
             try:

@@ -253,7 +253,7 @@ JOINING = [
         s(normal(), normal(2)), result="first", **MOVES, bad=Bad((normal(2, 3), normal(4)))),
     row("meshgrid", lambda *t, indexing="ij": list(np.meshgrid(*t, indexing=indexing)),
         s(normal(2), normal(3)), s(normal(2), normal(3), normal(1), indexing="xy"), result="first",
-        **MOVES, bad=Bad((normal(2, 3), normal(4)), mentions=("[2, 3]",))),
+        **MOVES, bad=Bad((normal(2, 3), normal(4)), mentions=("(2, 3)",))),
 ]
 
 INDEXING = [

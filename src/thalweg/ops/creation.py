@@ -272,7 +272,9 @@ def meshgrid(*vectors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     if len(vectors) == 1 and isinstance(vectors[0], list | tuple):
         vectors = tuple(vectors[0])
     if any(len(v._value.shape) > 1 for v in vectors):
-        raise ShapeError(f"meshgrid: vectors expected, got shapes {[v.shape for v in vectors]}")
+        raise ShapeError(
+            f"meshgrid: vectors expected, got shapes {[tuple(v.shape) for v in vectors]}"
+        )
     shape = tuple(v.numel() for v in vectors)
     rank = len(shape)
     grids = [

@@ -43,10 +43,16 @@ def literal(scalar: float, dtype: dtypes.DType) -> Tensor:
 
     Few distinct ones occur, so each is made once: nobody writes to a value.
     """
-    if dtype.is_storage:  # a record, into which NumPy would write the number as bits
-        return to_dtype(literal(scalar, dtypes.float32), dtype)
+    return _made(scalar, dtype)
+
+
+def _made(scalar: float, dtype: dtypes.DType) -> Tensor:
     try:
-        return wrap(np.asarray(scalar, dtype.numpy))
+        with np.errstate(over="ignore"):
+            if dtype.is_storage:  # a record, into which NumPy would write the number as bits
+                wide = np.asarray(scalar, np.float32)
+                return wrap(elementwise.cast.evaluate(wide, dtype=dtype.numpy))
+            return wrap(np.asarray(scalar, dtype.numpy))
     except OverflowError as error:
         raise DTypeError(f"{scalar!r} does not fit into {dtype!r}") from error
 
@@ -60,7 +66,7 @@ def is_literal(x: Tensor) -> bool:
 def _literal(scalar: Any, dtype: dtypes.DType) -> Tensor:
     # -0.0 equals 0.0 and would be given its cache entry.
     if scalar == 0 and dtype.is_floating_point and np.copysign(1, scalar) < 0:
-        return to_dtype(wrap(np.asarray(-0.0, np.float64)), dtype)
+        return _made(-0.0, dtype)
     return literal(scalar, dtype)
 
 

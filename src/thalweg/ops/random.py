@@ -81,7 +81,7 @@ class Generator:
         """Continue from what `get_state` gave."""
         if state.shape != (2,) or state.dtype is not dtypes.int64:
             raise DTypeError(
-                f"a generator's state is int64 of shape (2,), got {state.dtype!r} of {state.shape}"
+                f"a generator's state is int64 of shape (2,), got {state.dtype!r} of {tuple(state.shape)}"
             )
         with no_grad():
             self.key.copy_(state[0])
@@ -252,7 +252,9 @@ def multinomial(
     tensor([1, 1, 1, 1])
     """
     if weights.ndim not in (1, 2):
-        raise ShapeError(f"multinomial: weights (k,) or (rows, k) expected, got {weights.shape}")
+        raise ShapeError(
+            f"multinomial: weights (k,) or (rows, k) expected, got {tuple(weights.shape)}"
+        )
     weights = floating(weights)
     _check_weights(weights, num_samples, replacement)
     shape = (num_samples, *weights.shape) if replacement else weights.shape

@@ -1,0 +1,307 @@
+"""Randomness: the known answers of Philox, the streams, and the distributions drawn from them.
+
+Statistics use fixed seeds; each bound is what a sample of that size passes in all but about one
+in a million cases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.errors import ConfigError, DTypeError, ShapeError
+from thalweg.primitives import sources
+
+COUNT = 100_000
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    tw.manual_seed(0)
+
+
+# --- Philox ---------------------------------------------------------------------------------------
+
+
+def block(counter: tuple[int, int, int, int], key: tuple[int, int]) -> list[int]:
+    """One block of the full generator, with all four words of its counter."""
+    c, k = list(counter), list(key)
+    for _ in range(10):
+        first, second = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        low = 0xFFFFFFFF
+        c = [second >> 32 ^ c[1] ^ k[0], second & low, first >> 32 ^ c[3] ^ k[1], first & low]
+        k = [k[0] + 0x9E3779B9 & low, k[1] + 0xBB67AE85 & low]
+    return c
+
+
+ONES = 0xFFFFFFFF
+# Random123, kat_vectors: philox4x32, 10 rounds.
+KNOWN = [
+    ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    ((ONES,) * 4, (ONES, ONES), (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    (
+        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+        (0xA4093822, 0x299F31D0),
+        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+    ),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "words"), KNOWN)
+def test_known_answers(
+    counter: tuple[int, int, int, int], key: tuple[int, int], words: tuple[int, ...]
+) -> None:
+    assert tuple(block(counter, key)) == words
+
+
+@pytest.mark.parametrize("key", [0, 1, 2**32, 2**63 - 1, 0x299F31D0A4093822])
+@pytest.mark.parametrize("counter", [0, 5, 2**32 - 1, 2**40 + 7, 2**62])
+def test_the_primitive_is_the_generator_with_a_counter_of_64_bits(key: int, counter: int) -> None:
+    counters = np.arange(3, dtype=np.uint64) + np.uint64(counter)
+    got = sources._philox(np.uint64(key), counters)
+    for row, c in zip(got.tolist(), range(counter, counter + 3), strict=True):
+        assert row == block((c & ONES, c >> 32, 0, 0), (key & ONES, key >> 32))
+
+
+def test_the_first_numbers_of_seed_0() -> None:
+    words = np.array(KNOWN[0][2])
+    expected = (words >> 8) * 2.0**-24
+    assert tw.rand(4).tolist() == expected.tolist()
+
+
+# --- streams --------------------------------------------------------------------------------------
+
+
+DRAWS: list[Callable[..., tw.Tensor]] = [
+    lambda g: tw.rand(3, 5, generator=g),
+    lambda g: tw.rand(7, dtype=tw.float64, generator=g),
+    lambda g: tw.randn(3, 5, generator=g),
+    lambda g: tw.randint(0, 100, (9,), generator=g),
+    lambda g: tw.randperm(10, generator=g),
+    lambda g: tw.bernoulli(tw.full((9,), 0.5), generator=g),
+    lambda g: tw.multinomial(tw.ones(5), 3, generator=g),
+    lambda g: tw.normal(0.0, 1.0, (4,), generator=g),
+    lambda g: tw.zeros(6).uniform_(-1, 1, generator=g),
+    lambda g: tw.zeros(6).normal_(2, 3, generator=g),
+    lambda g: tw.zeros(6).bernoulli_(0.3, generator=g),
+]
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+def test_the_same_seed_gives_the_same_numbers(draw: Callable[..., tw.Tensor]) -> None:
+    first, again, other = (draw(tw.Generator(seed)) for seed in (7, 7, 8))
+    assert first.equal(again)
+    assert not first.equal(other) or first.numel() < 10
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+def test_a_stream_moves_on_and_can_be_taken_up_again(draw: Callable[..., tw.Tensor]) -> None:
+    stream = tw.Generator(3)
+    draw(stream)
+    state = stream.get_state()
+    following = draw(stream)
+    assert draw(stream.set_state(state)).equal(following)
+    assert draw(tw.Generator(99).set_state(state)).equal(following)
+    assert stream.initial_seed() == 3
+
+
+def test_the_default_stream() -> None:
+    tw.manual_seed(5)
+    first = tw.rand(3)
+    assert tw.initial_seed() == 5
+    assert not first.equal(tw.rand(3))
+    tw.manual_seed(5)
+    assert tw.rand(3).equal(first)
+
+
+def test_a_stream_of_its_own_leaves_the_default_alone() -> None:
+    expected = tw.rand(3)
+    tw.manual_seed(0)
+    tw.rand(100, generator=tw.Generator(1))
+    assert tw.rand(3).equal(expected)
+
+
+def test_numbers_come_block_by_block() -> None:
+    """Draws of whole blocks of four join as if drawn at once."""
+    whole = tw.rand(12, generator=tw.Generator(1))
+    stream = tw.Generator(1)
+    parts = [tw.rand(4, generator=stream), tw.rand(2, 4, generator=stream).flatten()]
+    assert tw.cat(parts).equal(whole)
+
+
+def test_the_shape_does_not_change_the_numbers() -> None:
+    flat = tw.rand(24, generator=tw.Generator(1))
+    assert tw.rand(2, 3, 4, generator=tw.Generator(1)).flatten().equal(flat)
+
+
+def test_a_state_of_another_form() -> None:
+    with pytest.raises(DTypeError, match=r"int64 of shape \(2,\)"):
+        tw.Generator().set_state(tw.zeros(2))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.5, "a", None])
+def test_what_is_no_seed(seed: object) -> None:
+    with pytest.raises(ConfigError, match=r"0 to 2\*\*63 - 1"):
+        tw.manual_seed(seed)  # type: ignore[arg-type]
+
+
+def test_a_seed_from_the_system() -> None:
+    first, second = tw.seed(), tw.seed()
+    assert first != second
+    assert tw.initial_seed() == second
+
+
+# --- distributions --------------------------------------------------------------------------------
+
+
+def near(value: float, expected: float, deviation: float) -> bool:
+    """Within five standard errors of a mean over COUNT numbers."""
+    return abs(value - expected) < 5 * deviation / math.sqrt(COUNT)
+
+
+@pytest.mark.parametrize("dtype", [tw.float32, tw.float64], ids=str)
+def test_uniform(dtype: tw.DType) -> None:
+    x = tw.rand(COUNT, dtype=dtype).numpy()
+    assert x.dtype.name == dtype.name
+    assert 0 <= x.min() < 1e-3
+    assert 1 - 1e-3 < x.max() < 1
+    assert near(x.mean(), 0.5, math.sqrt(1 / 12))
+    assert near((x**2).mean(), 1 / 3, math.sqrt(4 / 45))
+    counts = np.histogram(x, 100, (0, 1))[0]
+    assert ((counts - COUNT / 100) ** 2 / (COUNT / 100)).sum() < 180  # chi-squared, 99 degrees
+    assert abs(np.corrcoef(x[:-1], x[1:])[0, 1]) < 5 / math.sqrt(COUNT)
+
+
+def test_uniform_numbers_are_multiples_of_the_least_step() -> None:
+    single, double = tw.rand(1000), tw.rand(1000, dtype=tw.float64)
+    assert bool(((single * 2**24).frac() == 0).all())
+    assert bool(((double * 2.0**53).frac() == 0).all())
+    assert not bool(((double * 2.0**32).frac() == 0).any())
+
+
+@pytest.mark.parametrize("dtype", [tw.float32, tw.float64], ids=str)
+def test_normal(dtype: tw.DType) -> None:
+    x = tw.randn(COUNT, dtype=dtype).numpy().astype(float)
+    for power, moment, square in ((1, 0, 1), (2, 1, 3), (3, 0, 15), (4, 3, 105)):
+        assert near((x**power).mean(), moment, math.sqrt(square - moment**2))
+    assert np.isfinite(x).all()
+    assert 3.5 < np.abs(x).max() < 6.5
+    inside = (np.abs(x) < 1).mean()
+    assert near(inside, 0.6826895, 0.4655)
+    assert abs(np.corrcoef(x[: COUNT // 2], x[COUNT // 2 :])[0, 1]) < 5 / math.sqrt(COUNT / 2)
+
+
+def test_normal_with_parameters() -> None:
+    x = tw.normal(3.0, 2.0, (COUNT,))
+    assert near(x.mean().item(), 3, 2)
+    assert near(x.std().item(), 2, math.sqrt(2))
+    means = tw.tensor([0.0, 100.0], dtype=tw.float64)
+    y = tw.normal(means, tw.tensor([1.0, 0.0]))
+    assert (y.dtype, y[1].item(), y.shape) == (tw.float64, 100, (2,))
+    z = tw.zeros(COUNT).normal_(-1, 0.5)
+    assert near(z.mean().item(), -1, 0.5)
+
+
+def test_uniform_in_place() -> None:
+    x = tw.zeros(COUNT).uniform_(-2, 4)
+    assert -2 <= x.amin().item() < -1.9
+    assert 3.9 < x.amax().item() < 4
+    assert near(x.mean().item(), 1, math.sqrt(3))
+
+
+def test_integers() -> None:
+    x = tw.randint(-3, 7, (COUNT,))
+    assert x.dtype is tw.int64
+    counts = np.bincount(x.numpy() + 3)
+    assert len(counts) == 10
+    assert ((counts - COUNT / 10) ** 2 / (COUNT / 10)).sum() < 45  # chi-squared, 9 degrees
+    assert tw.randint(5, (3,)).shape == (3,)
+    assert tw.randint(5, (1000,), dtype=tw.uint8).amax().item() == 4
+    assert tw.randint(2**31, 2**31 + 2, (4,)).amin().item() >= 2**31
+    whole = tw.randint(0, 2**32, (1000,))
+    assert 0 <= whole.amin().item() < 2**24 < 2**32 - 2**24 < whole.amax().item() < 2**32
+
+
+@pytest.mark.parametrize(("low", "high"), [(3, 3), (5, 2), (0, 2**32 + 1)])
+def test_integers_from_nothing(low: int, high: int) -> None:
+    with pytest.raises(ConfigError, match=rf"\[{low}, {high}\)"):
+        tw.randint(low, high, (3,))
+
+
+def test_permutations() -> None:
+    x = tw.randperm(1000)
+    assert sorted(x.tolist()) == list(range(1000))
+    assert x.tolist() != sorted(x.tolist())
+    firsts = np.bincount([tw.randperm(5)[0].item() for _ in range(2000)], minlength=5)
+    assert ((firsts - 400) ** 2 / 400).sum() < 35  # chi-squared, 4 degrees
+    assert tw.randperm(0).shape == (0,)
+
+
+def test_bernoulli() -> None:
+    p = tw.tensor([0.0, 0.25, 1.0]).expand(COUNT, 3)
+    means = tw.bernoulli(p).mean(0).tolist()
+    assert (means[0], means[2]) == (0, 1)
+    assert near(means[1], 0.25, math.sqrt(0.1875))
+    assert tw.full((4,), 1.0).bernoulli().tolist() == [1, 1, 1, 1]
+    assert near(tw.zeros(COUNT).bernoulli_(0.7).mean().item(), 0.7, math.sqrt(0.21))
+
+
+def test_multinomial_with_replacement() -> None:
+    weights = tw.tensor([1.0, 0.0, 3.0, 6.0])
+    x = tw.multinomial(weights, COUNT, replacement=True)
+    shares = np.bincount(x.numpy(), minlength=4) / COUNT
+    assert shares[1] == 0
+    for share, p in zip(shares[[0, 2, 3]], (0.1, 0.3, 0.6), strict=True):
+        assert near(share, p, math.sqrt(p * (1 - p)))
+
+
+def test_multinomial_without_replacement() -> None:
+    rows = tw.tensor([1.0, 0.0, 3.0]).expand(COUNT, 3)
+    x = rows.multinomial(2).numpy()
+    assert (np.sort(x, 1) == [0, 2]).all()
+    assert near((x[:, 0] == 2).mean(), 0.75, math.sqrt(0.1875))
+
+
+@pytest.mark.parametrize(
+    ("weights", "count", "replacement"),
+    [([1.0, 1.0], 3, False), ([1.0, 0.0], 2, False), ([0.0, 0.0], 1, True), ([1.0, -1.0], 1, True)],
+)
+def test_draws_that_cannot_be_made(weights: list[float], count: int, replacement: bool) -> None:
+    with pytest.raises(ConfigError, match="multinomial"):
+        tw.multinomial(tw.tensor(weights), count, replacement)
+
+
+def test_multinomial_of_a_cube() -> None:
+    with pytest.raises(ShapeError, match=r"\(2, 2, 2\)"):
+        tw.multinomial(tw.ones(2, 2, 2), 1)
+
+
+# --- shapes and dtypes ----------------------------------------------------------------------------
+
+
+def test_shapes_and_dtypes() -> None:
+    assert tw.rand(()).shape == tw.randn(()).shape == ()
+    assert tw.rand(0, 3).shape == tw.randn((0, 3)).shape == (0, 3)
+    assert tw.rand((2, 3)).shape == (2, 3)
+    like = tw.zeros(2, 3, dtype=tw.float64)
+    for make in (tw.rand_like, tw.randn_like):
+        assert (make(like).shape, make(like).dtype) == ((2, 3), tw.float64)
+        assert make(like, dtype=tw.float32).dtype is tw.float32
+    drawn = tw.randint_like(tw.zeros(50, dtype=tw.int32), 3)
+    assert (drawn.dtype, drawn.amax().item(), drawn.amin().item()) == (tw.int32, 2, 0)
+
+
+def test_random_numbers_are_leaves() -> None:
+    x = tw.rand(3, requires_grad=True)
+    assert (x.is_leaf, x.requires_grad) == (True, True)
+    assert not tw.randn(3).requires_grad
+
+
+@pytest.mark.parametrize("dtype", [tw.int64, tw.bfloat16, tw.bool], ids=str)
+def test_other_dtypes_are_cast_to(dtype: tw.DType) -> None:
+    with pytest.raises(DTypeError, match="float32 or float64.*cast"):
+        tw.rand(3, dtype=dtype)
