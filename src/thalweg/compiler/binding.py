@@ -24,6 +24,7 @@ from thalweg.tape import wrap
 __all__ = ["Bound"]
 
 Array = npt.NDArray[Any]
+_SAMPLE_BYTES = 4 << 20
 
 
 def _address(array: Array) -> int:
@@ -35,6 +36,8 @@ class Bound:
 
     The program's table of addresses is that of the plan's inputs, in order, then of its outputs
     that are no state.
+
+    sample  arguments of an early call or scan, with a leading axis of iterations, and how many
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -51,6 +54,7 @@ class Bound:
             number: _Gradient(tensor) for tensor, number in trace.gradients if number is not None
         }
         self.cleared = [tensor for tensor, number in trace.gradients if number is None]
+        self.sample: tuple[list[Array], int] | None = None
 
     def serves(self, trace: Trace) -> bool:
         """Whether another trace captured the same tensors and sets the same gradients."""
@@ -74,6 +78,8 @@ class Bound:
         table += [captured.address() for captured in self.captured]
         results = self._outputs(table)
         self.program.run(table)
+        if self.sample is None:
+            self.sample = [array[None] for array in given], 1
         self._set_gradients()
         return results
 
@@ -88,6 +94,8 @@ class Bound:
         stacked = [array.nbytes // count for array in results]
         strides += stacked + [0] * (len(self.free) - len(stacked))
         self.program.scan(count, table, strides)
+        if self.sample is None or self.sample[1] < min(count, 2):
+            self._remember(given, count)
         self._set_gradients()
         return results
 
@@ -105,6 +113,12 @@ class Bound:
                 array = self.gradients[number].array(atom.shape, atom.dtype)
             table.append(_address(array))
         return results
+
+    def _remember(self, given: list[Array], count: int) -> None:
+        """Keep some iterations' arguments, a few MB: `explain` measures with them."""
+        each = max(1, sum(array.nbytes for array in given) // count)
+        kept = min(count, max(1, _SAMPLE_BYTES // each))
+        self.sample = [array[:kept].copy() for array in given], kept
 
     def _set_gradients(self) -> None:
         for gradient in self.gradients.values():

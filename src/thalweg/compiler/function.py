@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
-from typing import Any, Generic, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from thalweg.compiler.structure import Structure, flatten
 from thalweg.compiler.trace import Guard, Trace, trace_program
 from thalweg.errors import ConfigError, ShapeError, TraceError
 from thalweg.tape import mode, wrap
+
+if TYPE_CHECKING:
+    from thalweg.compiler.explain import Explanation
 
 __all__ = ["Compiled", "compile"]
 
@@ -152,6 +155,16 @@ class Compiled(Generic[P, R]):
     def asm(self) -> str:
         """The machine code of the last call's program, as assembly text."""
         return str(self._latest().bound.program.asm())
+
+    def explain(self, threads: int | None = None) -> Explanation:
+        """Where the time of the last call's program goes: a table of its kernels, measured.
+
+        It runs for a moment on copies of the captured tensors, which stay as they are, with
+        arguments that it was called with. See `thalweg.compiler.explain`.
+        """
+        from thalweg.compiler.explain import explain
+
+        return explain(self._latest().bound, threads)
 
 
 class _Entry:

@@ -115,15 +115,15 @@ class Program:
     ) -> list[float]:
         """Run `count` times, measured; gives the seconds each kernel took, on the average.
 
-        Of several rounds the fastest counts. The threads meet after every kernel, so the sum is a
-        little more than a run takes. State advances as in `(count + 1) * rounds` runs; addresses
+        Of several rounds each kernel's fastest counts. The threads meet after every kernel, so the
+        sum is a little more than a run takes. State advances as in `(count + 1) * rounds` runs; addresses
         by their strides within a round.
         """
         modules = [*self._modules[:-1], self._main_text(timed=True)]
         library = compile_modules(modules, self.machine)
         running = _Running(self, library)
         found = [running.profile(addresses, count, threads, strides) for _ in range(rounds)]
-        return min(found, key=sum)
+        return [min(times) for times in zip(*found, strict=True)]
 
     def poison(self, byte: int = 0xFF) -> None:
         """Fill the memory of intermediate values (0xFF: NaN); a run must not care."""

@@ -1,0 +1,110 @@
+"""The kernel table: its structure and sums; how long something takes is nobody's test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from thalweg.compiler.explain import Explanation, Row, explain
+from thalweg.compiler.graph import Origin
+from thalweg.compiler.roof import Roof
+from thalweg.errors import TraceError
+
+ROOF = Roof(1, flops=1e9, bandwidth=1e9, near=2e9, capacity=100)
+
+
+def make_step() -> tuple[Any, Any, Any]:
+    tw.manual_seed(0)
+    model = tw.nn.Linear(20, 5)
+    optimizer = tw.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    x, y = tw.randn(64, 20), tw.randint(0, 5, (64,))
+
+    @tw.compile
+    def step(index: Any) -> Any:
+        loss = tw.nn.functional.cross_entropy(model(x[index]), y[index])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step, model, tw.arange(64).reshape(8, 8)
+
+
+def test_every_kernel_has_a_row() -> None:
+    step, _, rows = make_step()
+    step.scan(rows)
+    told = step.explain(threads=1)
+    kernels = step.last.bound.plan.kernels
+    assert [row.number for row in told.rows] == list(range(len(kernels)))
+    assert [row.operations for row in told.rows] == [kernel.label for kernel in kernels]
+    assert all(row.seconds >= 0 and row.roof.threads == 1 for row in told.rows)
+    product = next(row for row in told.rows if row.space == "8x5 sum 20")
+    assert product.flops >= 2 * 8 * 5 * 20
+    assert product.operations.startswith("contraction+add")
+
+
+def test_rows_name_the_users_lines() -> None:
+    step, _, rows = make_step()
+    step(rows[0])
+    told = step.explain()
+    lines = {(o.file, o.line) for row in told.rows for o in row.origins}
+    assert {file for file, _ in lines} == {__file__}
+    text = str(told)
+    assert "loss = tw.nn.functional.cross_entropy(model(x[index]), y[index])" in text
+    assert "loss.backward()" in text
+
+
+def test_the_table_adds_up_and_fits() -> None:
+    step, _, rows = make_step()
+    step.scan(rows)
+    told = step.explain()
+    assert told.inside == sum(row.seconds for row in told.rows)
+    assert told.outside == max(0.0, told.seconds - told.inside)
+    lines = str(told).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert lines[1 + len(told.rows)].split()[0] == "all"
+
+
+@pytest.mark.parametrize("how", ["call", "scan"])
+def test_measuring_changes_nothing(how: str) -> None:
+    step, model, rows = make_step()
+    step(rows[0]) if how == "call" else step.scan(rows)
+    before = {name: value.numpy().copy() for name, value in model.state_dict().items()}
+    gradient = model.weight.grad.numpy().copy()
+    step.explain()
+    assert all(np.array_equal(v.numpy(), before[k]) for k, v in model.state_dict().items())
+    assert np.array_equal(model.weight.grad.numpy(), gradient)
+
+
+def test_it_measures_what_was_run() -> None:
+    step, _, rows = make_step()
+    with pytest.raises(TraceError, match="call it once"):
+        step.explain()
+    step(rows[0])
+    bound = step.last.bound
+    bound.sample = None
+    with pytest.raises(TraceError, match="has not run"):
+        explain(bound)
+
+
+def test_figures() -> None:
+    origins = (Origin("/far/a.py", 3, "f"), Origin("/far/b.py", 14, "g"))
+    rows = (
+        Row(0, "exp+" * 30, origins, "64x10", 2e6, 1e3, 4e-3, 50, ROOF),
+        Row(1, "sum", origins[:1], "64 of 10", 0.0, 4e6, 12e-3, 5000, ROOF),
+    )
+    told = Explanation(rows, 20e-3, ROOF)
+    assert [row.bound for row in rows] == ["fma", "memory"]
+    assert told.shortest == pytest.approx(6e-3)
+    assert told.outside == pytest.approx(4e-3)
+    text = str(told)
+    assert [line.split()[-5:-1] for line in text.splitlines()[1:3]] == [
+        ["25%", "50%", "fma", "1"],
+        ["75%", "33%", "memory", "1"],
+    ]
+    assert "a3,b14" in text
+    assert "one run in a scan 20000 us, 4000 us of it outside kernels" in text
+    assert max(map(len, text.splitlines())) <= 100
