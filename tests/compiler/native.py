@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -12,7 +12,7 @@ import numpy as np
 
 from thalweg.compiler.kernels import Buffer, Kernel
 from thalweg.compiler.lower import lower
-from thalweg.compiler.lower.emit import Builder, scalar_type
+from thalweg.compiler.lower.emit import Builder
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.machine import Machine, host
 
@@ -45,8 +45,6 @@ class Code:
 
 def of_width(bits: int) -> Machine:
     """This machine, or as if its vectors were narrower."""
-    import os
-
     before = os.environ.get("THALWEG_VECTOR_BITS")
     os.environ["THALWEG_VECTOR_BITS"] = str(bits)
     try:

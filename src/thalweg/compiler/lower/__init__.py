@@ -11,25 +11,27 @@ low .. high-1 of `Lowered.blocks`; which call does a block never changes the res
 
 from __future__ import annotations
 
-from typing import Any
-
-from thalweg.compiler.kernels import Contraction, Kernel, Loop, Scan, Scatter, Sort
+from thalweg.compiler.kernels import Contraction, Kernel, Loop, Scan, Scatter
+from thalweg.compiler.lower.contraction import lower_contraction
+from thalweg.compiler.lower.loops import lower_loop
 from thalweg.compiler.lower.lowered import Lowered
+from thalweg.compiler.lower.scan import lower_scan
+from thalweg.compiler.lower.scatter import lower_scatter
+from thalweg.compiler.lower.sort import lower_sort
+from thalweg.compiler.machine import Machine
 
 __all__ = ["lower"]
 
 
-def lower(kernel: Kernel, name: str, machine: Any) -> Lowered:
-    """The native code of `kernel`, as LLVM IR text, for `machine` (its `vector_bits`)."""
+def lower(kernel: Kernel, name: str, machine: Machine) -> Lowered:
+    """The native code of `kernel` for `machine`, as the text of the function @NAME."""
     match kernel:
         case Loop():
-            from thalweg.compiler.lower.loops import lower_loop as rule
+            return lower_loop(kernel, name, machine)
         case Contraction():
-            from thalweg.compiler.lower.contraction import lower_contraction as rule
+            return lower_contraction(kernel, name, machine)
         case Scatter():
-            from thalweg.compiler.lower.scatter import lower_scatter as rule
-        case Sort():
-            from thalweg.compiler.lower.sort import lower_sort as rule
+            return lower_scatter(kernel, name, machine)
         case Scan():
-            from thalweg.compiler.lower.scan import lower_scan as rule
-    return rule(kernel, name, machine)
+            return lower_scan(kernel, name, machine)
+    return lower_sort(kernel, name, machine)

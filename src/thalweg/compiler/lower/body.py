@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from thalweg.compiler.kernels import Access, Buffer, Indirect, Scalar
 from thalweg.compiler.lower import philox
@@ -49,7 +48,9 @@ class Body:
         self.pointers = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
         self.counters: dict[int, Value] = {}
 
-    def compute(self, numbers: Sequence[int], turns: Sequence[Turn], reduced: Mapping[int, Any]) -> None:
+    def compute(
+        self, numbers: Sequence[int], turns: Sequence[Turn], reduced: Mapping[int, list[Value]]
+    ) -> None:
         """The scalars `numbers`, in order, for each of `turns`; `reduced`: results by turn."""
         for number in numbers:
             if self.varies(number):
@@ -64,7 +65,7 @@ class Body:
         """Whether the scalar differs from lane to lane."""
         return self.vectors.axis in self.depends[number]
 
-    def _scalar(self, number: int, turn: Turn, reduced: Mapping[int, Any]) -> Value:
+    def _scalar(self, number: int, turn: Turn, reduced: Mapping[int, list[Value]]) -> Value:
         scalar = self.scalars[number]
         lanes = self.vectors.lanes if self.varies(number) else 1
         inputs = [turn.values[n] for n in scalar.inputs]
@@ -78,7 +79,8 @@ class Body:
             case "bits":
                 return philox.word(*inputs)
             case "reduced":
-                return reduced[id(turn)][scalar.attributes["number"]]
+                number = int(scalar.attributes["number"])
+                return reduced[id(turn)][number]
         return lower_scalar(self.b, scalar.op, inputs, scalar.dtype, scalar.attributes)
 
     def position(self, axis: int, turn: Turn) -> Value:

@@ -400,7 +400,7 @@ class Builder:
 
     def _kept_rolled(self) -> str:
         self.declarations |= {
-            '!1000 = distinct !{!1000, !1001}',
+            "!1000 = distinct !{!1000, !1001}",
             '!1001 = !{!"llvm.loop.unroll.disable"}',
         }
         return ", !llvm.loop !1000"
@@ -425,7 +425,9 @@ class Builder:
             return base
         name = f"%{self.fresh('p')}"
         element = _stored(dtype, 1)
-        self.lines.append(f"  {name} = getelementptr inbounds {element}, ptr {base}, {offset.typed}")
+        self.lines.append(
+            f"  {name} = getelementptr inbounds {element}, ptr {base}, {offset.typed}"
+        )
         return name
 
     def load(self, pointer: str, dtype: DType, lanes: int = 1, mask: Value | None = None) -> Value:
@@ -467,7 +469,9 @@ class Builder:
         places = self._places(base, value.dtype, offsets)
         allowed = self._allowed(mask, lanes)
         name = f"llvm.masked.scatter.{_suffix(raw.dtype, lanes)}.v{lanes}p0"
-        self.declarations.add(f"declare void @{name}({raw.type}, <{lanes} x ptr>, i32, {allowed.type})")
+        self.declarations.add(
+            f"declare void @{name}({raw.type}, <{lanes} x ptr>, i32, {allowed.type})"
+        )
         align = value.dtype.itemsize
         self.emit(f"call void @{name}({raw.typed}, {places}, i32 {align}, {allowed.typed})")
 
@@ -507,4 +511,3 @@ def _from_memory(raw: Value, dtype: DType) -> Value:
 
 def _to_memory(value: Value) -> Value:
     return value.convert("zext", U8) if value.dtype.kind == "b" else value
-

@@ -23,7 +23,14 @@ from thalweg.compiler.kernels import Loop, Reduce
 from thalweg.compiler.lower.body import Body, Turn
 from thalweg.compiler.lower.emit import BOOL, Builder, Value
 from thalweg.compiler.lower.lowered import Lowered, finished
-from thalweg.compiler.lower.nest import Vectors, accesses, arranged, dependencies, points, vector_axis
+from thalweg.compiler.lower.nest import (
+    Vectors,
+    accesses,
+    arranged,
+    dependencies,
+    points,
+    vector_axis,
+)
 from thalweg.compiler.lower.reducing import (
     Partial,
     identity,
@@ -38,8 +45,8 @@ from thalweg.compiler.machine import Machine
 
 __all__ = ["lower_loop"]
 
-# Longer sums are made of partial sums this long, so that rounding errors stay small.
-_LONGEST, _CHUNK = 512, 256
+# Sums are made of partial sums this long, those again, so that rounding errors stay small.
+_CHUNK = 64
 
 Partials = list[list[Partial]]  # by turn, by reduction
 
@@ -51,7 +58,13 @@ def lower_loop(loop: Loop, name: str, machine: Machine) -> Lowered:
     vectors = vector_axis(loop, machine.vector_bits)
     b = Builder()
     work = work_of(loop, machine)
-    nest = _Nest(b, loop, vectors, Body(b, (*loop.body, *loop.tail), dependencies(loop), vectors, buffers), work)
+    nest = _Nest(
+        b,
+        loop,
+        vectors,
+        Body(b, (*loop.body, *loop.tail), dependencies(loop), vectors, buffers),
+        work,
+    )
     nest.emit()
     return finished(name, buffers, b, nest.blocks, work.flops, work.bytes)
 
@@ -78,7 +91,8 @@ class _Nest:
         self.unroll = self._unroll(work)
         self.levels, self.after = self._levels()
         self.root = Turn(b.integer(0))
-        self.blocks, self.split = 1, self._split(work)
+        self.blocks = 1
+        self.split = self._split(work)
 
     # -- plans -------------------------------------------------------------------------------
 
@@ -152,7 +166,10 @@ class _Nest:
 
     def _range(self, total: int) -> tuple[Value, Value]:
         """Turns that the blocks low .. high - 1 do."""
-        low, high = (self.b.op(f"mul i64 %{end}, {self.split.per}", self.root.start.dtype) for end in ("low", "high"))
+        low, high = (
+            self.b.op(f"mul i64 %{end}, {self.split.per}", self.root.start.dtype)
+            for end in ("low", "high")
+        )
         return low, self.b.intrinsic("smin", high, self.b.integer(total))
 
     def _decode(self, turn: Value, axes: Sequence[int]) -> None:
@@ -215,7 +232,7 @@ class _Nest:
     # -- a point of the kept axes ------------------------------------------------------------
 
     def _point(self, turns: list[Turn]) -> None:
-        results = {}
+        results: dict[int, list[Value]] = {}
         if self.loop.reduced or self.loop.reductions:
             partials = self._reduced(turns)
             results = {
@@ -285,16 +302,23 @@ class _Nest:
         partials: Partials,
         inside: Callable[[Value, Partials], Partials],
     ) -> Partials:
-        """A loop of `count` turns that carries `partials`; a long one sums chunk by chunk."""
-        if count <= _LONGEST:
-            return self._carried(0, count * width, width, partials, inside)
+        """A loop of `count` turns that carries `partials`; a long one sums chunks of chunks."""
+        span = width
+        while span * _CHUNK < count * width:
+            span *= _CHUNK
 
-        def chunk(start: Value, partials: Partials) -> Partials:
-            end = self.b.intrinsic("smin", start + _CHUNK * width, self.b.integer(count * width))
-            own = self._carried(start, end, width, self._fresh(len(partials)), inside)
+        def chunk(start: Value, partials: Partials, end: Value, span: int) -> Partials:
+            if span == width:
+                return inside(start, partials)
+            stop = self.b.intrinsic("smin", start + span, end)
+            step = span // _CHUNK
+            own = self._carried(
+                start, stop, step, self._fresh(len(partials)), lambda s, p: chunk(s, p, stop, step)
+            )
             return [self._joined(a, b) for a, b in zip(partials, own, strict=True)]
 
-        return self._carried(0, count * width, _CHUNK * width, partials, chunk)
+        end = self.b.integer(count * width)
+        return self._carried(0, end, span, partials, lambda s, p: chunk(s, p, end, span))
 
     def _carried(
         self,

@@ -9,6 +9,7 @@ from thalweg.compiler.lower.emit import Builder
 
 __all__ = ["Lowered", "finished", "function"]
 
+
 @dataclass(frozen=True, slots=True)
 class Lowered:
     """A kernel in LLVM IR.

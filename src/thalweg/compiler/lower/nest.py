@@ -136,7 +136,9 @@ def _of_access(access: Access, found: Sequence[frozenset[int]]) -> frozenset[int
 def _element_bytes(scalars: Sequence[Scalar], depends: Sequence[frozenset[int]], axis: int) -> int:
     """The size of the elements that vectors along `axis` mostly hold: of the floats, if any."""
     varying = [
-        s.dtype for s, axes in zip(scalars, depends, strict=True) if axis in axes and s.dtype.kind != "b"
+        s.dtype
+        for s, axes in zip(scalars, depends, strict=True)
+        if axis in axes and s.dtype.kind != "b"
     ]
     floats = [dtype.itemsize for dtype in varying if dtype.kind == "f"]
     if floats:
@@ -157,6 +159,8 @@ def vector_axis(loop: Loop, vector_bits: int) -> Vectors:
     depends = dependencies(loop)
     choices = []
     for axis, size in enumerate(loop.space):
+        if size == 0:
+            continue
         bytes = _element_bytes((*loop.body, *loop.tail), depends, axis)
         lanes = min(vector_bits // (8 * bytes), 1 << (size - 1).bit_length())
         choices.append((_effort(loop, depends, axis, lanes), -axis, Vectors(axis, lanes)))
@@ -194,4 +198,3 @@ def _traffic(access: Access, axis: int, lanes: int) -> float:
     if stride == 1:
         return _UNIT
     return _SAME if stride == 0 else _ELSEWHERE_A_LANE * lanes
-

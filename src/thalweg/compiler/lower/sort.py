@@ -82,7 +82,9 @@ class _Row:
         for digit in range(self.passes):
             self._starts(digit)
             last = digit == self.passes - 1
-            self._distribute(digit, lists[digit % 2], None if last else lists[1 - digit % 2], target)
+            self._distribute(
+                digit, lists[digit % 2], None if last else lists[1 - digit % 2], target
+            )
 
     def _read(self, start: Value, list: str, counted: bool) -> None:
         """All keys with their indices into `list`; each of their digits counted."""
