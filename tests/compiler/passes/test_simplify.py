@@ -35,6 +35,7 @@ REWRITES = {
     "where(True)": ("t0 : f32[3] = select(True, x, y)", "outputs x"),
     "where(False)": ("t0 : f32[3] = select(False, x, y)", "outputs y"),
     "where same": ("t0 : f32[3] = select(b, y, y)", "outputs y"),
+    "of no element": ("t0 : f32[0] = exp(e)", "t0 : f32[0] = full[shape=(0) value=0 dtype=f32]()"),
     "cast to itself": ("t0 : f32[3] = cast[dtype=f32](x)", "outputs x"),
     "cast of a wider": ("t1 : f64[3] = cast[dtype=f64](x)\nt0 : i32[3] = cast[dtype=i32](t1)",
                         "t0 : i32[3] = cast[dtype=i32](x)"),

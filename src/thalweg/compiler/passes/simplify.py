@@ -45,6 +45,8 @@ def simplify(graph: Graph) -> Graph:
 
 def _rewritten(equation: Equation, known: Known) -> Equation | Atom:
     """`equation` after all rewrites that fit."""
+    if _is_empty(equation):  # of no element: no matter what it is computed from
+        return _full(equation, 0)
     for name, rewrite in TABLE:
         if name != equation.op.name and not (name == "" and equation.op.name in ELEMENTWISE):
             continue
@@ -56,6 +58,11 @@ def _rewritten(equation: Equation, known: Known) -> Equation | Atom:
         if isinstance(result, Literal):  # the number, at every place
             return _full(equation, result.value)
     return equation
+
+
+def _is_empty(equation: Equation) -> bool:
+    output = equation.output
+    return 0 in output.shape and not output.dtype.names and equation.op.name != "full"
 
 
 def _rule(*names: str) -> Callable[[Rewrite], Rewrite]:
