@@ -110,7 +110,12 @@ class Arithmetic:
         return bind(e.multiply, self, self)
 
     def lerp(self: Tensor, end: Tensor, weight: Operand) -> Tensor:
-        """self + weight * (end - self)."""
+        """self + weight * (end - self).
+
+        >>> import thalweg as tw
+        >>> tw.tensor([0.0, 10.0]).lerp(tw.tensor([10.0, 20.0]), 0.25)
+        tensor([ 2.5000, 12.5000])
+        """
         return self + weight * (end - self)
 
     __add__ = add
@@ -151,7 +156,12 @@ class Arithmetic:
     # --- extremes ---
 
     def maximum(self: Tensor, other: Operand) -> Tensor:
-        """The larger of each pair; NaN if either is. A tie shares the gradient, half each."""
+        """The larger of each pair; NaN if either is. A tie shares the gradient, half each.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([1.0, 5.0]).maximum(tw.tensor([3.0, 2.0]))
+        tensor([3., 5.])
+        """
         return binary(e.maximum, self, other)
 
     def minimum(self: Tensor, other: Operand) -> Tensor:
@@ -324,7 +334,13 @@ class Arithmetic:
         return bind(e.select, condition, *promote(self, other))
 
     def masked_fill(self: Tensor, mask: Tensor, value: Operand) -> Tensor:
-        """`value` where `mask` (bool) holds, self elsewhere."""
+        """`value` where `mask` (bool) holds, self elsewhere.
+
+        >>> import thalweg as tw
+        >>> x = tw.tensor([1.0, -2.0])
+        >>> x.masked_fill(x < 0, 0)
+        tensor([1., 0.])
+        """
         return bind(e.select, mask, lift(value, self).to(self.dtype), self)
 
 

@@ -62,7 +62,13 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
-    """A tensor with a copy of a NumPy array, in its dtype."""
+    """A tensor with a copy of a NumPy array, in its dtype.
+
+    >>> import thalweg as tw
+    >>> import numpy as np
+    >>> tw.from_numpy(np.array([1.5, 2.5], np.float32))
+    tensor([1.5000, 2.5000])
+    """
     return tensor(array)
 
 
@@ -154,7 +160,13 @@ def empty(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor filled with a number; its dtype follows the number unless given."""
+    """A tensor filled with a number; its dtype follows the number unless given.
+
+    >>> import thalweg as tw
+    >>> tw.full((2, 2), 7)
+    tensor([[7, 7],
+            [7, 7]])
+    """
     if dtype is None:
         dtype = scalar_dtype(fill_value, None)
     return _filled(
@@ -220,7 +232,12 @@ def arange(
 def linspace(
     start: float, end: float, steps: int, *, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """`steps` numbers in equal distances from start to end, both included."""
+    """`steps` numbers in equal distances from start to end, both included.
+
+    >>> import thalweg as tw
+    >>> tw.linspace(0, 1, 5)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
     if steps < 0:
         raise ShapeError(f"linspace: steps is 0 or more, got {steps}")
     line = bind(sources.iota, shape=(steps,), axis=0, dtype=dtypes.float64.numpy)
@@ -238,7 +255,13 @@ def logspace(
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """The (n, m) matrix with ones on the diagonal."""
+    """The (n, m) matrix with ones on the diagonal.
+
+    >>> import thalweg as tw
+    >>> tw.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     n, m = shape_of("eye", (n, n if m is None else m))
     rows = bind(sources.iota, shape=(n, 1), axis=0, dtype=dtypes.int64.numpy)
     columns = bind(sources.iota, shape=(1, m), axis=1, dtype=dtypes.int64.numpy)
@@ -266,6 +289,12 @@ def meshgrid(*vectors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Grids of coordinates: out[k][i, j, ..] is vectors[k] at the k-th index.
 
     With `indexing="xy"`, not "ij", the first two dimensions are exchanged.
+
+    >>> import thalweg as tw
+    >>> rows, columns = tw.meshgrid(tw.arange(2), tw.arange(3))
+    >>> columns
+    tensor([[0, 1, 2],
+            [0, 1, 2]])
     """
     if indexing not in ("ij", "xy"):
         raise ConfigError(f'meshgrid: indexing is "ij" or "xy", got {indexing!r}')

@@ -84,7 +84,13 @@ class Indexing:
         return bind(i.scatter_add, self, *indices, shape=shape, axes=axes, wrap=wrap)
 
     def index_select(self: Tensor, dim: int, index: Tensor) -> Tensor:
-        """The slices of `dim` that the vector `index` names, in its order."""
+        """The slices of `dim` that the vector `index` names, in its order.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([[1, 2], [3, 4], [5, 6]]).index_select(0, tw.tensor([2, 0]))
+        tensor([[5, 6],
+                [1, 2]])
+        """
         axis = normalize_axis("index_select", dim, len(self._value.shape))
         if len(index._value.shape) != 1:
             raise ShapeError(
@@ -117,7 +123,14 @@ class Indexing:
         return self.flatten()[index]
 
     def gather(self: Tensor, dim: int, index: Tensor) -> Tensor:
-        """out[.., k, ..] = self[.., index[.., k, ..], ..] along `dim`; out has index's shape."""
+        """out[.., k, ..] = self[.., index[.., k, ..], ..] along `dim`; out has index's shape.
+
+        >>> import thalweg as tw
+        >>> scores = tw.tensor([[0.1, 0.9], [0.8, 0.2]])
+        >>> scores.gather(1, tw.tensor([[1], [0]]))
+        tensor([[0.9000],
+                [0.8000]])
+        """
         places, axes = _along("gather", self, dim, index)
         return self.gather_places(places, axes, wrap=False)
 
@@ -139,7 +152,12 @@ class Indexing:
         return _written(self, places, values.expand(index._value.shape))
 
     def scatter_add(self: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
-        """self with source added at the places `gather` would read; repeats add up."""
+        """self with source added at the places `gather` would read; repeats add up.
+
+        >>> import thalweg as tw
+        >>> tw.zeros(3).scatter_add(0, tw.tensor([0, 2, 0]), tw.tensor([1.0, 2.0, 3.0]))
+        tensor([4., 0., 2.])
+        """
         places, axes = _along("scatter_add", self, dim, index)
         part = _part(source, index._value.shape)
         return self + part.scatter_places(places, self._value.shape, axes, wrap=False)
@@ -167,6 +185,11 @@ class Indexing:
         """The positions (n, rank), int64, of the elements that are not zero.
 
         With `as_tuple` as one vector a dimension, to index with: x[x.nonzero(as_tuple=True)].
+
+        >>> import thalweg as tw
+        >>> tw.tensor([[0, 3], [5, 0]]).nonzero()
+        tensor([[0, 1],
+                [1, 0]])
         """
         found = np.argwhere(truth(self)._concrete("nonzero")).astype(np.int64)
         return tuple(wrap(found[:, axis]) for axis in range(self.ndim)) if as_tuple else wrap(found)

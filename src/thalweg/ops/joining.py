@@ -61,13 +61,24 @@ concat = concatenate = cat
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """The tensors joined side by side: along dimension 1, vectors along their own."""
+    """The tensors joined side by side: along dimension 1, vectors along their own.
+
+    >>> import thalweg as tw
+    >>> tw.hstack([tw.tensor([1, 2]), tw.tensor([3])])
+    tensor([1, 2, 3])
+    """
     tensors = [x.atleast_1d() for x in _several("hstack", tensors)]
     return cat(tensors, 0 if tensors[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    """The tensors joined one below the other: along dimension 0, vectors as rows."""
+    """The tensors joined one below the other: along dimension 0, vectors as rows.
+
+    >>> import thalweg as tw
+    >>> tw.vstack([tw.tensor([1, 2]), tw.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     rows = [x.atleast_1d() for x in _several("vstack", tensors)]
     return cat([x if x.ndim > 1 else x.unsqueeze(0) for x in rows])
 
@@ -88,7 +99,12 @@ def _several(name: str, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The tensors, each expanded to the shape they all broadcast to."""
+    """The tensors, each expanded to the shape they all broadcast to.
+
+    >>> import thalweg as tw
+    >>> [x.shape for x in tw.broadcast_tensors(tw.zeros(3, 1), tw.zeros(4))]
+    [Size([3, 4]), Size([3, 4])]
+    """
     shape = core.broadcast_shapes("broadcast_tensors", *(x._value.shape for x in tensors))
     return tuple(x.expand(shape) for x in tensors)
 

@@ -23,7 +23,12 @@ class Maths:
     __slots__ = ()
 
     def abs(self: Tensor) -> Tensor:
-        """|x|, with gradient sign(x): 0 at 0."""
+        """|x|, with gradient sign(x): 0 at 0.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([-2, 3]).abs()
+        tensor([2, 3])
+        """
         return bind(e.absolute, self)
 
     absolute = __abs__ = abs
@@ -162,11 +167,21 @@ class Maths:
         return x.log() - (-x).log1p()
 
     def tanh(self: Tensor) -> Tensor:
-        """The hyperbolic tangent, with gradient 1 - tanh^2."""
+        """The hyperbolic tangent, with gradient 1 - tanh^2.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([-1.0, 0.0, 1.0]).tanh()
+        tensor([-0.7616,  0.0000,  0.7616])
+        """
         return bind(e.tanh, floating(self))
 
     def sigmoid(self: Tensor) -> Tensor:
-        """1 / (1 + e^-x), with gradient y (1 - y)."""
+        """1 / (1 + e^-x), with gradient y (1 - y).
+
+        >>> import thalweg as tw
+        >>> tw.tensor([-2.0, 0.0, 2.0]).sigmoid()
+        tensor([0.1192, 0.5000, 0.8808])
+        """
         return bind(e.logistic, floating(self))
 
     def erf(self: Tensor) -> Tensor:

@@ -81,7 +81,8 @@ class Generator:
         """Continue from what `get_state` gave."""
         if state.shape != (2,) or state.dtype is not dtypes.int64:
             raise DTypeError(
-                f"a generator's state is int64 of shape (2,), got {state.dtype!r} of {tuple(state.shape)}"
+                f"a generator's state is int64 of shape (2,), got {state.dtype!r} of shape "
+                f"{tuple(state.shape)}"
             )
         with no_grad():
             self.key.copy_(state[0])
@@ -100,7 +101,15 @@ default_generator = Generator(0)
 
 
 def manual_seed(seed: int) -> Generator:
-    """Begin the default stream of random numbers anew with `seed`."""
+    """Begin the default stream of random numbers anew with `seed`.
+
+    >>> import thalweg as tw
+    >>> stream = tw.manual_seed(7)
+    >>> first = tw.rand(3)
+    >>> stream = tw.manual_seed(7)
+    >>> tw.rand(3).equal(first)
+    True
+    """
     return default_generator.manual_seed(seed)
 
 
@@ -162,7 +171,12 @@ def rand(
 def randn(
     *size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
 ) -> Tensor:
-    """Standard normal numbers: mean 0, variance 1."""
+    """Standard normal numbers: mean 0, variance 1.
+
+    >>> import thalweg as tw
+    >>> tw.randn(2, 3).shape
+    Size([2, 3])
+    """
     out = _gaussian(shape_of("randn", size), _floating(dtype), generator)
     return out.requires_grad_() if requires_grad else out
 
@@ -176,7 +190,13 @@ def randint(
     dtype: Any = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Uniform integers in [low, high), int64 unless given; `randint(high, size)` begins at 0."""
+    """Uniform integers in [low, high), int64 unless given; `randint(high, size)` begins at 0.
+
+    >>> import thalweg as tw
+    >>> x = tw.randint(0, 6, (100,))
+    >>> x.shape, bool((x >= 0).all()), bool((x < 6).all())
+    (Size([100]), True, True)
+    """
     if size is None:
         low, high, size = 0, low, high
     shape = shape_of("randint", (size,))
@@ -197,7 +217,12 @@ def _scaled_down(bits: Tensor, count: int) -> Tensor:
 
 @no_grad()
 def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
-    """The integers 0 to n - 1 (int64) in random order: the order that sorts random bits."""
+    """The integers 0 to n - 1 (int64) in random order: the order that sorts random bits.
+
+    >>> import thalweg as tw
+    >>> tw.randperm(4).sort().values
+    tensor([0, 1, 2, 3])
+    """
     return (generator or default_generator).bits((n,)).argsort()
 
 
@@ -231,7 +256,12 @@ def normal(mean: Any, std: Any, size: Any = None, *, generator: Generator | None
 
 @no_grad()
 def bernoulli(p: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with probability p, else 0, in the shape and dtype of `p`."""
+    """1 with probability p, else 0, in the shape and dtype of `p`.
+
+    >>> import thalweg as tw
+    >>> tw.bernoulli(tw.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
     return to_dtype(rand(p.shape, dtype=p.dtype, generator=generator) < p, p.dtype)
 
 

@@ -63,7 +63,14 @@ class Reductions:
         return self.where(~self.isnan(), 0).sum(dim, keepdim)
 
     def prod(self: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-        """The product over `dim`; its gradient is right where elements are 0 too."""
+        """The product over `dim`; its gradient is right where elements are 0 too.
+
+        >>> import thalweg as tw
+        >>> x = tw.tensor([0.0, 2.0, 3.0], requires_grad=True)
+        >>> x.prod().backward()
+        >>> x.grad
+        tensor([6., 0., 0.])
+        """
         return _reduce(r.prod, _summable(self, dtype), "prod", dim, keepdim)
 
     def mean(self: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
@@ -142,7 +149,12 @@ class Reductions:
         return spread, self.mean(None if isinstance(dim, bool) else dim, keepdim)
 
     def amax(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-        """The largest element; ties share the gradient evenly."""
+        """The largest element; ties share the gradient evenly.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([[1.0, 5.0], [7.0, 2.0]]).amax(dim=0)
+        tensor([7., 5.])
+        """
         return _reduce(r.max, self, "amax", dim, keepdim)
 
     def amin(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
@@ -154,6 +166,10 @@ class Reductions:
 
         Without `dim`, ties share the gradient evenly; along a `dim` it goes to the element at
         `indices`, the first of equals. `max(other)` of a tensor is `maximum`.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([[1.0, 5.0], [7.0, 2.0]]).max(dim=1)
+        ValuesAndIndices(values=tensor([5., 7.]), indices=tensor([1, 0]))
         """
         if hasattr(dim, "_value"):
             return self.maximum(dim)
@@ -207,7 +223,12 @@ class Reductions:
         return truth(self).sum(dim)
 
     def cumsum(self: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-        """y[i] = x[0] + ... + x[i] along `dim`."""
+        """y[i] = x[0] + ... + x[i] along `dim`.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([1, 2, 3]).cumsum(0)
+        tensor([1, 3, 6])
+        """
         x = _summable(self, dtype)
         return bind(r.cumsum, x, axis=normalize_axis("cumsum", dim, len(x._value.shape)))
 

@@ -91,14 +91,24 @@ class Shape:
         return self.reshape(*shape[:axis], *sizes, *shape[axis + 1 :])
 
     def squeeze(self: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
-        """Without the dimensions of size 1: all of them, or those in `dim` that are."""
+        """Without the dimensions of size 1: all of them, or those in `dim` that are.
+
+        >>> import thalweg as tw
+        >>> tw.zeros(1, 3, 1).squeeze().shape, tw.zeros(1, 3, 1).squeeze(0).shape
+        (Size([3]), Size([3, 1]))
+        """
         shape = self._value.shape
         given = range(len(shape)) if dim is None else [dim] if isinstance(dim, int) else dim
         chosen = {normalize_axis("squeeze", i, len(shape)) for i in given}
         return self.reshape(tuple(n for i, n in enumerate(shape) if i not in chosen or n != 1))
 
     def unsqueeze(self: Tensor, dim: int) -> Tensor:
-        """With a dimension of size 1 put in at `dim`."""
+        """With a dimension of size 1 put in at `dim`.
+
+        >>> import thalweg as tw
+        >>> tw.zeros(3).unsqueeze(0).shape, tw.zeros(3).unsqueeze(-1).shape
+        (Size([1, 3]), Size([3, 1]))
+        """
         shape = self._value.shape
         axis = normalize_axis("unsqueeze", dim, len(shape) + 1)
         return self.reshape((*shape[:axis], 1, *shape[axis:]))
@@ -108,7 +118,12 @@ class Shape:
         return self if self._value.shape else self.reshape(1)
 
     def permute(self: Tensor, *dims: Any) -> Tensor:
-        """The dimensions in another order."""
+        """The dimensions in another order.
+
+        >>> import thalweg as tw
+        >>> tw.zeros(2, 3, 5).permute(2, 0, 1).shape
+        Size([5, 2, 3])
+        """
         rank = len(self._value.shape)
         axes = tuple(normalize_axis("permute", i, rank) for i in _sizes(dims))
         return self if axes == tuple(range(rank)) else bind(m.transpose, self, axes=axes)
@@ -157,7 +172,13 @@ class Shape:
         return self.transpose(-2, -1)
 
     def expand(self: Tensor, *sizes: Any) -> Tensor:
-        """Dimensions of size 1 repeated to `sizes`, new ones added in front; -1 keeps a size."""
+        """Dimensions of size 1 repeated to `sizes`, new ones added in front; -1 keeps a size.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([[1], [2]]).expand(2, 3)
+        tensor([[1, 1, 1],
+                [2, 2, 2]])
+        """
         shape, wanted = self._value.shape, _sizes(sizes)
         padded = (-1,) * (len(wanted) - len(shape)) + shape
         if len(wanted) >= len(shape):
@@ -173,7 +194,13 @@ class Shape:
         return self.expand(shape)
 
     def repeat(self: Tensor, *repeats: Any) -> Tensor:
-        """The whole tensor repeated along each dimension, new dimensions in front."""
+        """The whole tensor repeated along each dimension, new dimensions in front.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([1, 2]).repeat(2, 2)
+        tensor([[1, 2, 1, 2],
+                [1, 2, 1, 2]])
+        """
         counts = _sizes(repeats)
         shape = (1,) * (len(counts) - len(self._value.shape)) + self._value.shape
         if len(counts) < len(shape):
@@ -213,7 +240,12 @@ class Shape:
     def roll(
         self: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None
     ) -> Tensor:
-        """Moved along by `shifts`; what leaves at one end comes in at the other."""
+        """Moved along by `shifts`; what leaves at one end comes in at the other.
+
+        >>> import thalweg as tw
+        >>> tw.arange(4).roll(1)
+        tensor([3, 0, 1, 2])
+        """
         if dims is None:
             return self.flatten().roll(shifts, 0).reshape(self._value.shape)
         by, along = _sizes((shifts,)), _sizes((dims,))
@@ -261,7 +293,12 @@ class Shape:
         return self.narrow(-1, 0, size - by).padded((*zeros, by), (*zeros, 0), value=fill)
 
     def split(self: Tensor, split_size: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-        """Pieces along `dim`: of `split_size` (the last may be smaller), or of the given sizes."""
+        """Pieces along `dim`: of `split_size` (the last may be smaller), or of the given sizes.
+
+        >>> import thalweg as tw
+        >>> tw.arange(5).split(2)
+        (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+        """
         size = self._value.shape[normalize_axis("split", dim, len(self._value.shape))]
         if isinstance(split_size, int):
             if split_size < 1:
@@ -322,7 +359,13 @@ class Shape:
         return self.masked_fill(_column_minus_row(self) < diagonal, 0)
 
     def tril(self: Tensor, diagonal: int = 0) -> Tensor:
-        """The lower triangle of the last two dimensions, 0 above it."""
+        """The lower triangle of the last two dimensions, 0 above it.
+
+        >>> import thalweg as tw
+        >>> tw.ones(2, 3).tril()
+        tensor([[1., 0., 0.],
+                [1., 1., 0.]])
+        """
         return self.masked_fill(_column_minus_row(self) > diagonal, 0)
 
     def trace(self: Tensor) -> Tensor:

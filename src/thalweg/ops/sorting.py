@@ -45,7 +45,12 @@ class Sorting:
         return ValuesAndIndices(self.take_along_dim(order, dim), order)
 
     def topk(self: Tensor, k: int, dim: int = -1, largest: bool = True) -> ValuesAndIndices:
-        """The k largest (or smallest) along `dim`, in order, and their indices."""
+        """The k largest (or smallest) along `dim`, in order, and their indices.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([3.0, 9.0, 5.0]).topk(2)
+        ValuesAndIndices(values=tensor([9., 5.]), indices=tensor([1, 2]))
+        """
         axis = normalize_axis("topk", dim, len(self._value.shape))
         if not 0 <= k <= self._value.shape[axis]:
             raise ShapeError(
@@ -134,7 +139,12 @@ class Sorting:
         return tuple(out) if len(out) > 1 else out[0]
 
     def isin(self: Tensor, test_elements: Tensor) -> Tensor:
-        """Whether each element occurs among `test_elements`."""
+        """Whether each element occurs among `test_elements`.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([1, 2, 3]).isin(tw.tensor([3, 1]))
+        tensor([ True, False,  True])
+        """
         return self.unsqueeze(-1).eq(lift(test_elements, self).flatten()).any(-1)
 
     def bincount(self: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
