@@ -212,3 +212,36 @@ def test_help_is_quick_and_loads_no_training() -> None:
     assert "train" in done.stdout
     for heavy in ("thalweg.nn", "thalweg.optim", "thalweg.data", "thalweg.train.trainer"):
         assert f"'{heavy}'" not in done.stderr
+
+
+def test_explain_shows_the_kernels_of_a_step(run: Path) -> None:
+    done = thalweg("explain", str(run), "--threads", "1", folder=run.parent)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == [
+        "kernel", "loops", "MFLOP", "MB", "us", "share", "of", "roof", "threads", "lines",
+    ]  # fmt: skip
+    assert re.search(r"contraction\S* +10x12 sum 64 ", done.stdout)
+    assert "trainer.optimizer.step()" in done.stdout
+    assert "the roof: 1 thread: " in done.stdout
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [("--accumulate", "2", "one by one"), ("--batch-size", "9999", "more than the 1257 examples")],
+)
+def test_explain_says_what_it_cannot_show(flag: str, value: str, said: str, tmp_path: Path) -> None:
+    done = thalweg("train", *QUICK, flag, value, "--out", "run", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = thalweg("explain", "run", folder=tmp_path)
+    assert done.returncode == 1
+    assert said in done.stderr
+
+
+def test_bench_machine_measures_the_roof(tmp_path: Path) -> None:
+    done = thalweg("bench", "machine", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    first, *rest = done.stdout.splitlines()
+    assert "of cache a core" in first
+    assert re.match(r"1 thread: \d+ GFLOP/s of multiply-adds, \d+ GB/s copied", rest[0])

@@ -1,4 +1,4 @@
-"""The command line: `thalweg train`, `evaluate`, `predict`, `download`."""
+"""The command line: `thalweg train`, `evaluate`, `predict`, `explain`, `bench`, `download`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from thalweg import __version__
 from thalweg.errors import ThalwegError
 from thalweg.train.config import Config
 
-__all__ = ["app", "download", "evaluate", "main", "predict", "train"]
+__all__ = ["app", "bench", "download", "evaluate", "explain", "machine", "main", "predict", "train"]
 
 app = App(
     name="thalweg",
@@ -116,6 +116,34 @@ def predict(run: Path, input: str, /) -> None:
     from thalweg.train.answers import run_prediction
 
     run_prediction(run, input)
+
+
+@app.command
+def explain(run: Path, /, *, threads: int | None = None) -> None:
+    """Show where the time of a run's training step goes, kernel by kernel.
+
+    Parameters
+    ----------
+    run
+        The run's folder; its files stay as they are.
+    threads
+        How many threads to measure with.
+    """
+    from thalweg.train.explaining import run_explanation
+
+    run_explanation(run, threads)
+
+
+bench = App(name="bench", help="Measure.")
+app.command(bench)
+
+
+@bench.command
+def machine() -> None:
+    """Measure what this machine can do at most: multiply-adds and copies in a second."""
+    from thalweg.compiler.roof import report
+
+    print(report())
 
 
 @app.command

@@ -255,9 +255,9 @@ class _Lines:
 
 
 def _path(file: str) -> str:
-    """As seen from the current folder, where it is below it."""
-    here = os.getcwd() + os.sep
-    return file.removeprefix(here)
+    """As seen from the current folder, where it is below it; Thalweg's own from its package."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return file.removeprefix(os.getcwd() + os.sep).removeprefix(package + os.sep)
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
-import re
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from thalweg.compiler.frame import FAILED, Frame, aligned_bytes
 from thalweg.compiler.jit import Library, assembly, compile_modules
 from thalweg.compiler.kernels import Buffer, Kernel, Plan
-from thalweg.compiler.lower import lower
 from thalweg.compiler.lower.lowered import Lowered
+from thalweg.compiler.lowering import lower_all
 from thalweg.compiler.machine import Machine
 from thalweg.compiler.main import CLOCK, MAIN, MainText, scratch_bytes
 from thalweg.compiler.runtime import MOST, get_num_threads, pool
@@ -32,7 +29,6 @@ _CHUNK_SECONDS: Final = 0.05
 _TRY_SECONDS: Final = 0.002
 _HOUR: Final = 3600.0
 _PAGE: Final = 4096
-_SAME = "kernel"  # the name under which identical kernels have identical text
 _programs: weakref.WeakSet[Program] = weakref.WeakSet()
 
 
@@ -54,14 +50,14 @@ class Program:
         self.plan = plan
         self.machine = machine
         if lowered is None:
-            lowered = [_lowered(kernel, machine) for kernel in plan.kernels]
+            lowered = lower_all(plan.kernels, machine)
         self.lowered = list(lowered)
         self.given = _given(plan)
         self.steps = schedule(plan.kernels, self.lowered)
         self.threads = threads_worth(self.lowered, self.steps, MOST)
         self._modules = [*{code.name: _module(code) for code in self.lowered}.values()]
-        self._modules.append(self._main_text(timed=False))
-        self._library = compile_modules(self._modules, machine)
+        self._main = self._main_text(timed=False)
+        self._library = compile_modules(self._modules, machine, plain=[self._main])
         self._running = _Running(self, self._library)
         _programs.add(self)
 
@@ -99,11 +95,11 @@ class Program:
 
     def llvm(self) -> str:
         """The program as LLVM IR text: its kernels, then its main function."""
-        return "\n".join(self._modules)
+        return "\n".join([*self._modules, self._main])
 
     def asm(self) -> str:
         """The program as assembly text of its machine."""
-        return "\n".join(assembly(text, self.machine) for text in self._modules)
+        return "\n".join(assembly(text, self.machine) for text in [*self._modules, self._main])
 
     def profile(
         self,
@@ -116,11 +112,11 @@ class Program:
         """Run `count` times, measured; gives the seconds each kernel took, on the average.
 
         Of several rounds each kernel's fastest counts. The threads meet after every kernel, so the
-        sum is a little more than a run takes. State advances as in `(count + 1) * rounds` runs; addresses
-        by their strides within a round.
+        sum is a little more than a run takes. State advances as in `(count + 1) * rounds` runs;
+        addresses by their strides within a round.
         """
-        modules = [*self._modules[:-1], self._main_text(timed=True)]
-        library = compile_modules(modules, self.machine)
+        main = self._main_text(timed=True)
+        library = compile_modules(self._modules, self.machine, plain=[main])
         running = _Running(self, library)
         found = [running.profile(addresses, count, threads, strides) for _ in range(rounds)]
         return [min(times) for times in zip(*found, strict=True)]
@@ -138,15 +134,6 @@ class Program:
             threaded=self.threads > 1,
             timed=timed,
         ).module()
-
-
-def _lowered(kernel: Kernel, machine: Machine) -> Lowered:
-    """The kernel's code, named by what it is: identical code has one name, in any program."""
-    code = lower(kernel, _SAME, machine)
-    parts = [code.ir, *sorted(code.declarations), *code.helpers.values()]
-    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    name = f"{type(kernel).__name__.lower()}_{digest[:12]}"
-    return replace(code, name=name, ir=re.sub(rf"@{_SAME}\b", f"@{name}", code.ir))
 
 
 def _module(code: Lowered) -> str:

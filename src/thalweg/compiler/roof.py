@@ -24,8 +24,9 @@ from thalweg.compiler.kernels import Access, Buffer, Loop, Plan, Scalar, Store, 
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.machine import Machine, host
 from thalweg.compiler.program import Program
+from thalweg.files import size_text
 
-__all__ = ["Roof", "roof"]
+__all__ = ["Roof", "report", "roof"]
 
 _F32: Final = np.dtype(np.float32)
 _ROUNDS: Final = 15
@@ -89,6 +90,16 @@ def roof(threads: int = 1) -> Roof:
     part = capacity // 4 // (64 * threads) * 64 * threads
     near = _copy_rate(machine, threads, part, _COPY_BYTES // part, _by_vectors)
     return Roof(threads, flops, memory, max(near, memory), capacity)
+
+
+def report() -> str:
+    """This machine as the compiler sees it, and its roof on one core, two, four .. and all."""
+    machine = host()
+    counts = sorted({*(1 << n for n in range(machine.cores.bit_length())), machine.cores})
+    vectors = f"{machine.registers} vectors of {machine.vector_bits} bits"
+    caches = f"{size_text(machine.l1)} and {size_text(machine.l2)} of cache a core"
+    lines = [f"{machine.name}: {machine.cores} cores, {vectors}, {caches}"]
+    return "\n".join([*lines, *(str(roof(count)) for count in counts)])
 
 
 def _fma_rate(machine: Machine, threads: int) -> float:

@@ -29,6 +29,7 @@ from thalweg.tape import mode, wrap
 __all__ = ["Guard", "Slot", "Trace", "Tracer", "trace", "trace_program", "user_line"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_TRAINING = os.path.join(_PACKAGE, "train", "")  # written on the public names, as users write
 
 
 @dataclass(slots=True)
@@ -141,10 +142,11 @@ class Tracer:
 
 
 def user_line() -> Origin | None:
-    """The innermost line of the call stack outside of Thalweg."""
+    """The innermost line of the call stack outside of Thalweg, or in its training loop."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
+        file = frame.f_code.co_filename
+        if not file.startswith(_PACKAGE) or file.startswith(_TRAINING):
             return Origin(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
         frame = frame.f_back
     return None
