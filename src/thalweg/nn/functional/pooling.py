@@ -131,8 +131,11 @@ def _precedence(pool: _Pool, rank: int) -> Tensor:
     Of `rank` dimensions, of which the first are those inside a window, the last the windows.
     """
     count, slid = math.prod(pool.sizes), len(pool.shape)
-    order = (count - arange(count)).to(uint8 if count < 256 else int32)
-    order = order.reshape(pool.sizes + (1,) * (rank - slid))
+    passed = [
+        _laid(arange(size) * math.prod(pool.sizes[axis + 1 :]), axis, rank)
+        for axis, size in enumerate(pool.sizes)
+    ]
+    order = (count - sum(passed[1:], passed[0])).to(uint8 if count < 256 else int32)
     for axis, (size, n) in enumerate(zip(pool.sizes, pool.shape, strict=True)):
         if pool.low[axis] or pool.high[axis]:
             inside = _laid(arange(size) * pool.dilations[axis], axis, rank)
