@@ -174,22 +174,19 @@ def test_the_cache_can_be_turned_off(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_keys_tell_machines_and_texts_apart() -> None:
     machine = host()
-    others = [
-        jit._key(TWICE, machine),
-        jit._key(USER, machine),
-        jit._key(TWICE, replace(machine, name="generic")),
-        jit._key(TWICE, replace(machine, features=machine.features + ",-fma")),
+    modules = [
+        jit._Module(TWICE, machine, False),
+        jit._Module(TWICE, machine, True),
+        jit._Module(USER, machine, False),
+        jit._Module(TWICE, replace(machine, name="generic"), False),
+        jit._Module(TWICE, replace(machine, features=machine.features + ",-fma"), False),
     ]
-    assert len(set(others)) == 4
-    assert jit._key(TWICE, machine) == others[0]
+    assert len({module.key for module in modules}) == 5
+    assert jit._Module(TWICE, machine, False).key == modules[0].key
 
 
-def test_a_refused_module_is_freed_before_its_context() -> None:
-    """Whatever order the garbage collector takes the pieces of a failed compilation in."""
-    undefined = TWICE.replace("ret i64 %y", "ret i64 %z")
-    crossed = TWICE.replace("%y = shl i64 %x, 1", "%z = add i64 %y, 1\n  %y = shl i64 %x, 1")
-    for text in [undefined, crossed] * 8:
-        with pytest.raises(ThalwegError, match="refuses") as caught:
-            emit(text, host())
-        caught.value.circle = caught  # type: ignore[attr-defined]
-    gc.collect()
+def test_plain_modules_are_not_optimised() -> None:
+    machine = host()
+    library = compile_modules([TWICE], machine, plain=[USER])
+    assert call(library.address("four_times"), 3) == 12
+    assert emit(SCALE, machine, quick=True) != emit(SCALE, machine)

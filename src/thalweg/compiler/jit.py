@@ -67,9 +67,10 @@ class Library:
         return int(self._tracker[name])
 
 
-def compile_modules(irs: Sequence[str], machine: Machine) -> Library:
+def compile_modules(irs: Sequence[str], machine: Machine, plain: Sequence[str] = ()) -> Library:
     """Compile modules of LLVM IR for `machine` and load them as one library.
 
+    The modules `plain` are not optimised: code that only calls what is in others compiles sooner.
     Functions that are not `internal` can be called from the other modules, and have an address.
     Raises `ThalwegError` with LLVM's words where a module is not valid IR, or calls what is
     nowhere.
@@ -80,31 +81,57 @@ def compile_modules(irs: Sequence[str], machine: Machine) -> Library:
     >>> ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(library.address("twice"))(21)
     42
     """
+    modules = [_Module(ir, machine, quick=False) for ir in irs]
+    modules += [_Module(ir, machine, quick=True) for ir in plain]
     with _compiling:
         keep = cache.is_on()
-        keys = [_key(ir, machine) for ir in irs] if keep else [""] * len(irs)
-        codes = [cache.load(key) if keep else None for key in keys]
-        missing = [number for number, code in enumerate(codes) if code is None]
-        made = _each(lambda number: emit(irs[number], machine), missing, machine.cores)
-        for number, code in zip(missing, made, strict=True):
-            codes[number] = code
+        codes = {module: module.kept() if keep else None for module in modules}
+        missing = sorted((m for m in modules if codes[m] is None), key=_length, reverse=True)
+        for module, code in zip(missing, _each(_Module.made, missing, machine.cores), strict=True):
+            codes[module] = code
             if keep:
-                cache.save(keys[number], code)
+                cache.save(module.key, code)
         if keep and missing:
             cache.shrink()
-        names = [name for ir in irs for name in _DEFINED.findall(ir)]
-        return Library([code for code in codes if code is not None], names)
+        names = [name for module in modules for name in _DEFINED.findall(module.ir)]
+        return Library([code for code in codes.values() if code is not None], names)
 
 
-def emit(ir: str, machine: Machine, triple: str | None = None) -> bytes:
-    """The object code of a module, for this system or another one."""
+@dataclass(frozen=True, slots=True)
+class _Module:
+    """A module of a library, and what becomes of it."""
+
+    ir: str
+    machine: Machine
+    quick: bool
+
+    @property
+    def key(self) -> str:
+        parts = (self.ir, self.machine.name, self.machine.features, f"quick {self.quick}")
+        return cache.key_of([*parts, *_versions()])
+
+    def kept(self) -> bytes | None:
+        return cache.load(self.key)
+
+    def made(self) -> bytes:
+        return emit(self.ir, self.machine, quick=self.quick)
+
+
+def _length(module: _Module) -> int:
+    return len(module.ir)
+
+
+def emit(ir: str, machine: Machine, triple: str | None = None, quick: bool = False) -> bytes:
+    """The object code of a module, for this system or another one; `quick`: as it stands."""
     with closing(_Work(ir, machine, triple)) as work:
+        _optimise(work, 0 if quick else 3)
         return _emit(work, object_code=True)
 
 
 def assembly(ir: str, machine: Machine, triple: str | None = None) -> str:
     """The assembly text of a module's optimised code."""
     with closing(_Work(ir, machine, triple)) as work:
+        _optimise(work)
         return _emit(work, object_code=False).decode()
 
 
@@ -115,16 +142,14 @@ def optimised(ir: str, machine: Machine) -> str:
         return str(work.module)
 
 
-def _each(make: Callable[[int], bytes], numbers: Sequence[int], workers: int) -> list[bytes]:
-    """make(number) for all of them, on several threads where there are several."""
-    if min(workers, len(numbers)) < 2:
-        return [make(number) for number in numbers]
-    with ThreadPoolExecutor(min(workers, len(numbers)), "thalweg-compile") as pool:
-        return list(pool.map(make, numbers))
-
-
-def _key(ir: str, machine: Machine) -> str:
-    return cache.key_of([ir, machine.name, machine.features, *_versions()])
+def _each(
+    make: Callable[[_Module], bytes], modules: Sequence[_Module], workers: int
+) -> list[bytes]:
+    """make(module) for all of them, on several threads where there are several."""
+    if min(workers, len(modules)) < 2:
+        return [make(module) for module in modules]
+    with ThreadPoolExecutor(min(workers, len(modules)), "thalweg-compile") as pool:
+        return list(pool.map(make, modules))
 
 
 @once
@@ -175,19 +200,18 @@ class _Work:
         self.context.close()
 
 
-def _optimise(work: _Work) -> None:
+def _optimise(work: _Work, level: int = 3) -> None:
     import llvmlite.binding as llvm
 
-    options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_vectorization = True
-    options.slp_vectorization = True
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
+    options.loop_vectorization = level > 1
+    options.slp_vectorization = level > 1
     builder = llvm.create_pass_builder(work.target, options)
     passes = builder.getModulePassManager()
     _llvm().run_passes(_pointer(passes), _pointer(work.module), _pointer(builder))
 
 
 def _emit(work: _Work, object_code: bool) -> bytes:
-    _optimise(work)
     calls, message = _llvm(), ctypes.c_char_p()
     memory = calls.emit(
         _pointer(work.target), _pointer(work.module), int(object_code), ctypes.byref(message)

@@ -140,7 +140,7 @@ changed:
 
 # The round's word counts by 2; its lowest bit tells all threads of the round the same: stop.
 _BARRIER = f"""\
-define internal i1 @barrier(ptr %frame, i64 %threads) nounwind {{
+define internal i1 @barrier(ptr %frame, i64 %threads) nounwind noinline {{
 entry:
   %stopping = getelementptr i8, ptr %frame, i64 {Frame.stop.offset}
   %alone = icmp eq i64 %threads, 1
