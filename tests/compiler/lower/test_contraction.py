@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from tests.compiler.lower.contracting import Array, Problem
 from thalweg.compiler.kernels import Scalar
+from thalweg.compiler.lower import tiling
 from thalweg.compiler.lower.axes import normal_form
 from thalweg.compiler.lower.contraction import lower_contraction
 from thalweg.compiler.machine import Machine, host
@@ -120,6 +122,26 @@ def test_panels_longer_than_a_cache(widest: Machine) -> None:
     a, b = normal(1, 8, 40_000), normal(2, 64, 40_000)
     check(widest, "mk,nk->mn", a, b, empty(8, 64))
     check(widest, "mk,kn->mn", a[:, ::2], np.ascontiguousarray(b[:, ::2].T), empty(8, 64))
+
+
+# -- every way to walk -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_any_register_tile_will_do(
+    seed: int, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the cost model would never take is as right: only the time it takes is another."""
+    chance = random.Random(seed)
+    for name, values in {
+        "LONG_INNER": (1, 20, 1024), "INNER_BLOCK": (1, 7, 256), "BLOCK_FLOP": (100, 100_000),
+    }.items():  # fmt: skip
+        monkeypatch.setattr(tiling, name, chance.choice(values))
+    monkeypatch.setattr(tiling, "_cheapest", lambda model: chance.choice(list(model.shapes())))
+    spec = chance.choice((*FORMS, "bmk,bkn->bnm", "mjk,jkn->mn", "jmk,kn->mjn"))
+    size = {n: chance.choice((2, 3, 5, 8, 15, 17, 33)) for n in "bjmkn"}
+    a, b, c = shapes(spec, **size)
+    check(machine, spec, normal(1, *a), normal(2, *b), empty(*c))
 
 
 # -- strides ---------------------------------------------------------------------------------------

@@ -109,8 +109,11 @@ def choose(form: Form, dtype: np.dtype[np.generic], machine: Machine, effort: fl
     if dtype.kind != "f":
         return _plain(form)
     model = _Model(form, dtype.itemsize, machine, effort)
-    best = min(model.shapes(), key=model.cycles)
-    return _tiling(form, best, model)
+    return _tiling(form, _cheapest(model), model)
+
+
+def _cheapest(model: _Model) -> _Shape:
+    return min(model.shapes(), key=model.cycles)
 
 
 def _plain(form: Form) -> Tiling:
@@ -321,7 +324,8 @@ def _tiling(form: Form, shape: _Shape, model: _Model) -> Tiling:
     outer.sort(key=place)
     fixed = len(list(itertools.takewhile(lambda d: place(d) < (1, 1) and d not in extents, outer)))
     inner = sorted(form.inner, key=lambda d: d is shape.lane)
-    chunks = _chunks(outer, [extents.get(d, 1) for d in outer], fixed, model)
+    moving = sum(1 for d in outer if place(d) < (2, 0))
+    chunks = _chunks(outer, [extents.get(d, 1) for d in outer], moving, model)
     levels = [Level(d, extents.get(d, 1), chunk) for d, chunk in zip(outer, chunks, strict=True)]
     cut = _cut(inner, shape.lane, model)
     lanes = max((level.chunk for level in levels if level.dim is shape.lane), default=0)
@@ -357,26 +361,49 @@ def _cut(inner: Sequence[Dim], lane: Dim, model: _Model) -> InnerBlock | None:
     return None
 
 
-def _chunks(outer: Sequence[Dim], tiles: Sequence[int], fixed: int, model: _Model) -> list[int]:
-    """Elements of each axis in a block: equal blocks, enough of them, none too small."""
+def _chunks(outer: Sequence[Dim], tiles: Sequence[int], moving: int, model: _Model) -> list[int]:
+    """Elements of each axis in a block: blocks as equal as can be, enough of them, none too small.
+
+    Long sums are cut into few blocks, for each of them reads long operands. That the number of
+    cores decides here changes no sum: blocks are parts of the result.
+    """
     counts = [-(-dim.size // tile) for dim, tile in zip(outer, tiles, strict=True)]
     flop = 2.0 * model.points * model.depth
-    pieces = [1] * len(outer)
-    most = 64 if model.depth < 4 * LONG_INNER else 16  # so that a block reads less than it computes
+    most = 64 if model.depth < 4 * LONG_INNER else max(4, min(16, 2 * model.machine.cores))
     budget = max(1, min(most, int(flop // BLOCK_FLOP)))
-    for place in range(len(outer)):
-        if place >= fixed and budget < 2:
-            break
-        pieces[place] = _pieces(counts[place], budget)
-        budget //= pieces[place]
+    pieces = _best_split(counts, list(_splits(counts, budget)), moving)
     return [
-        min(dim.size, -(-count // piece) * tile) or 1
+        min(dim.size, -(-count // piece) * tile)
         for dim, count, piece, tile in zip(outer, counts, pieces, tiles, strict=True)
     ]
 
 
-def _pieces(count: int, budget: int) -> int:
-    """Into how many pieces `count` tiles are cut, at most `budget`: as equal as can be."""
-    if count <= budget:
-        return count
-    return max(range(1, budget + 1), key=lambda n: (count / (n * -(-count // n)) > 0.9, n))
+def _splits(counts: Sequence[int], budget: int) -> Iterator[tuple[int, ...]]:
+    """Ways to cut the axes into at most `budget` pieces together."""
+    if not counts:
+        yield ()
+        return
+    for piece in {-(-counts[0] // length) for length in range(1, counts[0] + 1)}:
+        if piece <= budget:
+            for rest in _splits(counts[1:], budget // piece):
+                yield (piece, *rest)
+
+
+def _best_split(
+    counts: Sequence[int], splits: Sequence[tuple[int, ...]], moving: int
+) -> tuple[int, ...]:
+    """Of splits that are about as even as the best, the one that cuts the levels from `moving` on
+    least: along these a panel is used again."""
+    uneven = [_unevenness(counts, split) for split in splits]
+    fair = 1.1 * min(uneven)
+    choices = [(math.prod(s[moving:]), u, s) for s, u in zip(splits, uneven, strict=True)]
+    return min(choice for choice in choices if choice[1] <= fair)[2]
+
+
+def _unevenness(counts: Sequence[int], pieces: Sequence[int]) -> float:
+    """How much longer several threads take than if all had the same to do."""
+    blocks = math.prod(pieces)
+    share = math.prod(
+        -(-count // piece) / count for count, piece in zip(counts, pieces, strict=True)
+    )
+    return sum(-(-blocks // threads) * threads * share for threads in (2, 3, 4, 8, 16))
