@@ -249,3 +249,8 @@ class Plan:
     outputs: list[View]
     updates: dict[int, int]
     arena: int
+
+    def __str__(self) -> str:
+        from thalweg.compiler.describe import describe_plan  # which reads this module
+
+        return describe_plan(self)

@@ -227,8 +227,8 @@ def _words(key: Any, counter: Any, number: Any) -> Any:
     """Word `number` of the Philox stream that begins at `counter`."""
     blocks = np.asarray(counter).astype(np.uint64) + (number // 4).astype(np.uint64)
     words = _philox(np.asarray(key).reshape(-1)[0].astype(np.uint64), np.atleast_1d(blocks))
-    chosen = np.take_along_axis(words, np.atleast_1d(number % 4)[..., None], axis=-1)
-    return chosen.reshape(np.shape(number))
+    within = np.atleast_1d(np.broadcast_to(number % 4, blocks.shape))
+    return np.take_along_axis(words, within[..., None], axis=-1).reshape(blocks.shape)
 
 
 # --- hazards -------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ PROGRAMS = {
         """,
     ),
     "pad": (
-        "copy; exp; multiply",
+        "fill; exp; multiply",
         """
         inputs x: f32[4,6]
         t0 : f32[4,6] = exp(x)
@@ -67,7 +67,7 @@ PROGRAMS = {
         """,
     ),
     "pads sum": (
-        "copy; copy; add",
+        "fill; copy; add",
         """
         inputs x: f32[4], y: f32[4]
         t0 : f32[8] = pad[low=(0) high=(4) inner=(0) value=0](x)
@@ -131,7 +131,7 @@ PROGRAMS = {
         """,
     ),
     "outputs": (
-        "add; copy",
+        "add; fill",
         """
         inputs x: f32[3], y: f32[3]
         t0 : f32[3] = add(x, y)
@@ -140,7 +140,7 @@ PROGRAMS = {
         """,
     ),
     "zero": (
-        "copy; copy; copy",
+        "fill; fill; fill",
         """
         inputs x: f32[0,3], y: f32[3,0]
         t0 : f32[0,3] = exp(x)

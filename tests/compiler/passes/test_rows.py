@@ -19,7 +19,7 @@ F32, F64, I64, I32, U8, U32, BOOL = map(
 ARITY = {"select": 3, "scalar_power": 1, "cast": 1}
 UNARY = frozenset(
     "negative absolute sign floor ceil round trunc exp expm1 log log1p sqrt sin cos tan asin acos "
-    "atan tanh logistic erf isfinite isnan bitwise_not cast scalar_power".split(" ")
+    "atan tanh logistic erf isfinite isnan bitwise_not cast scalar_power".split()
 )
 SHAPES = [
     [(), ()],

@@ -71,6 +71,8 @@ REWRITES = {
                       "t0 : i64[3] = full[shape=(3) value=0 dtype=i64]()"),
     "cumsum of one": ("t1 : f32[3,1] = reshape[shape=(3,1)](x)\nt0 : f32[3,1] = cumsum[axis=1](t1)", "t0 : f32[3,1] = reshape[shape=(3,1)](x)"),
     "order of one": ("t0 : i64[1] = argsort[axis=0 descending=False](s)", "t0 : i64[1] = full[shape=(1) value=0 dtype=i64]()"),
+    "inner product": ("t0 : f32 = contraction[spec=k,k->](x, y)",
+                      "t1 : f32[3] = multiply(x, y)\nt0 : f32 = sum[axes=(0)](t1)"),
     "product of nothing": ("t0 : f32 = contraction[spec=k,k->](e, e)", "outputs 0.0"),
 }
 KEPT = {

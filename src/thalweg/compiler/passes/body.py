@@ -22,6 +22,7 @@ from thalweg.compiler.passes.views import (
     Affine,
     address,
     constant,
+    moved,
     moved_index,
     narrowed,
     row_major,
@@ -145,9 +146,14 @@ class Body:
     def _moved(self, equation: Equation, index: Sequence[Affine]) -> int:
         (source,) = equation.inputs
         name, attributes = equation.op.name, equation.attributes
+        assert isinstance(source, Variable)  # literals are not moved
+        place = self.layout.place.get(source)
+        shown = moved(name, attributes, place) if place else None
+        if shown is not None:
+            where = address(shown.offset, shown.strides, index, len(self.sizes))
+            return self.load(shown.root, where, source.dtype)
         before = moved_index(name, attributes, source.shape, index, self.sizes)
         if before is None:
-            assert isinstance(source, Variable)
             raise Unreachable(source)
         return self.at(source, before)
 

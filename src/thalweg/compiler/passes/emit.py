@@ -294,8 +294,9 @@ def _label(draft: Draft) -> str:
     """What the kernel does: "contraction+add+logistic"."""
     names = [e.op.name for e in draft.origin_equations()]
     told = [n for n in names if n not in MOVEMENT and n not in ("full", "iota")]
+    nothing = "fill" if "full" in names and not draft.sources() else "copy"
     short: list[str] = []
-    for name in told or ["copy"]:
+    for name in told or [nothing]:
         if not short or short[-1] != name:
             short.append(name)
     if len(short) > _LONGEST_LABEL:

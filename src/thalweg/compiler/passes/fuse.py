@@ -76,7 +76,8 @@ def fuse(graph: Graph, stored: set[Variable]) -> Fused:
 
 def _fused(layout: Layout) -> Fused:
     fused = Fused(layout, _slots(layout))
-    for root in layout.roots:
+    fills = {fill for fills in layout.after.values() for fill in fills}
+    for root in sorted(layout.roots, key=lambda root: root not in fills):
         kind = kind_of(layout.equations[root])
         alone = build(kind, layout, fused.slots, [root])
         assert alone is not None, root

@@ -254,7 +254,7 @@ class _Pass:
     def part(self, output: Variable, source: Atom, target: Place) -> Variable:
         """Let `source` be written to `target`, a part of `output`."""
         layout = self.layout
-        if isinstance(source, Variable) and source in layout.roots:
+        if isinstance(source, Variable) and self.may_write(source):
             writer = source
         elif isinstance(source, Variable) and self.is_shared(source):
             self.demanded.add(source)
@@ -267,6 +267,11 @@ class _Pass:
         layout.targets[writer].append(target)
         layout.parts[output].append(writer)
         return writer
+
+    def may_write(self, source: Variable) -> bool:
+        """Whether the kernel of `source` can store it anywhere."""
+        whole = ("scatter_add", "argsort", "cumsum")
+        return source in self.layout.roots and self.layout.equations[source].op.name not in whole
 
     def is_shared(self, source: Variable) -> bool:
         """Whether others read this value too, so that computing it anew would be work twice."""

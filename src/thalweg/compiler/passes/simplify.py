@@ -20,6 +20,7 @@ from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable
 from thalweg.compiler.interpret import evaluate
 from thalweg.compiler.passes.operations import ELEMENTWISE
 from thalweg.primitives import REGISTRY
+from thalweg.primitives.contraction import parse
 
 __all__ = ["simplify"]
 
@@ -410,6 +411,24 @@ def of_one(equation: Equation, known: Known) -> Atom | Equation | None:
     if x.shape[equation.attributes["axis"]] != 1:
         return None
     return x if equation.op.name == "cumsum" else _full(equation, 0)
+
+
+@_rule("contraction")
+def inner_product(equation: Equation, known: Known) -> Equation | None:
+    """A sum of products of arrays of the same axes: a reduction, into which much can be fused.
+
+    Only where nothing is reused: each element of either operand is read once.
+    """
+    a, b = equation.inputs
+    left, right, result = parse(equation.attributes["spec"])
+    inner = tuple(axis for axis, name in enumerate(left) if name not in result)
+    if left != right or not inner or result != "".join(n for n in left if n in result):
+        return None
+    product = Variable(a.shape, a.dtype)
+    known[product] = replace(
+        equation, op=REGISTRY["multiply"], inputs=(a, b), output=product, attributes={}
+    )
+    return _instead(equation, "sum", product, axes=inner)
 
 
 @_rule("contraction", "scatter_add")
