@@ -42,12 +42,14 @@ class Case:
         a, b, c = self._steps(left), self._steps(right), self._steps(result)
         roles = [[n for n in result if (n in left, n in right) == role] for role in _ROLES]
         inner = [n for n in left if n in right and n not in result]
-        axes = [tuple(Axis(self.size[n], a.get(n, 0), b.get(n, 0)) for n in r) for r in roles]
+        batch, rows, columns = (
+            tuple(Axis(self.size[n], a.get(n, 0), b.get(n, 0)) for n in names) for names in roles
+        )
         space = [n for role in roles for n in role]
         sizes = [self._length(names) for names in (left, right, result)]
         buffers = [Buffer(n, s, dtype, "input") for n, s in zip("abc", sizes, strict=True)]
         return Contraction(
-            buffers[0], 0, buffers[1], 0, *axes,
+            buffers[0], 0, buffers[1], 0, batch, rows, columns,
             tuple(Axis(self.size[n], a[n], b[n]) for n in inner),
             (Scalar("sum", (), dtype),),
             (Store(0, Access(buffers[2], 0, tuple(c.get(n, 0) for n in space))),),
