@@ -6,7 +6,7 @@ any one operation. A row is missing where `test_complete.py` fails.
 
 from __future__ import annotations
 
-from tests.table import arrangement, elementwise, networks, products, reductions, sliding
+from tests.table import arrangement, elementwise, images, networks, products, reductions, sliding
 from tests.table.row import Row
 
 __all__ = ["TABLE"]
@@ -17,5 +17,6 @@ TABLE: list[Row] = [
     *arrangement.ROWS,
     *products.ROWS,
     *networks.ROWS,
+    *images.ROWS,
     *sliding.ROWS,
 ]
