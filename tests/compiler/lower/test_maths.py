@@ -1,0 +1,82 @@
+"""Elementwise mathematics: worst errors in ulps, and the special values."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import ulp
+from thalweg.compiler.lower import maths
+
+# The worst error in ulps that is promised.
+FLOAT32, FLOAT64 = 2.0, 4.0
+SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-310, -1e-310, 5e-324, 1e300, -1e300]
+
+
+def test_every_function_is_measured() -> None:
+    assert set(ulp.FUNCTIONS) == set(maths.FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", maths.FUNCTIONS)
+def test_worst_error(name: str) -> None:
+    assert ulp.measure(name, ulp.F32, 400_000).worst <= FLOAT32
+    assert ulp.measure(name, ulp.F64, 50_000).worst <= FLOAT64
+
+
+def test_the_table_in_the_docs_promises_no_less() -> None:
+    rows = re.findall(
+        r"^\| (\w+) \|[^|]*\| ([\d.]+) \|[^|]*\| ([\d.]+) \|", ulp.PAGE.read_text(), re.MULTILINE
+    )
+    assert [name for name, _, _ in rows] == list(ulp.FUNCTIONS)
+    assert all(float(single) <= FLOAT32 for _, single, _ in rows)
+    assert all(float(double) <= FLOAT64 for _, _, double in rows)
+
+
+def same(found: Any, expected: Any) -> Any:
+    """Equal with the sign of 0, NaN like NaN, or next to each other."""
+    ordinary = np.abs(found - expected) <= 4 * np.spacing(np.abs(expected))
+    zeros = (expected != 0) | (np.signbit(found) == np.signbit(expected))
+    return ((found == expected) | (np.isnan(found) & np.isnan(expected)) | ordinary) & zeros
+
+
+@pytest.mark.parametrize("dtype", [ulp.F32, ulp.F64], ids=str)
+@pytest.mark.parametrize("name", maths.UNARY)
+def test_special_values(name: str, dtype: Any) -> None:
+    with np.errstate(all="ignore"):
+        x = np.array(SPECIAL, np.float64).astype(dtype)
+        if name in ("sin", "cos", "tan"):
+            x = x[~(np.abs(x) > 1e9) | np.isinf(x)]
+        expected = ulp.FUNCTIONS[name].exact(x.astype(np.float64)).astype(dtype)
+        found = ulp.compiled(name, (x,))
+        assert same(found, expected).all(), (x, found, expected)
+
+
+@pytest.mark.parametrize("dtype", [ulp.F32, ulp.F64], ids=str)
+@pytest.mark.parametrize("name", ["power", "atan2"])
+def test_special_pairs(name: str, dtype: Any) -> None:
+    with np.errstate(all="ignore"):
+        ordinary = [0.5, -0.5, 2.0, -2.0, 3.0, -3.0, 2.5, 1e20, -1e20]
+        values = np.array([*SPECIAL, *ordinary], np.float64).astype(dtype)
+        a, b = (grid.ravel() for grid in np.meshgrid(values, values))
+        expected = (
+            ulp.FUNCTIONS[name].exact(a.astype(np.float64), b.astype(np.float64)).astype(dtype)
+        )
+        found = ulp.compiled(name, (a, b))
+        wrong = ~same(found, expected)
+        assert not wrong.any(), list(
+            zip(a[wrong], b[wrong], found[wrong], expected[wrong], strict=True)
+        )
+
+
+@pytest.mark.parametrize("dtype", [ulp.F32, ulp.F64], ids=str)
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_huge_angles_stay_sane(name: str, dtype: Any) -> None:
+    x = np.geomspace(1e5, np.finfo(dtype).max / 10, 1000).astype(dtype)
+    found = ulp.compiled(name, (np.concatenate([x, -x]),))
+    assert (np.abs(found) <= 1).all()
+    near = x[x < 1e9]
+    exact = ulp.FUNCTIONS[name].exact(near.astype(np.longdouble))
+    assert np.abs(ulp.compiled(name, (near,)) - exact).max() < 1e-6
