@@ -31,7 +31,7 @@ from thalweg.ops.sorting import Sorting
 from thalweg.ops.windows import Windows
 from thalweg.primitives import movement
 from thalweg.primitives.core import normalize_axis
-from thalweg.tape import TensorBase, bind, wrap
+from thalweg.tape import TensorBase, bind, mode, wrap
 
 if TYPE_CHECKING:
     from thalweg.autodiff.backward import HookHandle
@@ -185,6 +185,8 @@ class Tensor(
 
     def _concrete(self, what: str) -> Any:
         """The array, for something that needs the values now."""
+        if mode.trace is not None:
+            mode.trace.touch(self)
         if not isinstance(self._value, np.ndarray):
             raise TraceError(
                 f"{what} needs the values, which a traced tensor does not have yet. Use tw.where "
@@ -347,6 +349,8 @@ class Tensor(
 
     def detach(self) -> Tensor:
         """The same value, off the tape."""
+        if mode.trace is not None:
+            mode.trace.touch(self)
         return wrap(self._value)
 
     def clone(self) -> Tensor:
@@ -365,6 +369,9 @@ class Tensor(
 
     @data.setter
     def data(self, value: Tensor) -> None:
+        if mode.trace is not None:
+            mode.trace.touch(self)
+            mode.trace.touch(value)
         self._value = value._value
 
     def backward(
@@ -453,6 +460,8 @@ class _Data(Tensor):
     __slots__ = ("_owner",)
 
     def __init__(self, owner: Tensor) -> None:
+        if mode.trace is not None:
+            mode.trace.touch(owner)
         self._value, self._node, self._requires_grad, self.grad = owner._value, None, False, None
         self._owner = owner
 

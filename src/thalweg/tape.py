@@ -76,7 +76,7 @@ class TraceNotes(Protocol):
     """What a trace is told, beside the primitives: by those who change or depend on the world."""
 
     def touch(self, x: Tensor) -> None:
-        """`x` is about to be given a new value."""
+        """The value of `x` is about to be taken, or replaced, other than by a primitive."""
 
     def guard(self, owner: Any, name: str, value: Any) -> None:
         """What is done depends on owner.name, which is no tensor and has this value."""

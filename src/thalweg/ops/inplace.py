@@ -57,6 +57,7 @@ class InPlace(TensorBase):
             )
         if mode.trace is not None:
             mode.trace.touch(self)
+            mode.trace.touch(new)
         same = new._value.dtype is self._value.dtype
         if not same and _kind(new) > _kind(self):
             raise DTypeError(
