@@ -10,7 +10,7 @@ from tests.compiler.passes.running import agree, arrays_for, plan_of
 from thalweg.compiler.kernels import Buffer
 from thalweg.compiler.parse import parse
 from thalweg.compiler.passes import build_plan
-from thalweg.compiler.passes.memory import check_memory, lifetimes, with_buffers
+from thalweg.compiler.passes.memory import check_memory, lifetimes, with_buffers, writes_of
 from thalweg.compiler.reference import run
 from thalweg.errors import TraceError
 
@@ -77,13 +77,36 @@ def test_the_reference_poisons_what_is_dead() -> None:
 
 
 def test_kernels_that_end_the_life_of_a_value_come_first() -> None:
+    """The two products of a layer's backward pass: the one that needs no new memory first."""
+    plan = plan_of(
+        """
+        inputs x: f32[64,64], w: f32[64,64], v: f32[64,64]
+        t0 : f32[64,64] = contraction[spec=ij,jk->ik](x, w)
+        t1 : f32[64,64] = contraction[spec=ij,jk->ik](t0, v)
+        t2 : f32[64,64] = contraction[spec=ij,kj->ik](t1, v)
+        t3 : f32[64,64] = contraction[spec=ji,jk->ik](t0, t1)
+        t4 : f32[64,64] = contraction[spec=ji,jk->ik](x, t2)
+        t5 : f32[64,64] = subtract(v, t3)
+        t6 : f32[64,64] = subtract(w, t4)
+        outputs t5, t6""",
+        {2: 0, 1: 1},
+    )
+    # v is updated only after its last reader; t0 and t1 die there.
+    labels = ["contraction", "contraction", "contraction"]
+    labels += ["contraction+subtract", "contraction+subtract"]
+    assert [kernel.label for kernel in plan.kernels] == labels
+    assert plan.outputs[0].buffer in writes_of(plan.kernels[3])
+    assert plan.arena == 3 * 64 * 64 * 4
+
+
+def test_what_needs_nothing_waits_for_its_reader() -> None:
     plan = plan_of("""
-        inputs x: f32[256,256], w: f32[256,256], v: f32[256,256]
-        t0 : f32[256,256] = contraction[spec=ij,jk->ik](x, w)
-        t1 : f32[256,256] = contraction[spec=ij,jk->ik](x, v)
-        t2 : f32[256] = sum[axes=(1)](t0)
-        t3 : f32[256] = sum[axes=(1)](t1)
-        t4 : f32[256] = contraction[spec=ij,j->i](t0, t2)
-        t5 : f32[256] = contraction[spec=ij,j->i](t1, t3)
-        outputs t4, t5""")
-    assert plan.arena == 256 * 256 * 4 + 1024
+        inputs x: f32[64,64], w: f32[64,64]
+        t0 : f32[64,64] = contraction[spec=ij,jk->ik](x, w)
+        t1 : f32[64,64] = contraction[spec=ij,jk->ik](t0, w)
+        t2 : f32[32,64] = slice[starts=(0,0) sizes=(32,64) steps=(2,1)](t1)
+        t3 : f32[64,64] = pad[low=(0,0) high=(32,0) inner=(0,0) value=0](t2)
+        t4 : f32[64,64] = contraction[spec=ij,jk->ik](t3, w)
+        outputs t4""")
+    labels = ["contraction", "contraction", "fill", "copy", "contraction"]
+    assert [kernel.label for kernel in plan.kernels] == labels

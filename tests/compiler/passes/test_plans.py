@@ -97,7 +97,7 @@ PROGRAMS = {
         """,
     ),
     "sort": (
-        "argsort; negative; argsort; cumsum; cumsum",
+        "negative; argsort; argsort; cumsum; cumsum",
         """
         inputs x: f32[5,3]
         t0 : f32[5,3] = negative(x)

@@ -63,8 +63,8 @@ def test_the_first_network() -> None:
         "sum+cast+multiply+subtract",
         "contraction+subtract+multiply",
         "contraction+cast+multiply+subtract",
-        "sum+cast+multiply+subtract",
         "contraction+cast+multiply+subtract",
+        "sum+cast+multiply+subtract",
     ]
     assert sum(isinstance(kernel, Contraction) for kernel in plan.kernels) == 5
     assert all(kernel.origins for kernel in plan.kernels)

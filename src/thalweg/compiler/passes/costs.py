@@ -25,6 +25,7 @@ from thalweg.compiler.passes.operations import (
     KERNEL_COST,
     LOAD_COST,
     LONGEST_BODY,
+    MOVEMENT,
     REDUCTIONS,
     STORE_COST,
 )
@@ -46,7 +47,10 @@ def worth_storing(graph: Graph, layout: Layout) -> set[Variable]:
         if output in layout.roots:
             _read(equation, {_group(equation, sums.level[output]): _points(equation)}, uses)
         elif output not in layout.place and uses[output]:
-            if _better_stored(output, uses[output], sums):
+            moves = (
+                equation.op.name in MOVEMENT
+            )  # what it moves may be stored, and moves at no cost
+            if not moves and _better_stored(output, uses[output], sums):
                 chosen.add(output)
                 uses[output] = {_group(equation, sums.level[output]): elements(output.shape)}
             _read(equation, uses[output], uses)

@@ -7,7 +7,7 @@ that it is about to write. Otherwise the new value is a temporary, copied at the
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -59,7 +59,7 @@ def schedule(
     _place_temporaries(fused, stored)
     kernels = [_emitted(draft, fused, stored) for draft in fused.drafts]
     _copy_at_the_end(fused, stored, graph, kernels, before)
-    order = _ordered(kernels, before)
+    order = _ordered(kernels, before, _turns(fused, len(kernels)))
     return Schedule([kernels[n] for n in order], inputs, outputs)
 
 
@@ -168,6 +168,13 @@ def _copy_at_the_end(
         before.append(needs)
 
 
+def _turns(fused: Fused, count: int) -> list[int]:
+    """Where in the program the first value of each kernel is computed; copies come at the end."""
+    turn = {variable: number for number, variable in enumerate(fused.layout.equations)}
+    turns = [min(turn[member] for member in draft.members) for draft in fused.drafts]
+    return turns + [len(turn)] * (count - len(turns))
+
+
 def _is_copy_of(kernel: Kernel, buffer: Buffer) -> bool:
     """Whether an earlier copy reads what is to be overwritten."""
     return isinstance(kernel, Loop) and kernel.label == "copy" and buffer in reads_of(kernel)
@@ -180,36 +187,55 @@ def _copy(source: Buffer, target: Buffer) -> Loop:
     return Loop(sizes, (load,), (Store(0, Access(target, 0, strides)),), label="copy")
 
 
-# --- order ---------------------------------------------------------------------------------------
+# --- order ----------------------------------------------------------------------------------------
 
 
-def _ordered(kernels: list[Kernel], before: list[set[int]]) -> list[int]:
+def _ordered(kernels: list[Kernel], before: list[set[int]], turn: list[int]) -> list[int]:
     """The kernels' numbers so that each comes after those it needs.
 
-    Of those that are ready the one comes first after which least memory is held, so that values
-    die soon: a weight's gradient, applied at once, before the gradient of the layer below.
+    Of those that are ready, one comes first that ends the life of more than it begins: a weight's
+    gradient, applied at once, before the gradient of the layer below. Then the order is that in
+    which the program was written; what needs nothing, such as a fill, waits for its reader.
     """
     touches = [{b for b in (*reads_of(k), *writes_of(k)) if b.kind == "temporary"} for k in kernels]
-    left: dict[Buffer, int] = defaultdict(int)
-    for buffers in touches:
-        for buffer in buffers:
-            left[buffer] += 1
-    waiting, done, live = set(range(len(kernels))), set[int](), set[Buffer]()
-    order: list[int] = []
+    left = Counter(buffer for buffers in touches for buffer in buffers)
+    live: set[Buffer] = set()
+    when = _latest(before, turn)
+    after: list[list[int]] = [[] for _ in kernels]
+    missing = [len(needs) for needs in before]
+    for number, needs in enumerate(before):
+        for needed in needs:
+            after[needed].append(number)
 
     def growth(number: int) -> int:
         new = sum(b.size * b.dtype.itemsize for b in touches[number] if b not in live)
         dead = sum(b.size * b.dtype.itemsize for b in touches[number] if left[b] == 1)
         return new - dead
 
-    while waiting:
-        ready = [number for number in waiting if before[number] <= done]
-        assert ready, "kernels that need each other"
-        number = min(ready, key=lambda n: (max(growth(n), 0), n))
+    ready = [number for number, count in enumerate(missing) if not count]
+    order: list[int] = []
+    while ready:
+        number = min(ready, key=lambda n: (growth(n) >= 0, when[n], n))
+        ready.remove(number)
         order.append(number)
-        waiting.remove(number)
-        done.add(number)
         live |= touches[number]
-        for buffer in touches[number]:
-            left[buffer] -= 1
+        left.subtract(touches[number])
+        for other in after[number]:
+            missing[other] -= 1
+            if not missing[other]:
+                ready.append(other)
+    assert len(order) == len(kernels), "kernels that need each other"
     return order
+
+
+def _latest(before: list[set[int]], turn: list[int]) -> list[float]:
+    """The turn of each kernel; of one that needs no other, a little before its first reader."""
+    when = [float(number) for number in turn]
+    first: dict[int, float] = {}
+    for number, needs in enumerate(before):
+        for needed in needs:
+            first[needed] = min(when[number], first.get(needed, when[number]))
+    for number, needs in enumerate(before):
+        if not needs and number in first:
+            when[number] = first[number] - 0.5
+    return when
