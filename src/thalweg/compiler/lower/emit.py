@@ -13,12 +13,19 @@ the compiled arithmetic is the eager arithmetic, bit for bit. Masks are values o
 from __future__ import annotations
 
 import contextlib
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+
+from thalweg.compiler.lower.spelling import (
+    in_memory,
+    scalar_type,
+    spell_constant,
+    stored_type,
+    suffix,
+)
 
 __all__ = [
     "BOOL",
@@ -34,10 +41,7 @@ __all__ = [
     "U64",
     "U8",
     "Value",
-    "bits_of",
-    "scalar_type",
     "short_name",
-    "spell_constant",
 ]
 
 BOOL, U8, U32, U64 = map(np.dtype, (np.bool_, np.uint8, np.uint32, np.uint64))
@@ -46,38 +50,9 @@ I32, I64, F32, F64 = map(np.dtype, (np.int32, np.int64, np.float32, np.float64))
 DType: TypeAlias = np.dtype[Any]
 
 
-def scalar_type(dtype: DType) -> str:
-    """The LLVM type of an element in a register: "float", "i64", "i1" for bool.
-
-    The storage types float16 and bfloat16 are 16 opaque bits.
-    """
-    if dtype.names:
-        return "i16"
-    if dtype.kind == "b":
-        return "i1"
-    return {"f2": "half", "f4": "float", "f8": "double"}.get(f"{dtype.kind}{dtype.itemsize}") or (
-        f"i{8 * dtype.itemsize}"
-    )
-
-
-def bits_of(dtype: DType) -> DType:
-    """The signed integer type as wide as the floating `dtype`."""
-    return I32 if dtype.itemsize == 4 else I64
-
-
 def short_name(dtype: DType) -> str:
     """f32, i64, u8, b1: for the names of helper functions."""
     return f"{dtype.kind}{8 * dtype.itemsize}" if not dtype.names else dtype.names[0]
-
-
-def spell_constant(value: Any, dtype: DType) -> str:
-    """One constant as LLVM writes it: floats as the bits of a double."""
-    if dtype.kind == "f":
-        exact = float(np.asarray(value, dtype))
-        return f"0x{struct.unpack('<Q', struct.pack('<d', exact))[0]:016X}"
-    if dtype.kind == "b":
-        return "true" if value else "false"
-    return str(int(value))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -319,11 +294,11 @@ class Builder:
         """Call llvm.NAME for the type of the operands, which is the type of the result."""
         lanes = max(v.lanes for v in operands)
         given = [v.spread(lanes) for v in operands]
-        type, suffix = given[0].type, _suffix(given[0].dtype, lanes)
+        type, ending = given[0].type, suffix(given[0].dtype, lanes)
         types = ", ".join([v.type for v in given] + (["i1"] if extra else []))
-        self.declarations.add(f"declare {type} @llvm.{name}.{suffix}({types})")
+        self.declarations.add(f"declare {type} @llvm.{name}.{ending}({types})")
         arguments = ", ".join(v.typed for v in given) + extra
-        return self.op(f"call {type} @llvm.{name}.{suffix}({arguments})", given[0].dtype, lanes)
+        return self.op(f"call {type} @llvm.{name}.{ending}({arguments})", given[0].dtype, lanes)
 
     def helper(self, name: str, build: Callable[..., Value], *operands: Value) -> Value:
         """Call the shared function `name`, which `build(*parameters)` writes on first use.
@@ -424,7 +399,7 @@ class Builder:
         if offset.text == "0":
             return base
         name = f"%{self.fresh('p')}"
-        element = _stored(dtype, 1)
+        element = stored_type(dtype, 1)
         self.lines.append(
             f"  {name} = getelementptr inbounds {element}, ptr {base}, {offset.typed}"
         )
@@ -432,14 +407,14 @@ class Builder:
 
     def load(self, pointer: str, dtype: DType, lanes: int = 1, mask: Value | None = None) -> Value:
         """`lanes` neighbours at `pointer`; where `mask` is false, 0 without reading."""
-        type, align = _stored(dtype, lanes), dtype.itemsize
+        type, align = stored_type(dtype, lanes), dtype.itemsize
         if mask is None:
-            raw = self.op(f"load {type}, ptr {pointer}, align {align}", _raw(dtype), lanes)
+            raw = self.op(f"load {type}, ptr {pointer}, align {align}", in_memory(dtype), lanes)
         else:
-            name = f"llvm.masked.load.{_suffix(_raw(dtype), lanes)}.p0"
+            name = f"llvm.masked.load.{suffix(in_memory(dtype), lanes)}.p0"
             self.declarations.add(f"declare {type} @{name}(ptr, i32, {mask.type}, {type})")
             arguments = f"ptr {pointer}, i32 {align}, {mask.typed}, {type} zeroinitializer"
-            raw = self.op(f"call {type} @{name}({arguments})", _raw(dtype), lanes)
+            raw = self.op(f"call {type} @{name}({arguments})", in_memory(dtype), lanes)
         return _from_memory(raw, dtype)
 
     def store(self, value: Value, pointer: str, mask: Value | None = None) -> None:
@@ -448,27 +423,29 @@ class Builder:
         if mask is None:
             self.emit(f"store {raw.typed}, ptr {pointer}, align {align}")
             return
-        name = f"llvm.masked.store.{_suffix(raw.dtype, raw.lanes)}.p0"
+        name = f"llvm.masked.store.{suffix(raw.dtype, raw.lanes)}.p0"
         self.declarations.add(f"declare void @{name}({raw.type}, ptr, i32, {mask.type})")
         self.emit(f"call void @{name}({raw.typed}, ptr {pointer}, i32 {align}, {mask.typed})")
 
     def gather(self, base: str, dtype: DType, offsets: Value, mask: Value | None = None) -> Value:
         """Elements at `offsets` (a vector of int64) from `base`, where `mask` is true, else 0."""
-        lanes, type = offsets.lanes, _stored(dtype, offsets.lanes)
+        lanes, type = offsets.lanes, stored_type(dtype, offsets.lanes)
         places, allowed = self._places(base, dtype, offsets), self._allowed(mask, offsets.lanes)
-        name = f"llvm.masked.gather.{_suffix(_raw(dtype), lanes)}.v{lanes}p0"
+        name = f"llvm.masked.gather.{suffix(in_memory(dtype), lanes)}.v{lanes}p0"
         self.declarations.add(
             f"declare {type} @{name}(<{lanes} x ptr>, i32, <{lanes} x i1>, {type})"
         )
         arguments = f"{places}, i32 {dtype.itemsize}, {allowed.typed}, {type} zeroinitializer"
-        return _from_memory(self.op(f"call {type} @{name}({arguments})", _raw(dtype), lanes), dtype)
+        return _from_memory(
+            self.op(f"call {type} @{name}({arguments})", in_memory(dtype), lanes), dtype
+        )
 
     def scatter(self, value: Value, base: str, offsets: Value, mask: Value | None = None) -> None:
         """Write the lanes of `value` to `offsets` from `base`, where `mask` is true."""
         raw, lanes = _to_memory(value), value.lanes
         places = self._places(base, value.dtype, offsets)
         allowed = self._allowed(mask, lanes)
-        name = f"llvm.masked.scatter.{_suffix(raw.dtype, lanes)}.v{lanes}p0"
+        name = f"llvm.masked.scatter.{suffix(raw.dtype, lanes)}.v{lanes}p0"
         self.declarations.add(
             f"declare void @{name}({raw.type}, <{lanes} x ptr>, i32, {allowed.type})"
         )
@@ -477,7 +454,7 @@ class Builder:
 
     def _places(self, base: str, dtype: DType, offsets: Value) -> str:
         name = f"%{self.fresh('p')}"
-        element = _stored(dtype, 1)
+        element = stored_type(dtype, 1)
         self.emit(f"{name} = getelementptr inbounds {element}, ptr {base}, {offsets.typed}")
         return f"<{offsets.lanes} x ptr> {name}"
 
@@ -487,22 +464,6 @@ class Builder:
     def body(self) -> str:
         """All instructions."""
         return "\n".join(self.lines)
-
-
-def _suffix(dtype: DType, lanes: int) -> str:
-    """f32, v16f32, i64: as the names of intrinsics end."""
-    name = f"f{8 * dtype.itemsize}" if dtype.kind == "f" else scalar_type(dtype)
-    return name if lanes == 1 else f"v{lanes}{name}"
-
-
-def _raw(dtype: DType) -> DType:
-    """What memory holds: a bool is a byte."""
-    return U8 if dtype.kind == "b" else dtype
-
-
-def _stored(dtype: DType, lanes: int) -> str:
-    name = scalar_type(_raw(dtype))
-    return name if lanes == 1 else f"<{lanes} x {name}>"
 
 
 def _from_memory(raw: Value, dtype: DType) -> Value:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from thalweg.compiler.lower import polynomials as table
-from thalweg.compiler.lower.emit import F32, Value, bits_of
+from thalweg.compiler.lower.emit import F32, Value
+from thalweg.compiler.lower.spelling import bits_of
 
 __all__ = ["log", "log1p", "power"]
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from thalweg.compiler.lower.emit import F32, F64, DType, Value, bits_of
+from thalweg.compiler.lower.emit import F32, F64, DType, Value
+from thalweg.compiler.lower.spelling import bits_of
 
 __all__ = [
     "ASIN",

@@ -33,7 +33,7 @@ def lower_scalar(
     if op == "cast":
         return cast(operands[0], dtype)
     if op == "scalar_power":
-        return scalar_power(operands[0], attributes["exponent"])
+        return _scalar_power(operands[0], attributes["exponent"])
     if op in maths.FUNCTIONS and operands[0].dtype.kind == "f":
         return maths.call(op, *operands)
     return RULES[op](*operands)
@@ -129,7 +129,7 @@ def _remainder(a: Value, b: Value) -> Value:
     return rest.equals(0.0).select(rest.like(0.0).with_sign_of(b), rest)
 
 
-def scalar_power(x: Value, exponent: float) -> Value:
+def _scalar_power(x: Value, exponent: float) -> Value:
     """x to a constant: small whole powers as products, roots as roots."""
     if x.dtype.kind != "f":
         return _whole_power(x, int(exponent))

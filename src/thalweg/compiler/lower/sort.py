@@ -14,10 +14,11 @@ import numpy as np
 
 from thalweg.compiler.kernels import Sort
 from thalweg.compiler.lower.casts import cast
-from thalweg.compiler.lower.emit import I64, U32, U64, Builder, DType, Value, bits_of
+from thalweg.compiler.lower.emit import I64, U32, U64, Builder, DType, Value
 from thalweg.compiler.lower.lowered import Lowered, finished
 from thalweg.compiler.lower.nest import points
 from thalweg.compiler.lower.scan import offset_of, rows_of_blocks
+from thalweg.compiler.lower.spelling import bits_of
 from thalweg.compiler.lower.work import blocks_for
 from thalweg.compiler.machine import Machine
 
