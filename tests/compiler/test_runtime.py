@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -188,6 +189,9 @@ FORK = """
     good = np.array_equal(program.scan(xs, threads=3), expected)
     assert threading.active_count() == 3
     if child == 0:
+        os.environ["THALWEG_CODE_CACHE"] = "0"
+        again = toy(blocks=5)  # compiles
+        again.run(xs[0, :80].copy(), threads=2)
         os._exit(0 if good else 1)
     assert good and os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     print("both")
@@ -281,3 +285,28 @@ def test_importing_the_compiler_loads_no_llvm() -> None:
         import thalweg.compiler, thalweg.compiler.program
         assert "llvmlite" not in sys.modules
     """)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGINT"), reason="no signals")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_ends_a_scan(threads: int) -> None:
+    """SIGINT from outside, while native code runs."""
+    printed = script(f"""
+        import os, signal, subprocess, sys, time
+        import numpy as np
+        from tests.compiler.toys import toy
+        program, x, out = toy(size=4096), np.ones(8 * 4096, np.float32), np.empty(1, np.float32)
+        given = program.addresses(x, out)
+        program.program.scan(10, given, [0, 0, 0], {threads})
+        sender = "import os, signal, time; time.sleep(0.3); os.kill(" + str(os.getpid())
+        sender += ", signal.SIGINT); print(time.monotonic())"
+        other = subprocess.Popen([sys.executable, "-c", sender], stdout=subprocess.PIPE)
+        try:
+            program.program.scan(10**12, given, [0, 0, 0], {threads})
+        except KeyboardInterrupt:
+            end = time.monotonic()
+        print(end - float(other.communicate()[0]), program.program.finished)
+    """)
+    late, finished = map(float, printed.split())
+    assert late < 0.2
+    assert finished > 0

@@ -12,8 +12,8 @@ depend on the number of threads.
 Before a fork the threads are dismissed, in the parent they come back with the next program, in
 the child too. At the interpreter's exit they are dismissed.
 
-NumPy's products (OpenBLAS) have threads of their own, which sleep while NumPy computes nothing;
-compiled programs never call them.
+NumPy's products (OpenBLAS) have threads of their own. Compiled programs never call them; they look
+for work for some hundredths of a second after a product, then sleep too.
 """
 
 from __future__ import annotations
