@@ -301,7 +301,7 @@ def test_python_numbers() -> None:
     assert math.sqrt(tw.tensor(4.0)) == 2
 
 
-@pytest.mark.parametrize("turn", [bool, int, float, tw.Tensor.item], ids=str)
+@pytest.mark.parametrize("turn", [bool, int, float, tw.Tensor.item], ids=["bool", "int", "float", "item"])
 def test_several_elements_are_no_number(turn: Any) -> None:
     with pytest.raises(ShapeError, match=r"\(2,\)"):
         turn(tw.tensor([1.0, 2.0]))
