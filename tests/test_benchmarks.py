@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.cases import CLASSIFIERS
 from benchmarks.footprint import megabytes, requirement_tree
 from benchmarks.report import Row, table, write_json
 from benchmarks.timing import Timing, interleaved
+from benchmarks.training import in_thalweg
+from benchmarks.training.suite import Process, check_losses
+from benchmarks.training.works import WORKS, Work, data
 
 
 def test_turns_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,3 +68,53 @@ def test_footprint_follows_requirements() -> None:
     assert {"numpy", "safetensors", "rich", "pygments", "cyclopts"} <= requirement_tree("thalweg")
     assert "pytest" not in requirement_tree("thalweg")
     assert megabytes("thalweg") > megabytes("numpy") > 10
+
+
+# -- trainings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "missed"),
+    [
+        (Row("epoch", "ms", thalweg=5.0, jax=10.0, jax_limit=0.5), False),
+        (Row("epoch", "ms", thalweg=6.0, jax=10.0, jax_limit=0.5), True),
+        (Row("epoch", "ms", thalweg=6.0, torch=60.0, limit=0.15, jax=10.0, jax_limit=0.5), True),
+    ],
+)
+def test_limits_beside_jax(row: Row, missed: bool) -> None:
+    assert row.missed is missed
+
+
+def test_flop_of_a_training_step() -> None:
+    (first, *_, last) = WORKS
+    assert first.flop == 2 * 32 * (2 * 784 * 30 + 3 * 30 * 10)
+    assert last.flop == pytest.approx(44e9, rel=0.02)  # 78 ms at 564 GFLOP/s
+
+
+def test_an_epoch_sees_each_example_at_most_once() -> None:
+    rows = WORKS[1].rows(np.random.default_rng(0))
+    assert rows.shape == (937, 64)
+    assert len(np.unique(rows)) == rows.size
+
+
+@pytest.mark.parametrize("work", WORKS[:1], ids=str)
+def test_thalweg_trains_what_is_asked(work: Work) -> None:
+    small = replace(work, examples=4 * work.batch, steps=4)
+    losses = in_thalweg.build(small, *data(small), "")(small.rows(np.random.default_rng(0)))
+    assert losses.shape == (4,)
+    assert np.isfinite(losses).all()
+    assert {k: v.shape for k, v in small.parameters().items()}["0.weight"] == (30, 784)
+
+
+def test_frameworks_must_agree() -> None:
+    check_losses("work", {("thalweg", ""): [2.3, 2.2], ("jax", ""): [2.3001, 2.2]})
+    with pytest.raises(RuntimeError, match="jax"):
+        check_losses("work", {("thalweg", ""): [2.3, 2.2], ("jax", ""): [2.3, 2.1]})
+
+
+def test_a_worker_answers_or_says_why_not() -> None:
+    with Process("thalweg", 1) as process:
+        assert process.ask("call") > 0
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            process.ask("build", work="no such work", variant="")
+        assert len(process.ask("roof", threads=1)) == 2

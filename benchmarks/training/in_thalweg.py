@@ -1,0 +1,35 @@
+"""A work in Thalweg: the step that `in_torch` has, compiled, and scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import thalweg
+from benchmarks.training.in_torch import network, optimizer_for
+from benchmarks.training.works import Array, Work
+
+__all__ = ["build", "step_of"]
+
+
+def build(work: Work, x: Array, y: Array, variant: str) -> Callable[[Array], Sequence[Any]]:
+    """A function from rows (steps, batch) to the losses of the steps, run."""
+    step = step_of(work, x, y)
+    return lambda rows: step.scan(thalweg.from_numpy(rows)).numpy()
+
+
+def step_of(work: Work, x: Array, y: Array) -> Any:
+    """The compiled step."""
+    model = network(thalweg, work)
+    optimizer = optimizer_for(thalweg, model, work)
+    images, labels = thalweg.from_numpy(x), thalweg.from_numpy(y)
+
+    @thalweg.compile
+    def step(index: Any) -> Any:
+        loss = thalweg.nn.functional.cross_entropy(model(images[index]), labels[index])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step

@@ -1,0 +1,71 @@
+"""A work in PyTorch; and, the same lines on the other library, in Thalweg.
+
+Variants of PyTorch: "eager"; "channels-last", for convolutions; "compile", where `torch.compile`
+makes one program of forward and loss, and one of the update.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks.training.works import Array, Layer, Work
+
+__all__ = ["build", "network", "optimizer_for"]
+
+
+def build(work: Work, x: Array, y: Array, variant: str) -> Callable[[Array], Sequence[Any]]:
+    """A function from rows (steps, batch) to the losses of the steps, run."""
+    torch = importlib.import_module("torch")
+    model = network(torch, work)
+    images, labels = torch.from_numpy(x), torch.from_numpy(y)
+    if variant == "channels-last":
+        model = model.to(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
+    optimizer = optimizer_for(torch, model, work)
+    functional = torch.nn.functional
+
+    def loss_of(index: Any) -> Any:
+        return functional.cross_entropy(model(images[index]), labels[index])
+
+    update = optimizer.step
+    if variant == "compile":
+        loss_of, update = torch.compile(loss_of), torch.compile(update)
+
+    def step(index: Any) -> Any:
+        loss = loss_of(index)
+        optimizer.zero_grad()
+        loss.backward()
+        update()
+        return loss.detach()
+
+    return lambda rows: [step(index) for index in torch.from_numpy(rows)]
+
+
+def network(torch: Any, work: Work) -> Any:
+    """The network, of PyTorch or of Thalweg, with the work's initial parameters."""
+    model = torch.nn.Sequential(*(_module(torch.nn, layer) for layer in work.layers))
+    state = {name: torch.from_numpy(value) for name, value in work.parameters().items()}
+    model.load_state_dict(state)
+    return model
+
+
+def _module(nn: Any, layer: Layer) -> Any:
+    match layer:
+        case ("linear", fan_in, fan_out):
+            return nn.Linear(fan_in, fan_out)
+        case ("conv", fan_in, fan_out, padding):
+            return nn.Conv2d(fan_in, fan_out, 3, padding=padding)
+        case ("pool",):
+            return nn.MaxPool2d(2)
+        case (name,):
+            return {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "flatten": nn.Flatten}[name]()
+        case _:
+            raise ValueError(f"no such layer: {layer}")
+
+
+def optimizer_for(torch: Any, model: Any, work: Work) -> Any:
+    """SGD or AdamW, of PyTorch or of Thalweg."""
+    kinds = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
+    return kinds[work.optimizer](model.parameters(), lr=work.rate)
