@@ -111,6 +111,7 @@ from thalweg.tape import (
 if TYPE_CHECKING:
     from thalweg import autograd, data, inspect, interop, nn, optim, train
     from thalweg.compiler.function import compile
+    from thalweg.compiler.runtime import get_num_threads, set_num_threads
     from thalweg.compiler.trace import trace
     from thalweg.inspect.graph import graph
 
@@ -152,6 +153,7 @@ __all__ = [
     "full",
     "full_like",
     "get_default_dtype",
+    "get_num_threads",
     "graph",
     "half",
     "hstack",
@@ -189,6 +191,7 @@ __all__ = [
     "seed",
     "set_default_dtype",
     "set_grad_enabled",
+    "set_num_threads",
     "softmax",
     "stack",
     "tensor",
@@ -205,7 +208,9 @@ __all__.sort()
 # Loaded when first used: subpackages, and functions by the module they stand in.
 _LAZY = dict.fromkeys(("autograd", "data", "inspect", "interop", "nn", "optim", "train")) | {
     "compile": "compiler.function",
+    "get_num_threads": "compiler.runtime",
     "graph": "inspect.graph",
+    "set_num_threads": "compiler.runtime",
     "trace": "compiler.trace",
 }
 
