@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from thalweg.compiler.kernels import Access, Buffer, Indirect, Scalar
 from thalweg.compiler.lower import philox
@@ -74,14 +75,28 @@ class Body:
                 return self.load(scalar.attributes["access"], turn, lanes)
             case "literal":
                 return self.b.constant(scalar.attributes["value"], scalar.dtype)
-            case "index":
-                return cast(self.position(scalar.attributes["axis"], turn), scalar.dtype)
+            case "affine":
+                first = self._first(scalar.attributes, turn)
+                stride = self._stride(scalar.attributes["strides"])
+                return first + self._steps(stride, lanes) if stride else first
             case "bits":
-                return philox.word(*inputs)
+                return self._bits(scalar, inputs, turn)
             case "reduced":
                 number = int(scalar.attributes["number"])
                 return reduced[id(turn)][number]
         return lower_scalar(self.b, scalar.op, inputs, scalar.dtype, scalar.attributes)
+
+    def _bits(self, scalar: Scalar, inputs: Sequence[Value], turn: Turn) -> Value:
+        """Random words, a block of four at once where the lanes take them one after another."""
+        key, counter, n = inputs
+        source = self.scalars[scalar.inputs[2]]
+        if source.op == "affine" and n.lanes % 4 == 0 and key.lanes == counter.lanes == 1:
+            strides = list(source.attributes["strides"])
+            assert self.vectors.axis is not None
+            step = strides.pop(self.vectors.axis)
+            if step == 1 and not any(k % 4 for k in (source.attributes["start"], *strides)):
+                return philox.words(key, counter, self._first(source.attributes, turn), n.lanes)
+        return philox.word(key, counter, n)
 
     def position(self, axis: int, turn: Turn) -> Value:
         """The counter of `axis` in every lane."""
@@ -139,11 +154,7 @@ class Body:
 
     def address(self, access: Access, turn: Turn) -> tuple[Value, Value | None]:
         """Offset of the first lane, and, where indices vary, what to add to it in each lane."""
-        offset = self.b.integer(access.offset)
-        for axis, stride in enumerate(access.strides):
-            if stride:
-                counter = turn.start if axis == self.vectors.axis else self.counters[axis]
-                offset = self._add(offset, counter, stride)
+        offset = self._first({"start": access.offset, "strides": access.strides}, turn)
         varying: Value | None = None
         for indirect in access.indirect:
             place = self.place(indirect, turn)
@@ -157,6 +168,15 @@ class Body:
             varying = varying + self._steps(stride, varying.lanes)
         return offset, varying
 
+    def _first(self, line: Mapping[str, Any], turn: Turn) -> Value:
+        """start + sum of stride * counter, for the first lane."""
+        offset = self.b.integer(line["start"])
+        for axis, stride in enumerate(line["strides"]):
+            if stride:
+                counter = turn.start if axis == self.vectors.axis else self.counters[axis]
+                offset = self._add(offset, counter, stride)
+        return offset
+
     def _add(self, offset: Value, counter: Value, stride: int) -> Value:
         if counter.text == "0":
             return offset
@@ -164,7 +184,10 @@ class Body:
         return scaled if offset.text == "0" else offset + scaled
 
     def _vector_stride(self, access: Access) -> int:
-        return 0 if self.vectors.axis is None else access.strides[self.vectors.axis]
+        return self._stride(access.strides)
+
+    def _stride(self, strides: Sequence[int]) -> int:
+        return 0 if self.vectors.axis is None else strides[self.vectors.axis]
 
     def _steps(self, stride: int, lanes: int) -> Value:
         numbers = ", ".join(f"i64 {lane * stride}" for lane in range(lanes))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from thalweg.compiler.kernels import Access, Loop, Scalar, Store
+from thalweg.compiler.lower.affine import with_affine
 from thalweg.compiler.lower.scalars import flops
 
 __all__ = ["Vectors", "accesses", "arranged", "dependencies", "in_order", "points", "vector_axis"]
@@ -38,6 +39,7 @@ def accesses(loop: Loop) -> Iterator[Access]:
 
 def arranged(loop: Loop) -> Loop:
     """The same loop with few axes, kept ones first, outermost first."""
+    loop = with_affine(loop)
     order = sorted(
         (axis for axis, size in enumerate(loop.space) if size != 1), key=_outermost(loop)
     )
@@ -46,6 +48,7 @@ def arranged(loop: Loop) -> Loop:
 
 def in_order(loop: Loop) -> Loop:
     """The same loop with few axes, in the order they are given in."""
+    loop = with_affine(loop)
     return _regrouped(loop, _merged(loop, [a for a, size in enumerate(loop.space) if size != 1]))
 
 
@@ -63,16 +66,13 @@ def _outermost(loop: Loop) -> Callable[[int], tuple[Any, ...]]:
 
 def _merged(loop: Loop, order: Sequence[int]) -> list[list[int]]:
     """Neighbouring axes in groups that can be one loop each."""
-    counted = {s.attributes["axis"] for s in (*loop.body, *loop.tail) if s.op == "index"}
     positional = any(reduction.kind.startswith("arg") for reduction in loop.reductions)
     groups: list[list[int]] = []
     for axis in order:
         reduced = axis in loop.reduced
-        alone = axis in counted or (reduced and positional)
-        if groups and not alone:
+        if groups and not (reduced and positional):
             last = groups[-1][-1]
-            same_kind = (last in loop.reduced) == reduced and last not in counted
-            if same_kind and _adjacent(loop, last, axis):
+            if (last in loop.reduced) == reduced and _adjacent(loop, last, axis):
                 groups[-1].append(axis)
                 continue
         groups.append([axis])
@@ -81,25 +81,33 @@ def _merged(loop: Loop, order: Sequence[int]) -> list[list[int]]:
 
 def _adjacent(loop: Loop, outer: int, inner: int) -> bool:
     size = loop.space[inner]
-    return all(a.strides[outer] == a.strides[inner] * size for a in accesses(loop))
+    return all(strides[outer] == strides[inner] * size for strides in _all_strides(loop))
+
+
+def _all_strides(loop: Loop) -> Iterator[tuple[int, ...]]:
+    """Of accesses, and of whatever else is linear in the counters."""
+    yield from (access.strides for access in accesses(loop))
+    for scalar in (*loop.body, *loop.tail):
+        if scalar.op == "affine":
+            yield scalar.attributes["strides"]
 
 
 def _regrouped(loop: Loop, groups: Sequence[Sequence[int]]) -> Loop:
     """The loop over one axis a group."""
-    place = {axis: number for number, group in enumerate(groups) for axis in group}
+
+    def grouped(strides: Sequence[int]) -> tuple[int, ...]:
+        return tuple(strides[group[-1]] for group in groups)
 
     def moved(access: Access) -> Access:
-        return replace(access, strides=tuple(access.strides[group[-1]] for group in groups))
+        return replace(access, strides=grouped(access.strides))
 
     def renamed(scalar: Scalar) -> Scalar:
         if scalar.op == "load":
             return replace(scalar, attributes={"access": moved(scalar.attributes["access"])})
-        if scalar.op != "index":
-            return scalar
-        axis = scalar.attributes["axis"]
-        if axis not in place:  # of size 1: the counter is 0
-            return replace(scalar, op="literal", attributes={"value": 0})
-        return replace(scalar, attributes={"axis": place[axis]})
+        if scalar.op == "affine":
+            strides = grouped(scalar.attributes["strides"])
+            return replace(scalar, attributes={**scalar.attributes, "strides": strides})
+        return scalar
 
     return replace(
         loop,
@@ -120,8 +128,8 @@ def dependencies(loop: Loop) -> list[frozenset[int]]:
         match scalar.op:
             case "load":
                 axes |= _of_access(scalar.attributes["access"], found)
-            case "index":
-                axes |= {scalar.attributes["axis"]}
+            case "affine":
+                axes |= _moving(scalar.attributes["strides"])
             case "reduced":
                 axes |= kept
         found.append(axes)
@@ -129,8 +137,12 @@ def dependencies(loop: Loop) -> list[frozenset[int]]:
 
 
 def _of_access(access: Access, found: Sequence[frozenset[int]]) -> frozenset[int]:
-    axes = frozenset(axis for axis, stride in enumerate(access.strides) if stride)
+    axes = _moving(access.strides)
     return axes.union(*(found[indirect.index] for indirect in access.indirect))
+
+
+def _moving(strides: Sequence[int]) -> frozenset[int]:
+    return frozenset(axis for axis, stride in enumerate(strides) if stride)
 
 
 def _element_bytes(scalars: Sequence[Scalar], depends: Sequence[frozenset[int]], axis: int) -> int:
