@@ -95,7 +95,7 @@ class Tensor(
         from thalweg.ops.creation import tensor
 
         self._value = tensor(data, dtype=dtypes.get_default_dtype())._value
-        self._node, self._requires_grad, self.grad = None, False, None
+        self._node, self._requires_grad, self._grad = None, False, None
 
     # --- what it is --------------------------------------------------------------------------
 
@@ -425,7 +425,7 @@ class Tensor(
         kind: Any = Tensor if isinstance(self, _Data) else type(self)
         copy: Self = object.__new__(kind)
         copy._value, copy._node, copy._requires_grad = self._value, None, self._requires_grad
-        copy.grad = None if self.grad is None else wrap(self.grad._value)
+        copy._grad = None if self.grad is None else self.grad.detach()
         memo[id(self)] = copy
         return copy
 
@@ -438,7 +438,7 @@ def _rebuild(kind: type[Tensor], array: Any, dtype: DType, requires_grad: bool) 
 
     out = object.__new__(kind)
     out._value, out._node = tensor(array, dtype=dtype)._value, None
-    out._requires_grad, out.grad = requires_grad, None
+    out._requires_grad, out._grad = requires_grad, None
     return out
 
 
@@ -449,7 +449,7 @@ class Parameter(Tensor):
 
     def __init__(self, data: Tensor, requires_grad: bool = True) -> None:
         self._value = data._value
-        self._node, self._requires_grad, self.grad = None, False, None
+        self._node, self._requires_grad, self._grad = None, False, None
         if requires_grad:
             self.requires_grad_()
 
@@ -462,7 +462,7 @@ class _Data(Tensor):
     def __init__(self, owner: Tensor) -> None:
         if mode.trace is not None:
             mode.trace.touch(owner)
-        self._value, self._node, self._requires_grad, self.grad = owner._value, None, False, None
+        self._value, self._node, self._requires_grad, self._grad = owner._value, None, False, None
         self._owner = owner
 
     def _assign(self, new: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ __all__ = [
     "bind",
     "composite",
     "enable_grad",
+    "inference_mode",
     "is_grad_enabled",
     "mode",
     "no_grad",
@@ -97,13 +98,26 @@ mode = _Mode()
 class TensorBase:
     """What a tensor holds, without its operations."""
 
-    __slots__ = ("__weakref__", "_hooks", "_node", "_requires_grad", "_value", "grad")
+    __slots__ = ("__weakref__", "_grad", "_hooks", "_node", "_requires_grad", "_value")
 
     _value: Any  # an array that nobody writes to, or a traced variable
     _node: Node | Tensor | None  # where it came from: a recorded operation, or a leaf
     _requires_grad: bool
-    grad: Tensor | None
+    _grad: Tensor | None
     _hooks: list[Callable[[Tensor], Tensor | None]]  # a leaf's, once it has any
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that `backward` has added up, or None."""
+        if mode.trace is not None:
+            mode.trace.touch(self)  # type: ignore[arg-type]  # every TensorBase is a Tensor
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if mode.trace is not None:
+            mode.trace.touch(self)  # type: ignore[arg-type]  # every TensorBase is a Tensor
+        self._grad = value
 
 
 class Composite:
@@ -160,7 +174,7 @@ def wrap(value: Any) -> Tensor:
     tensor._value = value
     tensor._node = None
     tensor._requires_grad = False
-    tensor.grad = None
+    tensor._grad = None
     return tensor
 
 
@@ -175,7 +189,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
         raise
     out: Tensor = _new(_tensor_class)
     out._value = value
-    out.grad = None
+    out._grad = None
     if primitive.vjp is not None and mode.grad:
         for x in inputs:
             if x._requires_grad and value.dtype.kind in "fV":  # V: storage
@@ -287,6 +301,14 @@ class no_grad(_GradMode):
     """
 
     enabled = False
+
+
+class inference_mode(_GradMode):
+    """`no_grad`, under the name that evaluation code gives it; `inference_mode(False)` records."""
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self.enabled = not mode
 
 
 class enable_grad(_GradMode):

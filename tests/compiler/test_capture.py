@@ -1,4 +1,4 @@
-"""What a compiled function reads is what is there at the time of the call, however it is spelled."""
+"""A compiled function reads what is there at the time of the call, however it is spelled."""
 
 from __future__ import annotations
 
@@ -77,3 +77,38 @@ def test_a_captured_tensor_is_not_looked_at(look: Callable[[tw.Tensor], object])
     with pytest.raises(TraceError):
         tw.compile(lambda: look(w))()
     assert w.tolist() == [1]
+
+
+def test_a_gradient_is_captured_as_its_owners() -> None:
+    p = tw.ones(2, requires_grad=True)
+    double = tw.compile(lambda: p.grad * 2 if p.grad is not None else p.detach())
+    assert double().tolist() == [1, 1]
+    for k in (1.0, 3.0, 5.0):
+        p.grad = tw.full((2,), k)
+        assert double().tolist() == [2 * k, 2 * k]
+    p.grad = None
+    assert double().tolist() == [1, 1]
+    assert sum(map(len, double.programs.values())) == 2
+
+
+def test_a_gradient_set_or_cleared_by_hand() -> None:
+    p = tw.ones(2, requires_grad=True)
+
+    def step() -> None:
+        p.grad = None
+        (p * p).sum().backward()
+
+    compiled = tw.compile(step)
+    for _ in range(4):
+        compiled()
+        assert p.grad is not None
+        assert p.grad.tolist() == [2, 2]
+    assert sum(map(len, compiled.programs.values())) == 2, "without a gradient before, and with"
+
+    def give(x: tw.Tensor) -> None:
+        p.grad = x * 3
+
+    compiled = tw.compile(give)
+    compiled(tw.ones(2))
+    compiled(tw.full((2,), 2.0))
+    assert p.grad.tolist() == [6, 6]

@@ -56,10 +56,15 @@ class Bound:
         self.cleared = [tensor for tensor, number in trace.gradients if number is None]
         self.sample: tuple[list[Array], int] | None = None
 
+    def follow(self) -> None:
+        """Take the gradients that are there now; `fits` does too."""
+        for captured in self.captured:
+            captured.follow()
+
     def serves(self, trace: Trace) -> bool:
         """Whether another trace captured the same tensors and sets the same gradients."""
-        mine = [slot.tensor for slot in self.trace.slots]
-        theirs = [slot.tensor for slot in trace.slots]
+        mine = [slot.current() for slot in self.trace.slots]
+        theirs = [slot.current() for slot in trace.slots]
         return (
             len(mine) == len(theirs)
             and all(a is b for a, b in zip(mine, theirs, strict=True))
@@ -124,22 +129,28 @@ class Bound:
         for gradient in self.gradients.values():
             gradient.set()
         for tensor in self.cleared:
-            tensor.grad = None
+            tensor._grad = None
 
 
 class _Captured:
     """A captured tensor, the array it had when the program last ran, and that array's address."""
 
-    __slots__ = ("dtype", "is_state", "known", "place", "shape", "tensor")
+    __slots__ = ("dtype", "is_state", "known", "owner", "place", "shape", "tensor")
 
     def __init__(self, slot: Slot, is_state: bool) -> None:
-        self.tensor = slot.tensor
+        self.tensor, self.owner = slot.tensor, slot.owner
         self.shape, self.dtype = slot.variable.shape, slot.variable.dtype
         self.is_state = is_state
         self.known: Array | None = None
         self.place = 0
 
+    def follow(self) -> None:
+        """Where what is captured is a gradient, take the one that its owner has now."""
+        if self.owner is not None and self.owner._grad is not None:
+            self.tensor = self.owner._grad
+
     def fits(self) -> bool:
+        self.follow()
         array = self.tensor._value
         return array is self.known or (array.shape == self.shape and array.dtype == self.dtype)
 
@@ -173,7 +184,7 @@ class _Gradient:
         """An array for the new gradient."""
         grad = self.grad
         # Held by: this object, the tensor's .grad, the local name, the call's argument.
-        if grad is not None and grad is self.tensor.grad and sys.getrefcount(grad) <= 4:
+        if grad is not None and grad is self.tensor._grad and sys.getrefcount(grad) <= 4:
             value: Array = grad._value
             if sys.getrefcount(value) <= 3 and value.shape == shape:
                 return value
@@ -182,4 +193,4 @@ class _Gradient:
 
     def set(self) -> None:
         """Let the tensor have the gradient that was just computed."""
-        self.tensor.grad = self.grad
+        self.tensor._grad = self.grad

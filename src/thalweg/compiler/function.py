@@ -118,6 +118,7 @@ class Compiled(Generic[P, R]):
         if bound is None:
             self._warn_of_many()
             bound = Bound(trace)
+        bound.follow()
         entry = _Entry(trace, text, bound)
         entries.append(entry)
         self.last = entry
@@ -174,12 +175,13 @@ class _Entry:
         self.trace, self.text, self.bound = trace, text, bound
         self.guards: list[Guard] = trace.guards
         # Whether .grad was there decides if a backward pass sets it or adds to it.
-        self.had_grad = [(slot.tensor, slot.grad is None) for slot in trace.slots]
+        slots = [slot for slot in trace.slots if slot.owner is None]
+        self.had = [(slot.tensor, slot.grad is None, slot.requires_grad) for slot in slots]
 
     def fits(self) -> bool:
         """Whether what the trace depended on, beside its arguments, is as it was."""
         return (
-            all((x.grad is None) == was for x, was in self.had_grad)
+            all((x._grad is None) == none and x._requires_grad == r for x, none, r in self.had)
             and all(guard.holds() for guard in self.guards)
             and self.bound.fits()
         )

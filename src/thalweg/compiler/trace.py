@@ -34,7 +34,11 @@ _TRAINING = os.path.join(_PACKAGE, "train", "")  # written on the public names, 
 
 @dataclass(slots=True)
 class Slot:
-    """A captured tensor: its array, tape and gradient before the trace, its variable within."""
+    """A captured tensor: its array, tape and gradient before the trace, its variable within.
+
+    owner   the captured tensor that this one was the .grad of, if any: what is captured is then
+            the gradient that the owner has when the program runs
+    """
 
     tensor: Tensor
     array: np.ndarray[Any, Any]
@@ -42,6 +46,11 @@ class Slot:
     node: Any
     requires_grad: bool
     grad: Tensor | None
+    owner: Tensor | None = None
+
+    def current(self) -> Tensor | None:
+        """The tensor that is captured now."""
+        return self.tensor if self.owner is None else self.owner._grad
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,7 @@ class Tracer:
                     "a value of another trace was used: it escaped from a compiled function "
                     f"through an attribute or a global ({value!r}). Return it instead"
                 )
-            return value  # type: ignore[no-any-return]
+            return value
         if is_literal(x):
             return Literal(value.item(), value.dtype)
         self.touch(x)
@@ -126,7 +135,7 @@ class Tracer:
         if array.__class__ is Variable:
             return
         variable = self.new(array.shape, array.dtype)
-        self.slots[id(x)] = Slot(x, array, variable, x._node, x._requires_grad, x.grad)
+        self.slots[id(x)] = Slot(x, array, variable, x._node, x._requires_grad, x._grad)
         x._value = variable
 
     def guard(self, owner: Any, name: str, value: Any) -> None:
@@ -138,7 +147,7 @@ class Tracer:
         for slot in self.slots.values():
             x = slot.tensor
             x._value, x._node, x._requires_grad = slot.array, slot.node, slot.requires_grad
-            x.grad = slot.grad
+            x._grad = slot.grad
 
 
 def user_line() -> Origin | None:
@@ -191,12 +200,15 @@ def _finished(
             updates[number] = len(outputs)
             outputs.append(tracer.atom(slot.tensor))
     for slot in slots:
-        grad = slot.tensor.grad
+        grad = slot.tensor._grad
         if grad is not slot.grad:
             gradients.append((slot.tensor, None if grad is None else len(outputs)))
             if grad is not None:
                 outputs.append(tracer.atom(grad))
     slots = list(tracer.slots.values())  # results may have captured more
+    owners = {id(slot.grad): slot.tensor for slot in slots if slot.grad is not None}
+    for slot in slots:
+        slot.owner = owners.get(id(slot.tensor))
     inputs = [*given, *(slot.variable for slot in slots)]
     graph = Graph(inputs, tracer.equations, outputs)
     return Trace(

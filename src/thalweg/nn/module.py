@@ -274,8 +274,6 @@ class Module:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or make them zeros."""
         for parameter in self.parameters():
-            if _mode.trace is not None:
-                _mode.trace.touch(parameter)
             if set_to_none:
                 parameter.grad = None
             elif parameter.grad is not None:

@@ -124,8 +124,6 @@ class Optimizer(Configured, ABC):
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    if mode.trace is not None:
-                        mode.trace.touch(p)
                     p.grad = None if set_to_none else zeros_like(p)
 
     @no_grad()
