@@ -73,3 +73,33 @@ def test_sizes_that_differ() -> None:
         tw.ones(2, 4, 3).contract(tw.ones(5, 3), "nkh,kh->n")
     with pytest.raises(ShapeError, match="expected 3 and 2 dimensions"):
         tw.ones(2, 4).contract(tw.ones(5, 3), "nkh,kh->n")
+
+
+@pytest.mark.parametrize(
+    ("spec", "x", "y"),
+    [
+        ("nchwij,ocij->nohw", (9, 16, 32, 32), (6, 16, 3, 3)),
+        ("nohw,nchwij->ocij", (9, 6, 30, 30), (9, 16, 32, 32)),
+        ("nohw,ngchwij->ngocij", (9, 6, 30, 30), (9, 2, 8, 32, 32)),
+    ],
+)
+def test_many_windows_are_taken_in_parts(
+    spec: str, x: tuple[int, ...], y: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No copy of all windows at once, and the same result."""
+    rng = np.random.default_rng(0)
+    names = spec.split("->")[0].split(",")
+    arrays = []
+    for shape, part in zip((x, y), names, strict=True):
+        array = tw.tensor(rng.integers(-9, 10, shape).astype(np.float64))
+        slid = array.windows((3, 3), (1, 1), (1, 1)) if "hw" in part and "ij" in part else array
+        arrays.append(slid._value)
+    largest = []
+    matmul = np.matmul
+    monkeypatch.setattr(
+        np, "matmul", lambda a, b: largest.append(max(a.size, b.size)) or matmul(a, b)
+    )
+    assert_equal(*arrays, spec)
+    assert max(a.size for a in arrays) > 1 << 20
+    assert len(largest) > 2
+    assert max(largest) <= 1 << 18

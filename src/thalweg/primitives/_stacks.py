@@ -3,6 +3,9 @@
 The names of the result split into those of the stack, those of the rows and those of the columns
 of each product. Names in both operands are of the stack, and so may be leading ones of a single
 operand: "nchwij,ocij->nohw" is a product (o) x (h w) for each n, and comes out in order.
+
+Overlapping windows must be copied to be a matrix; many of them are taken in parts that fit into
+the cache, a few images at a time.
 """
 
 from __future__ import annotations
@@ -21,22 +24,59 @@ __all__ = ["stack_of_products"]
 
 # A product with fewer elements is worth more as a part of a larger one.
 _LEAST = 2048
+# Windows of more elements are copied in parts of about a quarter of it.
+_LARGE = 1 << 20
 
+Arrays = Callable[[Any, Any], Any]
 Matrices = Callable[[Any], Any]
 
 
 @lru_cache(maxsize=4096)
-def stack_of_products(
-    left: str, right: str, result: str, a_shape: Shape, b_shape: Shape
-) -> Callable[[Any, Any], Any]:
+def stack_of_products(left: str, right: str, result: str, a_shape: Shape, b_shape: Shape) -> Arrays:
     """The function of two arrays of these shapes that contracts them; see `contraction`."""
     size = dict(zip(left, a_shape, strict=True))
     if any(size.get(n, count) != count for n, count in zip(right, b_shape, strict=True)):
         raise ValueError  # the shape rule says which
     size.update(zip(right, b_shape, strict=True))
+    whole = _product(left, right, result, size)
+    if max(math.prod(a_shape), math.prod(b_shape)) < _LARGE:
+        return whole
+
+    def product(a: Any, b: Any) -> Any:
+        for names, x in ((left, a), (right, b)):
+            step = max(_LARGE // 4 * len(x) // max(x.size, 1), 1) if x.ndim else 1
+            if x.size >= _LARGE and step < len(x) and _overlaps(x):
+                return _in_parts((left, right, result), a, b, names[0], len(x), step)
+        return whole(a, b)
+
+    return product
+
+
+def _overlaps(x: Any) -> bool:
+    """Whether some elements of `x` are one in memory: there are more than there is room for."""
+    reach = sum((n - 1) * abs(step) for n, step in zip(x.shape, x.strides, strict=True))
+    return bool(x.size > reach // x.itemsize + 1)
+
+
+def _in_parts(spec: tuple[str, str, str], a: Any, b: Any, name: str, count: int, step: int) -> Any:
+    """The contraction along `name`, `step` at a time: put together, or, if summed over, added."""
+    left, right, result = spec
+    parts = []
+    for start in range(0, count, step):
+        some = slice(start, start + step)
+        x = a[(slice(None),) * left.index(name) + (some,)] if name in left else a
+        y = b[(slice(None),) * right.index(name) + (some,)] if name in right else b
+        parts.append(stack_of_products(left, right, result, x.shape, y.shape)(x, y))
+        if name not in result and len(parts) == 2:
+            parts = [np.add(*parts)]
+    return np.concatenate(parts, result.index(name)) if name in result else parts[0]
+
+
+def _product(left: str, right: str, result: str, size: dict[str, int]) -> Arrays:
+    """The contraction as one stack of products."""
     stack, rows, columns = _divided(left, right, result, size)
     if not (set(rows) <= set(left) and set(columns) <= set(right)):
-        swapped = stack_of_products(right, left, result, b_shape, a_shape)
+        swapped = _product(right, left, result, size)
         return lambda a, b: swapped(b, a)
     inner = [n for n in left if n in right and n not in result]
     first = _matrices(left, stack, rows, inner, size)
