@@ -122,3 +122,18 @@ def test_formats() -> None:
     assert f"{tw.tensor([7.0])}" == str(tw.tensor([7.0])) == "tensor([7.])"
     assert repr(tw.zeros(2, 3).shape) == "Size([2, 3])"
     assert repr(tw.float32) == "thalweg.float32"
+
+
+def test_options() -> None:
+    x = tw.tensor([[1.23456, 1000.0], [0.5, 2.0]])
+    try:
+        tw.set_printoptions(precision=1, linewidth=20)
+        assert repr(x[0]) == "tensor([   1.2,\n        1000.0])"
+        tw.set_printoptions(sci_mode=True)
+        assert repr(x[1]) == "tensor([5.0e-01,\n        2.0e+00])"
+        tw.set_printoptions()
+        tw.set_printoptions(threshold=3, edgeitems=1)
+        assert repr(tw.arange(9)) == "tensor([0,  ..., 8])"
+    finally:
+        tw.set_printoptions()
+    assert repr(x[1]) == "tensor([0.5000, 2.0000])"

@@ -12,8 +12,12 @@ when they are first used.
 from __future__ import annotations
 
 import importlib
+from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
+from thalweg._format import (
+    set_printoptions,
+)
 from thalweg._tensor import (
     Size,
     Tensor,
@@ -66,6 +70,8 @@ from thalweg.ops.creation import (
     ones,
     ones_like,
     tensor,
+    tril_indices,
+    triu_indices,
     zeros,
     zeros_like,
 )
@@ -103,6 +109,7 @@ from thalweg.ops.random import (
 )
 from thalweg.tape import (
     enable_grad,
+    inference_mode,
     is_grad_enabled,
     no_grad,
     set_grad_enabled,
@@ -114,6 +121,8 @@ if TYPE_CHECKING:
     from thalweg.compiler.runtime import get_num_threads, set_num_threads
     from thalweg.compiler.trace import trace
     from thalweg.inspect.graph import graph
+
+newaxis = None
 
 __version__ = "0.1.0"
 
@@ -139,6 +148,7 @@ __all__ = [
     "data",
     "default_generator",
     "double",
+    "e",
     "einsum",
     "empty",
     "empty_like",
@@ -158,6 +168,8 @@ __all__ = [
     "half",
     "hstack",
     "iinfo",
+    "inf",
+    "inference_mode",
     "initial_seed",
     "inspect",
     "int",
@@ -173,12 +185,15 @@ __all__ = [
     "manual_seed",
     "meshgrid",
     "multinomial",
+    "nan",
+    "newaxis",
     "nn",
     "no_grad",
     "normal",
     "ones",
     "ones_like",
     "optim",
+    "pi",
     "promote_types",
     "rand",
     "rand_like",
@@ -192,11 +207,14 @@ __all__ = [
     "set_default_dtype",
     "set_grad_enabled",
     "set_num_threads",
+    "set_printoptions",
     "softmax",
     "stack",
     "tensor",
     "trace",
     "train",
+    "tril_indices",
+    "triu_indices",
     "uint8",
     "vstack",
     "zeros",

@@ -51,6 +51,15 @@ def test_as_decorators() -> None:
         assert not recorded()
 
 
+def test_inference_mode_is_no_grad() -> None:
+    with tw.inference_mode():
+        assert not recorded()
+        with tw.inference_mode(False):
+            assert recorded()
+    assert not tw.inference_mode()(recorded)()
+    assert recorded()
+
+
 def test_set_grad_enabled_as_a_function_and_as_a_context() -> None:
     tw.set_grad_enabled(False)
     assert not recorded()

@@ -36,6 +36,8 @@ __all__ = [
     "ones_like",
     "shape_of",
     "tensor",
+    "tril_indices",
+    "triu_indices",
     "zeros",
     "zeros_like",
 ]
@@ -267,6 +269,22 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool 
     columns = bind(sources.iota, shape=(1, m), axis=1, dtype=dtypes.int64.numpy)
     out = to_dtype(rows.eq(columns), _default(dtype))
     return out.requires_grad_() if requires_grad else out
+
+
+def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
+    """(2, n), int64: the places of the lower triangle of a (row, col) matrix, row by row."""
+    return wrap(np.stack(np.tril_indices(row, offset, col)).astype(np.int64))
+
+
+def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
+    """(2, n), int64: the places of the upper triangle of a (row, col) matrix, row by row.
+
+    >>> import thalweg as tw
+    >>> tw.triu_indices(2, 3, 1)
+    tensor([[0, 0, 1],
+            [1, 2, 2]])
+    """
+    return wrap(np.stack(np.triu_indices(row, offset, col)).astype(np.int64))
 
 
 def _default(dtype: Any) -> DType:

@@ -43,6 +43,7 @@ __all__ = [
     "bitwise_xor",
     "bmm",
     "broadcast_to",
+    "cdist",
     "ceil",
     "chunk",
     "clamp",
@@ -245,6 +246,7 @@ bitwise_or = Tensor.bitwise_or
 bitwise_xor = Tensor.bitwise_xor
 bmm = _of_tensor(Tensor.bmm)
 broadcast_to = _of_tensor(Tensor.broadcast_to)
+cdist = _of_tensor(Tensor.cdist)
 ceil = Tensor.ceil
 chunk = _of_tensor(Tensor.chunk)
 clamp = Tensor.clamp

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from thalweg import dtypes
-from thalweg.errors import ConfigError
+from thalweg.errors import ConfigError, ShapeError
 from thalweg.ops.lift import Dims, axes_of, floating, to_dtype, truth
 from thalweg.primitives import reductions as r
 from thalweg.primitives.core import Primitive, check_kind, normalize_axis
@@ -281,7 +281,24 @@ class Reductions:
 
     def dist(self: Tensor, other: Tensor, p: float = 2) -> Tensor:
         """The norm of self - other."""
-        return (self - other).norm(p)
+        return (floating(self) - other).norm(p)
+
+    def cdist(self: Tensor, other: Tensor, p: float = 2) -> Tensor:
+        """The distance of every row to every row: (..., n, d), (..., m, d) -> (..., n, m).
+
+        As norms of differences, exact where points lie close together; 0 has the subgradient 0.
+
+        >>> import thalweg as tw
+        >>> tw.tensor([[0.0, 0.0], [3.0, 4.0]]).cdist(tw.tensor([[0.0, 0.0]]))
+        tensor([[0.],
+                [5.]])
+        """
+        if self.ndim < 2 or other.ndim < 2 or self.shape[-1] != other.shape[-1]:
+            raise ShapeError(
+                f"cdist: matrices of points expected, (n, d) and (m, d), got shapes "
+                f"{self._value.shape} and {other._value.shape}"
+            )
+        return (floating(self).unsqueeze(-2) - floating(other).unsqueeze(-3)).norm(p, -1)
 
     def logsumexp(self: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
         """log sum e^x over `dim`, shifted by the largest element so that nothing overflows.
