@@ -59,10 +59,9 @@ class Body:
 
     sizes      of the loops of the kernel
     loops      the numbers of those that the body is in: in a tail, of those not reduced
-    identity   the row-major number of a point: where a value of this kernel stands when stored
+    identity   the row-major number of a point: where a value in that order stands when stored
     own        scalars that hold values of this kernel at the present point
     reads      stored values of other kernels that are loaded
-    taken      values of this kernel that other values of it are computed from
     visited    the equations that were computed, operands first
     """
 
@@ -83,7 +82,6 @@ class Body:
         self.scalars: list[Scalar] = []
         self.own: dict[Variable, int] = {}
         self.reads: dict[Read, None] = {}
-        self.taken: set[Variable] = set()
         self.visited: dict[Variable, Equation] = {}
         self._equal: dict[Any, int] = {}
         self._known: dict[Any, int] = {}
@@ -114,14 +112,18 @@ class Body:
     def load(self, root: Variable, where: Affine, dtype: Any) -> int:
         """The scalar that holds the element of `root` that is stored at `where`."""
         if root in self.own:
-            self.taken.add(root)
-            if where != self.identity:
+            if where != self.stored_at(root):
                 raise Conflict
             return self.own[root]
         self.reads[Read(root, where)] = None
         self._checked.update((part.index, part.size, part.wrap) for part in where.indirect)
         access = Access(self.slots[root], where.offset, where.strides, where.indirect)
         return self.emit("load", (), dtype, access=access)
+
+    def stored_at(self, root: Variable) -> Affine:
+        """Where the value of `root` at the present point stands when stored."""
+        place = self.layout.place[root]
+        return address(place.offset, place.strides, self.here(root.shape), len(self.sizes))
 
     # --- an equation at a point ------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +26,10 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A contraction over places: `result` has an entry for each axis of the result, in order."""
+    """A contraction over places: `result` has an entry for each axis of the result, in order.
+
+    The inner axes are in the order in which the left operand lies in memory.
+    """
 
     a: Place
     b: Place
@@ -38,12 +40,12 @@ class Product:
 def product_of(equation: Equation, layout: Layout) -> Product:
     """The loops of a contraction.
 
-    The last axis of the result, which is contiguous, is made one of the columns, along which
-    results are vectors: where it belongs to the left operand, the operands change places.
+    The axis of the result that is contiguous is made one of the columns, along which results are
+    vectors: where it belongs to the left operand, the operands change places.
     """
     left, right, result = parse_spec(equation.attributes["spec"])
     a, b = (layout.place[x] for x in equation.inputs if isinstance(x, Variable))
-    last = _last(result, equation.output.shape)
+    last = _contiguous(result, layout.place[equation.output])
     if last in left and last not in right:
         left, right, a, b = right, left, b, a
     sizes = dict(zip((*left, *right), (*a.shape, *b.shape), strict=True))
@@ -55,13 +57,14 @@ def product_of(equation: Equation, layout: Layout) -> Product:
 
     named = tuple(Named(_role(name, left, right), axis(name)) for name in result)
     inner = tuple(axis(name) for name in left if name in right and name not in result)
-    return Product(a, b, named, tuple(x for x in inner if x.size != 1))
+    order = sorted((x for x in inner if x.size != 1), key=lambda x: -abs(x.a))
+    return Product(a, b, named, tuple(order))
 
 
-def _last(result: str, shape: Sequence[int]) -> str:
-    """The name of the last axis of more than one element."""
-    names = [name for name, size in zip(result, shape, strict=True) if size != 1]
-    return names[-1] if names else ""
+def _contiguous(result: str, place: Place) -> str:
+    """The name of the axis of stride 1."""
+    axes = zip(result, place.shape, place.strides, strict=True)
+    return next((name for name, size, stride in axes if size != 1 and stride == 1), "")
 
 
 def _role(name: str, left: str, right: str) -> Role:

@@ -53,8 +53,8 @@ def emit(
 def _stores(draft: Draft, layout: Layout, outlets: Outlets) -> tuple[Store, ...]:
     body, stores = draft.tail, []
     for member in draft.members:
-        own = body.own[member]
-        stores += [Store(own, _access(b, body.identity)) for b in outlets.get(member, ())]
+        own, where = body.own[member], body.stored_at(member)
+        stores += [Store(own, _access(buffer, where)) for buffer in outlets.get(member, ())]
         for target in layout.targets.get(member, ()):
             here = body.here(member.shape)
             where = address(target.offset, target.strides, here, len(body.sizes))
@@ -186,21 +186,18 @@ def _contraction(
 ) -> Contraction:
     product = product_of(layout.equations[draft.members[0]], layout)
     loops = _loops_of_axes(product.result, draft.tail.sizes)
-    order = [
-        number
-        for role in ("batch", "rows", "columns")
-        for number, loop in enumerate(loops)
-        if loop.role == role
-    ]
     scalars, stores = draft.tail.scalars, _stores(draft, layout, outlets)
+    written = stores[0].access.strides
+    roles = ("batch", "rows", "columns")
+    order = sorted(range(len(loops)), key=lambda n: (roles.index(loops[n].role), -abs(written[n])))
     ordered = _regroup(_Runs(tuple((n,) for n in order), ()))
     scalars = [ordered.scalar(s) for s in scalars]
     stores = tuple(ordered.store(s) for s in stores)
     strides = [s.strides for s in _accesses(scalars, stores)]
     strides += [tuple(loops[n].axis.a for n in order), tuple(loops[n].axis.b for n in order)]
-    roles = [loops[n].role for n in order]
+    kinds = [loops[n].role for n in order]
     sizes = [loops[n].axis.size for n in order]
-    groups = _joined_loops(sizes, roles, strides, _counted(scalars))
+    groups = _joined_loops(sizes, kinds, strides, _counted(scalars))
     again = _regroup(groups)
     by_role: dict[str, list[Axis]] = {"batch": [], "rows": [], "columns": []}
     for run, size in zip(groups.runs, groups.sizes, strict=True):

@@ -16,16 +16,19 @@ address is needed for: their operands, and what the graph gives back. What else 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Variable
+from thalweg.compiler.passes.channels import Order, convolved, followed, place_in_order
 from thalweg.compiler.passes.operations import ELEMENTWISE, HEAVY, MOVEMENT, SOURCES
-from thalweg.compiler.passes.views import Place, contiguous, elements, moved, row_major
+from thalweg.compiler.passes.views import Place, contiguous, elements, moved
 from thalweg.errors import TraceError
 from thalweg.primitives import REGISTRY
 
 __all__ = ["Layout", "lay_out"]
 
+_WRITTEN_IN_ORDER = frozenset({"scatter_add", "argsort", "cumsum"})  # their targets are row-major
 _WHOLE = {"contraction": 2, "cumsum": 1, "argsort": 1}  # operands that need an address
 _LARGE = 1 << 14  # elements from which filling only the border saves more than kernels cost
 
@@ -40,6 +43,7 @@ class Layout:
     targets     of a root: the parts of joined values that it writes
     parts       of a joined value: the roots that write it
     after       of a root: roots that must be written before it, since it overwrites a part of them
+    orders      of stored values whose axes do not lie in row-major order
     """
 
     equations: dict[Variable, Equation] = field(default_factory=dict)
@@ -48,6 +52,7 @@ class Layout:
     targets: dict[Variable, list[Place]] = field(default_factory=lambda: defaultdict(list))
     parts: dict[Variable, list[Variable]] = field(default_factory=lambda: defaultdict(list))
     after: dict[Variable, list[Variable]] = field(default_factory=lambda: defaultdict(list))
+    orders: dict[Variable, Order] = field(default_factory=dict)
 
     def writers(self, root: Variable) -> list[Variable]:
         """The roots whose kernels write the stored value `root`."""
@@ -59,19 +64,35 @@ def lay_out(graph: Graph, stored: set[Variable]) -> Layout:
 
     Adds to `stored` what turns out to need an address.
     """
+    plain = {atom for atom in graph.outputs if isinstance(atom, Variable)}
+    wanted = convolved(graph)
     while True:
-        pass_ = _Pass(graph, stored)
-        if not pass_.demanded:
+        pass_ = _Pass(graph, stored, plain, wanted)
+        if not (pass_.demanded or pass_.straight):
             return pass_.layout
         stored |= pass_.demanded
+        plain |= pass_.straight
 
 
 class _Pass:
-    """One look at every equation in order; `demanded` are values that ought to have been stored."""
+    """One look at every equation in order.
 
-    def __init__(self, graph: Graph, stored: set[Variable]) -> None:
+    `demanded` are values that ought to have been stored, `straight` those that ought to have been
+    stored in row-major order.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        stored: set[Variable],
+        plain: set[Variable],
+        wanted: Mapping[Variable, Order],
+    ) -> None:
         self.stored = stored
+        self.plain = plain
+        self.wanted = wanted
         self.demanded: set[Variable] = set()
+        self.straight: set[Variable] = set()
         self.layout = Layout()
         self.readers: dict[Variable, int] = defaultdict(int)
         for equation in graph.equations:
@@ -108,7 +129,23 @@ class _Pass:
 
     def root(self, output: Variable) -> None:
         self.layout.roots[output] = None
-        self.layout.place[output] = contiguous(output)
+        self.lay(output)
+
+    def lay(self, output: Variable) -> Place:
+        """Give a stored value its place, its axes in a fitting order."""
+        layout = self.layout
+        equation = layout.equations[output]
+        order = None
+        if output not in self.plain and equation.op.name not in _WRITTEN_IN_ORDER:
+            order = self.wanted.get(output)
+            if order is None and layout.orders:
+                order = followed(equation, layout.equations, layout.place, layout.orders)
+        if order is None:
+            layout.place[output] = contiguous(output)
+        else:
+            layout.orders[output] = order
+            layout.place[output] = place_in_order(output, order)
+        return layout.place[output]
 
     def demand(self, atom: Atom) -> None:
         """`atom` needs an address: store it, or what it is only another view of."""
@@ -148,6 +185,8 @@ class _Pass:
             result = moved(name, equation.attributes, place)
             if result is not None:
                 self.layout.place[output] = result
+            elif place.root in self.layout.orders:
+                self.straight.add(place.root)
             elif isinstance(source, Variable):  # a reshape of what does not lie in order: copied
                 self.demanded.add(source)
         elif name == "reshape" and isinstance(source, Variable) and _merges(source, output):
@@ -158,20 +197,19 @@ class _Pass:
     def turned(self, equation: Equation, source: Variable) -> None:
         """A transposed value that must be stored: its operand writes it, in its own order."""
         output = equation.output
-        self.layout.place[output] = contiguous(output)
+        own = self.lay(output)
         inverse = dict(equation.attributes)
         if equation.op.name == "transpose":
             axes = equation.attributes["axes"]
             inverse = {"axes": tuple(axes.index(axis) for axis in range(len(axes)))}
-        target = moved(equation.op.name, inverse, contiguous(output))
+        target = moved(equation.op.name, inverse, own)
         assert target is not None
         self.part(output, source, target)
 
     def join(self, equation: Equation) -> None:
         """Each operand of a concatenation is written where it belongs."""
         output, axis, start = equation.output, equation.attributes["axis"], 0
-        self.layout.place[output] = contiguous(output)
-        strides = row_major(output.shape)
+        strides = self.lay(output).strides
         for source in equation.inputs:
             if elements(source.shape):
                 self.part(
@@ -182,19 +220,18 @@ class _Pass:
     def pad(self, equation: Equation) -> None:
         """A padded value is filled, then its operand written into it."""
         output, how = equation.output, equation.attributes
-        self.layout.place[output] = contiguous(output)
-        (source,) = equation.inputs
-        strides = row_major(output.shape)
+        own = self.lay(output)
+        (source,), strides = equation.inputs, own.strides
         start = sum(low * stride for low, stride in zip(how["low"], strides, strict=True))
         steps = [(between + 1) * s for between, s in zip(how["inner"], strides, strict=True)]
         target = Place(output, start, source.shape, tuple(steps))
-        slabs = _border(output, source.shape, how["low"], how["high"])
+        slabs = _border(own, source.shape, how["low"], how["high"])
         bordered = elements(output.shape) > _LARGE and 2 * sum(map(_size, slabs)) < _size(target)
         if bordered and not any(how["inner"]):
             self.fill(equation, how["value"], slabs)
             self.part(output, source, target)
         else:
-            fill = self.fill(equation, how["value"], [contiguous(output)])
+            fill = self.fill(equation, how["value"], [own])
             self.layout.after[self.part(output, source, target)] += fill
 
     def fill(self, equation: Equation, value: float, slabs: list[Place]) -> list[Variable]:
@@ -219,17 +256,18 @@ class _Pass:
         """
         output, how = equation.output, equation.attributes
         (source,) = equation.inputs
-        rank, strides = len(how["shape"]), row_major(output.shape)
-        lead, own = len(source.shape) - 2 * rank, strides[len(strides) - rank :]
+        rank = len(how["shape"])
+        lead = len(source.shape) - 2 * rank
         counts, sizes = source.shape[lead : lead + rank], source.shape[lead + rank :]
         steps = list(zip(sizes, how["strides"], how["dilations"], strict=True))
         if all((k - 1) * d < s for k, s, d in steps):
-            over = tuple(a * b for a, b in zip(own, how["strides"], strict=True))
-            inside = tuple(a * b for a, b in zip(own, how["dilations"], strict=True))
-            target = Place(output, 0, source.shape, (*strides[:lead], *over, *inside))
-            self.layout.place[output] = contiguous(output)
+            own = self.lay(output)
+            along = own.strides[lead:]
+            over = tuple(a * b for a, b in zip(along, how["strides"], strict=True))
+            inside = tuple(a * b for a, b in zip(along, how["dilations"], strict=True))
+            target = Place(output, 0, source.shape, (*own.strides[:lead], *over, *inside))
             gaps = _size(target) != elements(output.shape)
-            fill = self.fill(equation, 0, [contiguous(output)]) if gaps else []
+            fill = self.fill(equation, 0, [own]) if gaps else []
             self.layout.after[self.part(output, source, target)] += fill
             return
         nothing = (0,) * lead
@@ -270,8 +308,12 @@ class _Pass:
 
     def may_write(self, source: Variable) -> bool:
         """Whether the kernel of `source` can store it anywhere."""
-        whole = ("scatter_add", "argsort", "cumsum")
-        return source in self.layout.roots and self.layout.equations[source].op.name not in whole
+        made = self.layout.equations.get(source)
+        return (
+            made is not None
+            and source in self.layout.roots
+            and (made.op.name not in _WRITTEN_IN_ORDER)
+        )
 
     def is_shared(self, source: Variable) -> bool:
         """Whether others read this value too, so that computing it anew would be work twice."""
@@ -293,16 +335,16 @@ def _size(place: Place) -> int:
 
 
 def _border(
-    output: Variable, inside: tuple[int, ...], low: tuple[int, ...], high: tuple[int, ...]
+    output: Place, inside: tuple[int, ...], low: tuple[int, ...], high: tuple[int, ...]
 ) -> list[Place]:
     """What is around a value of shape `inside` within `output`: two slabs an axis."""
-    strides, slabs = row_major(output.shape), []
+    strides, slabs = output.strides, []
     for axis, (before, after) in enumerate(zip(low, high, strict=True)):
         corner = sum(a * b for a, b in zip(low[:axis], strides, strict=False))
         for width, start in ((before, 0), (after, output.shape[axis] - after)):
             if width:
                 shape = (*inside[:axis], width, *output.shape[axis + 1 :])
-                slabs.append(Place(output, corner + start * strides[axis], shape, strides))
+                slabs.append(Place(output.root, corner + start * strides[axis], shape, strides))
     return slabs
 
 
