@@ -179,7 +179,7 @@ end:
     arrays = [aligned(buffer.size, dtype) for buffer in lowered.buffers]
     scratch = aligned(lowered.scratch // dtype.itemsize + 8, dtype)
     pointers = [array.ctypes.data for array in (*arrays, scratch, scratch)]
-    count = max(1, round(2e5 / case.flop))
+    count = max(1, round(2e7 / case.flop))
     return Run(called(library, "again", pointers, count), case.flop * count, (arrays, scratch))
 
 
@@ -205,7 +205,7 @@ def aligned(size: int, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
 
 def peak(machine: Machine, dtype: np.dtype[Any]) -> Run:
     """Independent chains of multiply-adds, all in registers."""
-    lanes, count = machine.lanes(dtype), 10_000
+    lanes, count = machine.lanes(dtype), 100_000
     chains = range(16 if machine.registers == 32 else 12)
     scalar = "float" if dtype.itemsize == 4 else "double"
     type, fma = f"<{lanes} x {scalar}>", f"@llvm.fma.v{lanes}f{8 * dtype.itemsize}"

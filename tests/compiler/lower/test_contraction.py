@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
@@ -387,6 +389,25 @@ def test_any_order_of_blocks_gives_the_same_bits(
 def test_small_products_are_one_block(widest: Machine) -> None:
     problem = Problem("mk,kn->mn", normal(1, 10, 30), normal(2, 30, 32), empty(10, 32))
     assert lower_contraction(problem.kernel, "kernel", widest).blocks == 1
+
+
+def test_other_processors() -> None:
+    """The text is no processor's: AArch64 keeps a register tile in its registers."""
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = Machine(128, 32, "neoverse-n1", "+neon", 4, 64 << 10, 1 << 20)
+    problem = Problem("mk,kn->mn", normal(1, 128, 512), normal(2, 512, 512), empty(128, 512))
+    lowered = lower_contraction(problem.kernel, "kernel", machine)
+    module = llvm.parse_assembly("\n".join([*sorted(lowered.declarations), lowered.ir]))
+    target = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine(
+        cpu=machine.name, features=machine.features, opt=3
+    )
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    builder = llvm.create_pass_builder(target, options)
+    builder.getModulePassManager().run(module, builder)
+    text = target.emit_assembly(module)
+    assert text.count("fmla") >= 24
+    assert not re.search(r"(str|stp)\s+q\d+,.*\[sp", text)
 
 
 def test_the_work_is_counted(widest: Machine) -> None:

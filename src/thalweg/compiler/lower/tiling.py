@@ -161,7 +161,8 @@ class _Model:
 
     def _extents(self, lane: Dim, others: Sequence[Dim]) -> Iterator[tuple[tuple[Dim, int], ...]]:
         room = self.machine.registers
-        vectors = 1 if lane.role == "inner" else min(-(-lane.size // self.width), 4)
+        most = 4 if math.prod(dim.size for dim in others) > 3 else 8
+        vectors = 1 if lane.role == "inner" else min(-(-lane.size // self.width), most)
         for count in range(1, vectors + 1):
             along = () if lane.role == "inner" else ((lane, count),)
             most = (room - 1 - count) // count
