@@ -30,7 +30,7 @@ from thalweg.compiler.lower.register_tile import Bounds, Operand, RegisterTile, 
 from thalweg.compiler.lower.tiling import Level, Tiling, choose
 from thalweg.compiler.machine import Machine
 
-__all__ = ["lower_contraction"]
+__all__ = ["Nest", "Part", "Point", "lower_contraction"]
 
 
 def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lowered:

@@ -14,7 +14,7 @@ from thalweg.compiler.lower.axes import Dim
 from thalweg.compiler.lower.emit import I64, Builder, DType, Value, short_name
 from thalweg.compiler.lower.register_tile import Bounds, load_lanes, plus, shuffle
 
-__all__ = ["Packing", "panel_strides"]
+__all__ = ["Packing", "panel_strides", "transposed"]
 
 
 def panel_strides(inner: Sequence[Dim], width: int) -> tuple[int, ...]:
