@@ -88,6 +88,7 @@ class _Nest:
         self.along_kept = axis is not None and not self.along_reduced
         if axis is not None:
             (self.reduced if self.along_reduced else self.kept).append(axis)
+        self.inner = self._streams()
         self.unroll = self._unroll(work)
         self.levels, self.after = self._levels()
         self.root = Turn(b.integer(0))
@@ -96,13 +97,27 @@ class _Nest:
 
     # -- plans -------------------------------------------------------------------------------
 
+    def _streams(self) -> list[int]:
+        """The kept axis to run inside the loop of vectors, if any: along it, what vectors gather
+        lies side by side, so that each line of the cache is used up while it is there."""
+        if self.loop.reduced or len(self.kept) < 2:
+            return []
+        vector = self.kept[-1]
+        for axis in self.kept[:-1]:
+            pairs = [(a.strides[vector], a.strides[axis]) for a in accesses(self.loop)]
+            if any(abs(across) > 1 and abs(along) == 1 for across, along in pairs):
+                self.kept.remove(axis)
+                self.kept.append(axis)
+                return [axis]
+        return []
+
     def _unroll(self, work: Work) -> int:
         """Vectors side by side: several partial results hide the latency of adding."""
         if self.vectors.axis is None:
             return 1
         wanted = 4 if work.body_flops <= 8 else 2 if work.body_flops <= 30 else 1
         if not self.loop.reduced:
-            wanted = min(wanted, 2)
+            wanted = 1 if self.inner else min(wanted, 2)
         return min(wanted, -(-self.loop.space[self.vectors.axis] // self.vectors.lanes))
 
     def _levels(self) -> tuple[list[list[int]], list[int]]:
@@ -122,7 +137,7 @@ class _Nest:
 
     def _split(self, work: Work) -> _Split:
         """Blocks of about equal work over the outermost loops, or over the one vector loop."""
-        outer = self.kept[:-1] if self.along_kept else self.kept
+        outer = [axis for axis in self.kept if axis not in (self.vectors.axis, *self.inner)]
         sizes = [self.loop.space[axis] for axis in outer]
         for depth in range(1, len(outer) + 1):
             if (turns := points(sizes[:depth])) >= 4 * work.blocks or depth == len(outer):
@@ -153,7 +168,7 @@ class _Nest:
             return
         self.body.compute(self.levels[0], [self.root], {})
         if not self.split.depth:
-            self._kept(0)
+            self._kept(0, [self.root])
             return
         prefix = self.kept[: self.split.depth]
         total = points([self.loop.space[axis] for axis in prefix])
@@ -162,7 +177,7 @@ class _Nest:
             self._decode(turn.index, prefix)
             for level in range(1, len(prefix) + 1):
                 self.body.compute(self.levels[level], [self.root], {})
-            self._kept(len(prefix))
+            self._kept(len(prefix), [self.root])
 
     def _range(self, total: int) -> tuple[Value, Value]:
         """Turns that the blocks low .. high - 1 do."""
@@ -181,22 +196,23 @@ class _Nest:
             turn = whole
         self.body.counters[axes[0]] = turn
 
-    def _kept(self, depth: int) -> None:
+    def _kept(self, depth: int, turns: list[Turn]) -> None:
+        """The loops over the kept axes from `depth` on; inside that of the vectors, for `turns`."""
         if depth == len(self.kept):
-            self._point([self.root])
+            self._point(turns)
         elif self.kept[depth] == self.vectors.axis:
             self._kept_vectors(depth)
         else:
             axis = self.kept[depth]
             with self.b.loop(0, self.loop.space[axis]) as turn:
                 self.body.counters[axis] = turn.index
-                self.body.compute(self.levels[depth + 1], [self.root], {})
-                self._kept(depth + 1)
+                self.body.compute(self.levels[depth + 1], turns, {})
+                self._kept(depth + 1, turns)
 
     def _kept_vectors(self, depth: int) -> None:
         def inside(turns: list[Turn]) -> None:
             self.body.compute(self.levels[depth + 1], turns, {})
-            self._point(turns)
+            self._kept(depth + 1, turns)
 
         width = self.vectors.lanes * self.unroll
         full = self._full_turns()
