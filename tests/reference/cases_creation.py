@@ -70,6 +70,8 @@ MADE: dict[str, Any] = {
                             tw.linspace(0, 1, 11, dtype=tw.float64)],
     "logspace": lambda tw: [tw.logspace(0, 3, 4), tw.logspace(-1, 1, 5, base=2.0)],
     "eye":      lambda tw: [tw.eye(3), tw.eye(2, 3), tw.eye(3, 2, dtype=tw.float64), tw.eye(0)],
+    "tril_indices": lambda tw: [tw.tril_indices(3, 4), tw.tril_indices(4, 2, offset=-1)],
+    "triu_indices": lambda tw: [tw.triu_indices(3, 4), tw.triu_indices(3, 3, offset=1)],
     "one_hot":  lambda tw: [tw.nn.functional.one_hot(tw.tensor([0, 2, 1])),
                             tw.nn.functional.one_hot(tw.tensor([[0], [2]]), 4)],
     "casts":    lambda tw: [tw.tensor([1.5, -1.5]).to(tw.int64), tw.tensor([1]).to(tw.float64),

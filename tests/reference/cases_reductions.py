@@ -80,6 +80,7 @@ REDUCTIONS = {
     "bincount":  [call(integers(20, low=0, high=6)), call(integers(5, low=0, high=3), minlength=6)],
     "histc":     [call(normal(50), 10, -2.0, 2.0), call(normal(50), bins=5, min=-1, max=1)],
     "diff":      [call(normal(6)), call(_X, 1, 0), call(_X, n=2, dim=-1)],
+    "cdist":     [first(normal(4, 3), normal(2, 3)), first(normal(2, 4, 3), normal(2, 5, 3), 1)],
     "dist":      [call(normal(3, 4), normal(3, 4)), call(normal(3), normal(3), 1)],
     "trace":     [call(normal(3, 3)), call(normal(2, 4)), call(integers(3, 3))],
     "cumprod":   [call(positive(5, 3), 0), call(positive(2, 4), -1),

@@ -98,7 +98,10 @@ def _not_recorded(tw: Any) -> Any:
             z = x * 2
     with tw.set_grad_enabled(False):
         w = x * 2
-    return [inside, y.requires_grad, z.requires_grad, w.requires_grad, tw.is_grad_enabled()]
+    with tw.inference_mode():
+        v = x * 2
+    recorded = [t.requires_grad for t in (y, z, w, v)]
+    return [inside, *recorded, tw.is_grad_enabled()]
 
 
 def _decorated(tw: Any) -> Any:
