@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tests.reference.both import Case, Fixed
-from tests.reference.spelling import Samples, call, given, named
+from tests.reference.spelling import Samples, call, first, given, named
 
 __all__ = ["CASES", "EINSUMS", "PRODUCTS", "REDUCTIONS"]
 
