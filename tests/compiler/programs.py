@@ -303,6 +303,49 @@ def _index(p: Program, size: int, shape: tuple[int, ...]) -> Variable:
     return index
 
 
+def _windowed(p: Program) -> tuple[Variable, Variable, dict[str, Any]]:
+    """An image (n, c, h, w), its windows, and how they lie."""
+    images = [v for v in p.values("fi") if len(v.shape) == 4]
+    if images and p.generator.random() < 0.8:
+        x = p.pick(images)
+    else:
+        shape = (p.whole(1, 2), p.whole(1, 4), p.whole(3, 6), p.whole(3, 6))
+        x = p.given(shape, p.pick((*FLOATS, INTEGERS[0])))
+    if p.generator.random() < 0.5:
+        around = (0, 0, p.whole(0, 2), p.whole(0, 2))
+        x = p.emit("pad", [x], p.of(x), low=around, high=around, inner=(0,) * 4, value=0)
+    sizes = tuple(p.whole(1, min(3, n)) for n in x.shape[2:])
+    room = zip(x.shape[2:], sizes, strict=True)
+    dilations = tuple(p.whole(1, 2) if (k - 1) * 2 < n else 1 for n, k in room)
+    how = {"strides": (p.whole(1, 3), p.whole(1, 3)), "dilations": dilations}
+    return x, p.emit("windows", [x], p.of(x), sizes=sizes, **how), how
+
+
+def _convolve(p: Program) -> None:
+    x, windows, _ = _windowed(p)
+    weight = p.given((p.pick((1, 2, 3)), *x.shape[1:2], *windows.shape[-2:]), x.dtype)
+    bound = p.of(x) * 3 * math.prod(weight.shape[1:])
+    count = math.prod(windows.shape[2:4]) * x.shape[0] * weight.shape[0]
+    if (bound < MOST or bound == math.inf) and count <= LARGEST:
+        y = p.emit("contraction", [windows, weight], bound, spec="nchwij,ocij->nohw")
+        if p.generator.random() < 0.5:
+            spec = "nohw,nchwij->ocij"
+            deep = p.of(y) * p.of(x) * count
+            if deep < MOST or deep == math.inf:
+                p.emit("contraction", [y, windows], deep, spec=spec)
+
+
+def _pool(p: Program) -> None:
+    x, windows, how = _windowed(p)
+    if p.generator.random() < 0.5:
+        p.emit("max", [windows], p.of(x), axes=(4, 5))
+    else:
+        doubled = p.emit("add", [windows, windows], 2 * p.of(x))
+        taps = 2 * p.of(x) * math.prod(windows.shape[-2:])
+        if taps < MOST or taps == math.inf:
+            p.emit("overlap_add", [doubled], taps, shape=x.shape[2:], **how)
+
+
 def _source(p: Program) -> None:
     shape = p.shape(p.whole(1, 3))
     way, dtype = p.whole(0, 2), p.pick((*FLOATS, *INTEGERS))
@@ -319,7 +362,18 @@ def _source(p: Program) -> None:
 STEPS = (
     *(_exact, _exact, _exact, _unary, _rounded, _compare, _logic, _cast, _reshape, _reshape),
     *(_transpose, _transpose, _broadcast, _slice, _flip, _pad, _concatenate, _reduce, _reduce),
-    *(_position, _along, _contract, _contract, _gather, _scatter, _source),
+    *(
+        _position,
+        _along,
+        _contract,
+        _contract,
+        _gather,
+        _scatter,
+        _source,
+        _convolve,
+        _convolve,
+        _pool,
+    ),
 )
 
 

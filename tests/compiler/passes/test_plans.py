@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.compiler.passes.running import plan_of
+from thalweg.compiler.kernels import Contraction, Loop
 
 # Of each program the labels of its kernels, in order.
 PROGRAMS = {
@@ -182,3 +183,34 @@ PROGRAMS = {
 def test_program(labels: str, text: str) -> None:
     plan = plan_of(text)
     assert "; ".join(kernel.label for kernel in plan.kernels) == labels
+
+
+def test_convolutions_compute_channels_last() -> None:
+    plan = plan_of("""
+        inputs x: f32[2,3,8,8], w: f32[5,3,3,3], v: f32[4,5,3,3]
+        t0 : f32[2,3,6,6,3,3] = windows[sizes=(3,3) strides=(1,1) dilations=(1,1)](x)
+        t1 : f32[2,5,6,6]     = contraction[spec=nchwij,ocij->nohw](t0, w)
+        t2 : f32[2,5,6,6]     = maximum(t1, 0.0)
+        t3 : f32[2,5,8,8]     = pad[low=(0,0,1,1) high=(0,0,1,1) inner=(0,0,0,0) value=0](t2)
+        t4 : f32[2,5,6,6,3,3] = windows[sizes=(3,3) strides=(1,1) dilations=(1,1)](t3)
+        t5 : f32[2,4,6,6]     = contraction[spec=nchwij,ocij->nohw](t4, v)
+        t6 : f32[2,4,3,3,2,2] = windows[sizes=(2,2) strides=(2,2) dilations=(1,1)](t5)
+        t7 : f32[2,4,3,3]     = max[axes=(4,5)](t6)
+        t8 : f32[2,36]        = reshape[shape=(2,36)](t7)
+        t9 : f32[2,36]        = exp(t8)
+        outputs t9, t2""")
+    assert "; ".join(kernel.label for kernel in plan.kernels) == (
+        "fill; contraction+maximum; contraction; max+exp"
+    )
+    _, first, second, pooled = plan.kernels
+    assert isinstance(first, Contraction)
+    assert isinstance(second, Contraction)
+    # An output stays in row-major order; beside it, the next convolution's padded operand.
+    channels = {store.access.buffer.name: store.access.strides[-1] for store in first.stores}
+    assert channels["out1"] == 36
+    assert [stride for name, stride in channels.items() if name != "out1"] == [1]
+    assert [axis.size for axis in second.columns] == [4]
+    assert second.inner[-1].a == 1  # the channels
+    assert second.stores[0].access.strides[-1] == 1
+    assert isinstance(pooled, Loop)
+    assert pooled.stores[0].access.buffer.kind == "output"

@@ -134,7 +134,7 @@ class _Along:
 
 def _point(equation: Equation, index: list[Affine]) -> list[Affine]:
     """A point of the operand that belongs to the result's `index`, up to where it begins."""
-    (source,) = equation.inputs
+    source = equation.inputs[0]
     nothing = constant(0, len(index))
     name, attributes = equation.op.name, equation.attributes
     if name == "overlap_add":
