@@ -47,6 +47,8 @@ __all__ = ["lower_loop"]
 
 # Sums are made of partial sums this long, those again, so that rounding errors stay small.
 _CHUNK = 64
+# Loops of no more turns are for LLVM to unroll; the others have a body long enough.
+_FEW = 8
 
 Partials = list[list[Partial]]  # by turn, by reduction
 
@@ -173,7 +175,7 @@ class _Nest:
         prefix = self.kept[: self.split.depth]
         total = points([self.loop.space[axis] for axis in prefix])
         low, high = self._range(total)
-        with self.b.loop(low, high) as turn:
+        with self.b.loop(low, high, unrolled=False) as turn:
             self._decode(turn.index, prefix)
             for level in range(1, len(prefix) + 1):
                 self.body.compute(self.levels[level], [self.root], {})
@@ -204,7 +206,8 @@ class _Nest:
             self._kept_vectors(depth)
         else:
             axis = self.kept[depth]
-            with self.b.loop(0, self.loop.space[axis]) as turn:
+            size = self.loop.space[axis]
+            with self.b.loop(0, size, unrolled=size <= _FEW) as turn:
                 self.body.counters[axis] = turn.index
                 self.body.compute(self.levels[depth + 1], turns, {})
                 self._kept(depth + 1, turns)
@@ -220,7 +223,7 @@ class _Nest:
         if self.split.depth is None:
             low, high = (end * width for end in self._range(full))
         if full:
-            with self.b.loop(low, high, width) as turn:
+            with self.b.loop(low, high, width, unrolled=False) as turn:
                 inside(self._turns(turn.index, self.unroll))
         if rest := self._rest():
             if self.split.depth is None:
@@ -333,8 +336,9 @@ class _Nest:
             )
             return [self._joined(a, b) for a, b in zip(partials, own, strict=True)]
 
-        end = self.b.integer(count * width)
-        return self._carried(0, end, span, partials, lambda s, p: chunk(s, p, end, span))
+        end = count * width
+        last = self.b.integer(end)
+        return self._carried(0, end, span, partials, lambda s, p: chunk(s, p, last, span))
 
     def _carried(
         self,
@@ -345,7 +349,8 @@ class _Nest:
         inside: Callable[[Value, Partials], Partials],
     ) -> Partials:
         flat = [value for own in partials for partial in own for value in partial]
-        with self.b.loop(low, high, width, flat) as turn:
+        few = isinstance(low, int) and isinstance(high, int) and high - low <= _FEW * width
+        with self.b.loop(low, high, width, flat, unrolled=few) as turn:
             after = inside(turn.index, _folded(turn.values, partials))
             turn.next = [value for own in after for partial in own for value in partial]
         return _folded(turn.values, partials)
