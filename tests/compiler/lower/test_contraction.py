@@ -17,6 +17,7 @@ from thalweg.compiler.lower import tiling
 from thalweg.compiler.lower.axes import normal_form
 from thalweg.compiler.lower.contraction import lower_contraction
 from thalweg.compiler.machine import Machine, host
+from thalweg.errors import ThalwegError
 
 WIDTHS = (512, 256, 128)
 FORMS = ("mk,kn->mn", "mk,nk->mn", "km,kn->mn", "km,nk->mn", "mk,kn->nm", "mk,nk->nm")
@@ -389,6 +390,13 @@ def test_any_order_of_blocks_gives_the_same_bits(
 def test_small_products_are_one_block(widest: Machine) -> None:
     problem = Problem("mk,kn->mn", normal(1, 10, 30), normal(2, 30, 32), empty(10, 32))
     assert lower_contraction(problem.kernel, "kernel", widest).blocks == 1
+
+
+def test_an_operand_is_never_written(widest: Machine) -> None:
+    square = normal(1, 8, 8)
+    problem = Problem("mk,kn->mn", square, normal(2, 8, 8), square)
+    with pytest.raises(ThalwegError, match="over one of its own operands"):
+        lower_contraction(problem.kernel, "kernel", widest)
 
 
 def test_other_processors() -> None:

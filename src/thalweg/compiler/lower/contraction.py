@@ -29,12 +29,18 @@ from thalweg.compiler.lower.packing import Packing, panel_strides
 from thalweg.compiler.lower.register_tile import Bounds, Operand, RegisterTile, plus
 from thalweg.compiler.lower.tiling import Level, Tiling, choose
 from thalweg.compiler.machine import Machine
+from thalweg.errors import ThalwegError
 
 __all__ = ["Nest", "Part", "Point", "lower_contraction"]
 
 
 def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lowered:
-    """The native code of `kernel`; every float dtype in vectors, integers one by one."""
+    """The native code of `kernel`: float32 and float64 in vectors, integers one by one.
+
+    Raises `ThalwegError` where the kernel writes to one of its operands, which is read again.
+    """
+    if {kernel.a, kernel.b} & {store.access.buffer for store in kernel.stores}:
+        raise ThalwegError(f"{name}: a product is to be written over one of its own operands")
     form = normal_form(kernel)
     buffers = tuple(dict.fromkeys(s.buffer for s in form.streams if s.buffer is not None))
     points, depth = form.count("batch", "row", "column"), form.count("inner")

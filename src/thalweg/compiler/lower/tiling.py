@@ -384,10 +384,10 @@ def _splits(counts: Sequence[int], budget: int) -> Iterator[tuple[int, ...]]:
     if not counts:
         yield ()
         return
-    for piece in {-(-counts[0] // length) for length in range(1, counts[0] + 1)}:
-        if piece <= budget:
-            for rest in _splits(counts[1:], budget // piece):
-                yield (piece, *rest)
+    lengths = {-(-counts[0] // piece) for piece in range(1, budget + 1)}
+    for piece in sorted({-(-counts[0] // length) for length in lengths}):
+        for rest in _splits(counts[1:], budget // piece):
+            yield (piece, *rest)
 
 
 def _best_split(
