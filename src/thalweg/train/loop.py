@@ -32,6 +32,7 @@ _CHECKPOINT_SECONDS = 1.0  # the least time between two checkpoints at the ends 
 
 
 def open_folder(run: RunFolder | str | Path | None, resume: bool) -> RunFolder | None:
+    """The folder of a run, given as such or by its path; None where nothing is kept."""
     if run is None:
         if resume:
             raise ConfigError("resume=True needs run=FOLDER: the run to go on with")
