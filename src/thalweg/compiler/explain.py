@@ -28,8 +28,8 @@ from thalweg.errors import TraceError
 
 __all__ = ["Explanation", "Row", "explain"]
 
-_SECONDS: Final = 0.03  # of a measured round
-_ROUNDS: Final = 8
+_SECONDS: Final = 0.005  # of a measured round: short, so that some meet no other process
+_ROUNDS: Final = 40
 _MOST_RUNS: Final = 2000
 _WIDTH: Final = 100
 
