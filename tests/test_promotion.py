@@ -78,7 +78,9 @@ def test_scalars_take_the_dtype_beside_them(
     assert scalar_dtype(scalar, beside) is result
 
 
-@pytest.mark.parametrize("odd", [None, "a", 1j, [1.0], object()], ids=["None", "text", "complex", "list", "object"])
+@pytest.mark.parametrize(
+    "odd", [None, "a", 1j, [1.0], object()], ids=["None", "text", "complex", "list", "object"]
+)
 def test_what_is_no_scalar(odd: object) -> None:
     with pytest.raises(DTypeError, match="a Tensor, a bool, an int or a float"):
         tw.ones(2) + odd  # type: ignore[operator]
