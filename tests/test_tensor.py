@@ -301,7 +301,9 @@ def test_python_numbers() -> None:
     assert math.sqrt(tw.tensor(4.0)) == 2
 
 
-@pytest.mark.parametrize("turn", [bool, int, float, tw.Tensor.item], ids=["bool", "int", "float", "item"])
+@pytest.mark.parametrize(
+    "turn", [bool, int, float, tw.Tensor.item], ids=["bool", "int", "float", "item"]
+)
 def test_several_elements_are_no_number(turn: Any) -> None:
     with pytest.raises(ShapeError, match=r"\(2,\)"):
         turn(tw.tensor([1.0, 2.0]))
@@ -350,11 +352,40 @@ def test_a_numpy_array_is_no_operand() -> None:
         lambda: tw.nn.functional.relu(3.0),
         lambda: tw.isnan(3.0),
         lambda: tw.where(True, tw.ones(2), 0),
+        lambda: tw.ones(2).gather(0, [0, 1]),
+        lambda: tw.ones(2).index_select(0, 1),
+        lambda: tw.ones(2).scatter(0, 0, 1.0),
+        lambda: tw.meshgrid(tw.ones(2), 3),
+        lambda: tw.broadcast_tensors(tw.ones(2), 3),
     ],
 )
 def test_what_is_no_tensor_is_named(call: Any) -> None:
     with pytest.raises(DTypeError, match=r"a tensor is expected, got .*tw.tensor\(\.\.\.\)"):
         call()
+
+
+@pytest.mark.parametrize("dim", [1.5, "a", [0.5]])
+def test_what_is_no_dimension(dim: Any) -> None:
+    x = tw.ones(2, 3)
+    for call in (x.sum, x.softmax, x.sort, x.unbind, x.unsqueeze):
+        with pytest.raises(ShapeError, match="dimension is an int|dim is an int"):
+            call(dim)
+
+
+@pytest.mark.parametrize("sizes", ["a", 1.5, None, (2, 1.5)])
+def test_what_is_no_shape(sizes: Any) -> None:
+    for call in (tw.zeros, tw.rand, tw.ones(2).reshape, tw.ones(2).expand):
+        with pytest.raises(ShapeError, match="integers"):
+            call(sizes)
+
+
+def test_exponents_of_any_kind() -> None:
+    x = tw.tensor([1, 2, 3])
+    assert (x ** np.float32(2.5)).dtype is tw.float32
+    assert (x ** np.int64(2)).tolist() == [1, 4, 9]
+    assert (x ** np.int64(2)).dtype is tw.int64
+    with pytest.raises(DTypeError, match="a str cannot be combined"):
+        x ** "a"
 
 
 # --- copies ---------------------------------------------------------------------------------------

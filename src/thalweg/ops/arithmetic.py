@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from thalweg.dtypes import finfo
+from thalweg.dtypes import finfo, scalar_dtype
 from thalweg.errors import ConfigError, DTypeError
-from thalweg.ops.lift import Operand, binary, floating, lift, promote, truth
+from thalweg.ops.lift import Operand, binary, floating, lift, number, promote, truth
 from thalweg.primitives import elementwise as e
 from thalweg.tape import TensorBase, bind, composite
 
@@ -351,6 +351,9 @@ def _divide(a: Tensor, b: Any) -> Tensor:
 
 
 def _scalar_power(x: Tensor, exponent: Any) -> Tensor:
+    if exponent.__class__ not in (int, float):
+        exponent = number(exponent)
+        scalar_dtype(exponent, None)  # which says what is no number
     if isinstance(exponent, float):
         x = floating(x)
     if exponent < 0 and x._value.dtype.kind in "iu":

@@ -13,7 +13,7 @@ from thalweg.dtypes import DType, as_dtype, scalar_dtype
 from thalweg.errors import ConfigError, DTypeError, ShapeError
 from thalweg.ops.lift import to_dtype
 from thalweg.primitives import sources
-from thalweg.tape import TensorBase, bind, wrap
+from thalweg.tape import TensorBase, bind, not_a_tensor, wrap
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -240,8 +240,7 @@ def linspace(
     >>> tw.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
-    if steps < 0:
-        raise ShapeError(f"linspace: steps is 0 or more, got {steps}")
+    (steps,) = shape_of("linspace", (steps,))
     line = bind(sources.iota, shape=(steps,), axis=0, dtype=dtypes.float64.numpy)
     share = line / max(steps - 1, 1)
     out = to_dtype((1 - share) * start + share * end, _default(dtype))
@@ -318,6 +317,8 @@ def meshgrid(*vectors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         raise ConfigError(f'meshgrid: indexing is "ij" or "xy", got {indexing!r}')
     if len(vectors) == 1 and isinstance(vectors[0], list | tuple):
         vectors = tuple(vectors[0])
+    if not all(isinstance(v, TensorBase) for v in vectors):
+        raise not_a_tensor("meshgrid", *vectors)
     if any(len(v._value.shape) > 1 for v in vectors):
         raise ShapeError(
             f"meshgrid: vectors expected, got shapes {[tuple(v.shape) for v in vectors]}"

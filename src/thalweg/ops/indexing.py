@@ -14,7 +14,7 @@ from thalweg.ops.lift import Operand, lift, truth
 from thalweg.primitives import indexing as i
 from thalweg.primitives.core import broadcast_shapes, normalize_axis, outside
 from thalweg.primitives.sources import full, iota
-from thalweg.tape import TensorBase, bind, wrap
+from thalweg.tape import TensorBase, bind, not_a_tensor, wrap
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -92,6 +92,7 @@ class Indexing:
                 [1, 2]])
         """
         axis = normalize_axis("index_select", dim, len(self._value.shape))
+        _check_index("index_select", index)
         if len(index._value.shape) != 1:
             raise ShapeError(
                 f"index_select: the index is a vector, got shape {index._value.shape}; "
@@ -144,6 +145,7 @@ class Indexing:
         tensor([[0., 0., 1.],
                 [1., 0., 0.]])
         """
+        _check_index("scatter", index)
         shape, size = self._value.shape, math.prod(self._value.shape)
         places = _line(size).reshape(shape).gather(dim, index)
         values = lift(src, self).to(self.dtype)
@@ -203,6 +205,11 @@ def _line(count: int) -> Tensor:
     return bind(iota, shape=(count,), axis=0, dtype=dtypes.int64.numpy)
 
 
+def _check_index(name: str, index: Any) -> None:
+    if not isinstance(index, TensorBase):
+        raise not_a_tensor(f"{name}, the index", index)
+
+
 def _part(source: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The first `shape` of `source`, which is what an index of that shape distributes."""
     rank = len(shape)
@@ -218,6 +225,7 @@ def _along(
     name: str, x: Tensor, dim: int, index: Tensor
 ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """`index` along `dim` beside each other dimension's own positions."""
+    _check_index(name, index)
     shape, rank = index._value.shape, len(x._value.shape)
     axis = normalize_axis(name, dim, rank)
     if len(shape) != rank or any(

@@ -105,6 +105,7 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     >>> [x.shape for x in tw.broadcast_tensors(tw.zeros(3, 1), tw.zeros(4))]
     [Size([3, 4]), Size([3, 4])]
     """
+    tensors = _several("broadcast_tensors", tensors)
     shape = core.broadcast_shapes("broadcast_tensors", *(x._value.shape for x in tensors))
     return tuple(x.expand(shape) for x in tensors)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -26,6 +26,7 @@ __all__ = [
     "is_literal",
     "lift",
     "literal",
+    "number",
     "promote",
     "to_dtype",
     "truth",
@@ -74,7 +75,7 @@ def lift(x: Any, beside: Tensor | None = None) -> Tensor:
     """`x` as a tensor; a Python scalar takes the dtype it has beside the tensor `beside`."""
     if isinstance(x, TensorBase):
         return x  # type: ignore[return-value]  # every TensorBase is a Tensor
-    x = _number(x)
+    x = number(x)
     return _literal(x, dtypes.scalar_dtype(x, beside.dtype if beside is not None else None))
 
 
@@ -113,7 +114,7 @@ def promote(*operands: Any) -> tuple[Tensor, ...]:
     common = tensors[0].dtype
     for x in tensors[1:]:
         common = dtypes.promote_types(common, x.dtype)
-    weak = {at: _number(x) for at, x in enumerate(operands) if not isinstance(x, TensorBase)}
+    weak = {at: number(x) for at, x in enumerate(operands) if not isinstance(x, TensorBase)}
     for scalar in weak.values():
         common = dtypes.promote_types(common, dtypes.scalar_dtype(scalar, common))
     return tuple(
@@ -122,7 +123,7 @@ def promote(*operands: Any) -> tuple[Tensor, ...]:
     )
 
 
-def _number(x: Any) -> Any:
+def number(x: Any) -> Any:
     """A NumPy scalar as a Python number, which is weak."""
     if isinstance(x, np.ndarray) and x.ndim:
         raise not_a_tensor("an operand", x)
@@ -150,9 +151,11 @@ def axes_of(name: str, dims: Dims, rank: int) -> tuple[int, ...]:
     """`dim` arguments as sorted non-negative axes; None means all of them."""
     if dims is None:
         return tuple(range(rank))
-    if isinstance(dims, int):
+    if isinstance(dims, int) or hasattr(dims, "__index__"):
         return (normalize_axis(name, dims, rank),)
-    axes = sorted(normalize_axis(name, int(dim), rank) for dim in dims)
+    if not isinstance(dims, Iterable):
+        raise ShapeError(f"{name}: dim is an int, several, or None; got {dims!r}")
+    axes = sorted(normalize_axis(name, dim, rank) for dim in dims)
     if len(set(axes)) != len(axes):
         raise ShapeError(f"{name}: dimensions {tuple(dims)} name one dimension twice")
     return tuple(axes)

@@ -16,6 +16,7 @@ function transforms.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -165,6 +166,10 @@ def normalize_axis(name: str, axis: int, rank: int) -> int:
     >>> normalize_axis("sum", -1, 3)
     2
     """
+    try:
+        axis = operator.index(axis)
+    except TypeError:
+        raise ShapeError(f"{name}: a dimension is an int, got {axis!r}") from None
     if not -rank <= axis < rank:
         allowed = f"{-rank} to {rank - 1}" if rank else "none: the tensor has rank 0"
         raise ShapeError(f"{name}: dimension {axis} of a tensor of rank {rank}; allowed: {allowed}")
