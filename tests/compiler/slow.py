@@ -105,7 +105,7 @@ def run_scatter(kernel: Scatter, arrays: Arrays) -> bool:
     access = kernel.store.access
     address, wrong = places(access, kernel.space, points.values)
     target = arrays[access.buffer]
-    target[access.offset : access.offset + kernel.target_size] = 0
+    target[: kernel.target_size] = 0
     with np.errstate(all="ignore"):
         np.add.at(target, address.ravel(), points.values[kernel.store.value].ravel())
     return wrong or points.wrong

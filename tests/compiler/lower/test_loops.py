@@ -143,7 +143,7 @@ def test_reductions(space: tuple[int, ...], reduced: tuple[int, ...], transposed
     kept = tuple(1 if axis in reduced else n for axis, n in enumerate(space))
     strides = tuple(0 if axis in reduced else s for axis, s in enumerate(dense(kept)))
     empty = any(space[axis] == 0 for axis in reduced)
-    for bits in WIDTHS:
+    for bits in (512, WIDTHS[1 + (len(space) + transposed) % 2]):
         sketch = Sketch(space)
         x = sketch.load(dense(space, range(rank)[::-1] if transposed else None))
         whole = sketch.load(dense(space), I32)
@@ -167,7 +167,8 @@ def test_reductions(space: tuple[int, ...], reduced: tuple[int, ...], transposed
 @pytest.mark.parametrize("kind", ["argmax", "argmin", "max", "min"])
 def test_extremes_of_every_dtype(dtype: Any, kind: str) -> None:
     for (space, axis), bits in itertools.product(
-        [((1,), 0), ((100,), 0), ((2000,), 0), ((9, 40), 0), ((9, 40), 1), ((3, 70, 5), 1)], WIDTHS
+        [((1,), 0), ((100,), 0), ((9, 40), 0), ((9, 40), 1), ((3, 70, 5), 1)],
+        (512, WIDTHS[1 + dtype.itemsize % 3 % 2]),
     ):
         result = I64 if kind.startswith("arg") else dtype
         sketch = Sketch(space, seed=axis)

@@ -62,7 +62,7 @@ def scattered(
             Scalar("add", (0, 0), dtype),
         ),
         Store(2, Access(target, 3, strides, (Indirect(1, width, rows, wrap),))),
-        rows * width,
+        rows * width + 3,
     )
     values = rng.standard_normal(count) * 8
     arrays = {
@@ -151,7 +151,9 @@ def test_sort_row_by_row_in_any_order() -> None:
 
 @pytest.mark.parametrize("dtype", NUMBERS, ids=str)
 def test_scan_adds_in_order(dtype: Any) -> None:
-    for shape, transposed in itertools.product([(7,), (2, 3, 50), (0, 5), (5, 0), (400, 300)], (False, True)):
+    for shape, transposed in itertools.product(
+        [(7,), (2, 3, 50), (0, 5), (5, 0), (400, 300)], (False, True)
+    ):
         source, target, size = views(shape, dtype, transposed)
         into = View(Buffer("target", size, dtype, "output"), 0, shape, target.strides)
         x = np.nan_to_num(numbers(size, dtype), posinf=5, neginf=-5) / 7

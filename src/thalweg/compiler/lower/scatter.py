@@ -34,11 +34,9 @@ def lower_scatter(kernel: Scatter, name: str, machine: Machine) -> Lowered:
 
 
 def _fill(b: Builder, kernel: Scatter) -> None:
-    access = kernel.store.access
     b.declarations.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
-    bytes = kernel.target_size * access.buffer.dtype.itemsize
-    start = b.pointer("%b0", access.buffer.dtype, access.offset)
-    b.emit(f"call void @llvm.memset.p0.i64(ptr {start}, i8 0, i64 {bytes}, i1 false)")
+    bytes = kernel.target_size * kernel.store.access.buffer.dtype.itemsize
+    b.emit(f"call void @llvm.memset.p0.i64(ptr %b0, i8 0, i64 {bytes}, i1 false)")
 
 
 def _vectors(loop: Loop, machine: Machine) -> Vectors:
