@@ -24,9 +24,15 @@ def simulate(threads: int, cost: Callable[[int, float], float], until: float) ->
 
 @pytest.mark.parametrize("best", [1, 2, 4, 8])
 def test_the_fastest_has_nearly_all_the_time(best: int) -> None:
-    spent = simulate(8, lambda n, _: 1e-5 if n == best else 5e-5, until=1.0)
+    spent = simulate(8, lambda n, _: 1e-5 * (1 + abs(n - best)), until=1.0)
     assert spent[best] > 0.85 * sum(spent.values())
-    assert all(spent[n] > 0 for n in (1, 2, 4, 8))
+    assert all(spent[n] > 0 for n in (8, best, max(1, best // 2)))
+
+
+def test_few_threads_are_not_tried_where_many_are_worth_it() -> None:
+    spent = simulate(64, lambda n, _: 1e-2 / n, until=1.0)
+    assert {number for number, seconds in spent.items() if seconds} == {64, 32}
+    assert spent[64] > 0.9 * sum(spent.values())
 
 
 def test_it_follows_a_machine_that_becomes_busy_and_free_again() -> None:

@@ -14,6 +14,7 @@ __all__ = ["Tempo"]
 
 _LONG: Final = 0.02  # seconds of an iteration that threads are always worth it for
 _PATIENCE: Final = 40  # a try may take a fortieth of the time until it is made again
+_HOPELESS: Final = 1.5  # what is so much slower with fewer threads is slower still with fewer yet
 _WEIGHT: Final = 0.5  # of a new measurement
 
 
@@ -42,9 +43,13 @@ class Tempo:
         each = self._each.get(threads)
         if threads < 2 or each is None or each > _LONG:
             return threads
+        shortest = each
         for number in _halves(threads):
             if now >= self._due.get(number, now):
                 return number
+            if self._each[number] > _HOPELESS * shortest:
+                break
+            shortest = min(shortest, self._each[number])
         return self.best(threads)
 
     def best(self, threads: int) -> int:
