@@ -33,7 +33,7 @@ from thalweg.errors import OutOfRangeError, TraceError
 from thalweg.primitives import REGISTRY
 from thalweg.primitives.sources import _philox
 
-__all__ = ["run"]
+__all__ = ["check_hazards", "run"]
 
 _POISON = 0xA5
 

@@ -90,7 +90,7 @@ class Body:
     def emit(self, op: str, inputs: tuple[int, ...], dtype: Any, /, **attributes: Any) -> int:
         """The number of this scalar, a new one unless there is an equal one."""
         shown = tuple((name, _exactly(value)) for name, value in attributes.items())
-        key = (op, inputs, str(dtype), shown)
+        key = (op, inputs, dtype, shown)
         if key not in self._equal:
             self._equal[key] = len(self.scalars)
             self.scalars.append(Scalar(op, inputs, dtype, attributes))
@@ -264,10 +264,8 @@ class Body:
 
 def _exactly(value: Any) -> Any:
     """What makes two attributes the same: for numbers their bits, so that 0.0 is not -0.0."""
-    if isinstance(value, Access):
+    if isinstance(value, Access | np.dtype):
         return value
-    if isinstance(value, np.dtype):
-        return str(value)
     if isinstance(value, int | float | bool | np.generic):
         return spelled(Literal(value, np.asarray(value).dtype))
     return repr(value)

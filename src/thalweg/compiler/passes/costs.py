@@ -83,7 +83,7 @@ def _read(equation: Equation, at: Uses, uses: dict[Variable, Uses]) -> None:
 
 
 def _better_stored(output: Variable, uses: Uses, sums: _Sums) -> bool:
-    if sums.length[output] > LONGEST_BODY:
+    if output in sums.long:
         return True
     points, size, cost = sum(uses.values()), elements(output.shape), sums.cost[output]
     again = points * cost
@@ -101,6 +101,7 @@ class _Sums:
         self.level: dict[Variable, int] = dict.fromkeys(graph.inputs, 0)
         self.cost: dict[Variable, int] = {}
         self.length: dict[Variable, int] = {}
+        self.long: set[Variable] = set()
         # Whether a kernel of the same points computes something this value is computed from.
         self.attached: dict[Variable, bool] = {}
         inner = self._read_inside(graph)
@@ -129,6 +130,9 @@ class _Sums:
         loads = sum(map(self._load_cost, operands))
         self.cost[output] = COST.get(name, 0) + loads + sum(self.cost[x] for x in inline)
         self.length[output] = 1 + len(operands) + sum(self.length[x] for x in inline)
+        if self.length[output] > LONGEST_BODY and name not in MOVEMENT:
+            self.long.add(output)  # whoever reads it will load it
+            self.length[output], self.cost[output] = 1, LOAD_COST
         self.attached[output] = any(self._attaches(output, atom) for atom in operands)
 
     def _load_cost(self, atom: Variable) -> int:

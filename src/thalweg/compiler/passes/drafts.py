@@ -51,6 +51,7 @@ class Draft:
     reductions: list[tuple[Variable, int]] = field(default_factory=list)
     operands: list[Variable] = field(default_factory=list)
     scattered: tuple[int, Affine] | None = None
+    _sources: set[Variable] | None = None
 
     @property
     def bodies(self) -> list[Body]:
@@ -63,7 +64,9 @@ class Draft:
 
     def sources(self) -> set[Variable]:
         """The stored values that are read, in whatever way."""
-        return {read.root for read in self.reads()} | set(self.operands)
+        if self._sources is None:
+            self._sources = {read.root for read in self.reads()} | set(self.operands)
+        return self._sources
 
     def origin_equations(self) -> list[Equation]:
         """The equations that this kernel computes, operands first."""

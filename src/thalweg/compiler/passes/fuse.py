@@ -24,7 +24,7 @@ __all__ = ["Fused", "fuse"]
 
 _SMALL = 1 << 14  # points up to which loops that share nothing but their size are worth joining
 _NEAR = 8  # how many of the latest kernels a root looks at
-_MOST_MEMBERS = 32
+_MOST_SCALARS = 384  # operations in one loop
 _MOST_STREAMS = 20  # arrays that one loop reads and writes at a time
 
 
@@ -117,7 +117,7 @@ def _joined(fused: Fused, number: int, alone: Draft) -> Draft | None:
             return None
     elif draft.kind not in ("loop", "reduce", "contraction") or not same_points(draft, root):
         return None
-    if len(draft.members) >= _MOST_MEMBERS or not _worthwhile(draft, alone):
+    if _length(draft) + _length(alone) > _MOST_SCALARS or not _worthwhile(draft, alone):
         return None
     joined = build(draft.kind, fused.layout, fused.slots, [*draft.members, root])
     if joined is None or (joined.kind == "contraction" and not _plain_epilogue(joined)):
@@ -128,6 +128,11 @@ def _joined(fused: Fused, number: int, alone: Draft) -> Draft | None:
     if any(root in draft.members for r in joined.sources() for root in fused.layout.writers(r)):
         return None
     return joined
+
+
+def _length(draft: Draft) -> int:
+    """How many operations a kernel has at a point."""
+    return sum(len(body.scalars) for body in draft.bodies)
 
 
 def _all_needs(fused: Fused, number: int) -> set[int]:

@@ -8,7 +8,7 @@ that it is about to write. Otherwise the new value is a temporary, copied at the
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from thalweg.compiler.graph import Graph, Variable
@@ -57,7 +57,11 @@ def schedule(
     stored = _Stored(dict(zip(graph.inputs, inputs, strict=True)))
     outputs = _place_outputs(graph, fused, roots, updates, inputs, stored, before)
     _place_temporaries(fused, stored)
-    kernels = [_emitted(draft, fused, stored) for draft in fused.drafts]
+    final = {fused.slots[v]: b for v, b in stored.buffer.items() if v in fused.slots}
+    kernels = [
+        with_buffers(emit(draft, fused.layout, fused.slots, stored.outlets), _exchange(final))
+        for draft in fused.drafts
+    ]
     _copy_at_the_end(fused, stored, graph, kernels, before)
     order = _ordered(kernels, before, _turns(fused, len(kernels)))
     return Schedule([kernels[n] for n in order], inputs, outputs)
@@ -74,6 +78,7 @@ def _place_outputs(
 ) -> list[Buffer]:
     """The buffer of each output; new values of states in the states' own where that is possible."""
     state_of = {output: number for number, output in updates.items()}
+    readers = _readers(fused)
     buffers: list[Buffer] = []
     for position, root in enumerate(roots):
         number = state_of.get(position)
@@ -84,10 +89,10 @@ def _place_outputs(
             )
         else:
             buffer = inputs[number]
-            direct = _in_place(fused, graph.inputs[number], root, before)
+            direct = _in_place(fused, graph.inputs[number], root, before, readers)
         buffers.append(buffer)
-        if root is (graph.inputs[number] if number is not None else None):
-            continue  # a state that keeps its value
+        if not buffer.size or root is (graph.inputs[number] if number is not None else None):
+            continue  # nothing, or a state that keeps its value
         sole = root not in fused.home or fused.drafts[fused.home[root]].kind in ("scatter", "line")
         if direct and not (sole and stored.outlets[root]):
             stored.outlets[root].append(buffer)
@@ -97,15 +102,30 @@ def _place_outputs(
     return buffers
 
 
-def _in_place(fused: Fused, state: Variable, root: Variable, before: list[set[int]]) -> bool:
+def _readers(fused: Fused) -> dict[Variable, set[int]]:
+    """The kernels that read each stored value."""
+    readers: dict[Variable, set[int]] = defaultdict(set)
+    for number, draft in enumerate(fused.drafts):
+        for root in draft.sources():
+            readers[root].add(number)
+    return readers
+
+
+def _in_place(
+    fused: Fused,
+    state: Variable,
+    root: Variable,
+    before: list[set[int]],
+    readers: Mapping[Variable, set[int]],
+) -> bool:
     """Whether `root` may be written over `state`; if so, its other readers come first."""
     writers = {fused.home[w] for w in fused.layout.writers(root) if w in fused.home}
-    readers = {n for n, draft in enumerate(fused.drafts) if state in draft.sources()}
+    others = readers.get(state, set())
     joined = root not in fused.home
-    for number in writers & readers:
+    for number in writers & others:
         if joined or not _reads_where_it_writes(fused.drafts[number], state):
             return False
-    others = readers - writers
+    others = others - writers
     if any(_comes_after(reader, writer, before) for reader in others for writer in writers):
         return False
     for writer in writers:
@@ -146,11 +166,8 @@ def _place_temporaries(fused: Fused, stored: _Stored) -> None:
             stored.outlets[root].append(slot)
 
 
-def _emitted(draft: Draft, fused: Fused, stored: _Stored) -> Kernel:
-    kernel = emit(draft, fused.layout, fused.slots, stored.outlets)
-    slots = fused.slots
-    final = {slots[root]: buffer for root, buffer in stored.buffer.items() if root in slots}
-    return with_buffers(kernel, lambda buffer: final.get(buffer, buffer))
+def _exchange(final: Mapping[Buffer, Buffer]) -> Callable[[Buffer], Buffer]:
+    return lambda buffer: final.get(buffer, buffer)
 
 
 def _copy_at_the_end(
