@@ -172,6 +172,24 @@ def test_a_program_runs_alone_while_the_threads_are_taken() -> None:
     assert np.array_equal(got, again.scan(XS, threads=1))
 
 
+def test_fewer_threads_where_the_system_gives_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, again, start = toy(), toy(), threading.Thread.start
+
+    def limited(thread: threading.Thread) -> None:
+        if thread.name == "thalweg-2":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with pool.lock:
+        pool.dismiss()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", limited)
+        got = program.scan(XS, threads=4)
+        assert len(pool._workers) == 1
+    assert np.array_equal(got, again.scan(XS, threads=4))
+    assert len(pool._workers) == 3
+
+
 # -- fork and exit ---------------------------------------------------------------------------------
 
 FORK = """

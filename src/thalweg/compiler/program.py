@@ -312,6 +312,7 @@ class _Running:
             self._clear()
         if threads > 1 and pool.take():
             try:
+                threads = pool.hire(threads)
                 self._use(threads)
                 pool.run(self.address, self.frame_address, threads)
             finally:

@@ -184,10 +184,17 @@ class Pool:
         """Programs may use the threads again."""
         self._closed = False
 
-    def run(self, main: int, frame: int, threads: int) -> None:
-        """Run the native function at `main` on `threads` threads; the lock is held."""
+    def hire(self, threads: int) -> int:
+        """Have `threads` threads, the caller's included, or as many as the system gives.
+
+        The lock is held. At the interpreter's end, or where a limit is reached, there are fewer.
+        """
         if len(self._workers) < threads - 1:
             self._hire(threads)
+        return min(threads, len(self._workers) + 1)
+
+    def run(self, main: int, frame: int, threads: int) -> None:
+        """Run the native function at `main` on so many hired threads; the lock is held."""
         self._run(self._address, main, frame, threads)
 
     def spins(self, threads: int) -> int:
@@ -232,7 +239,10 @@ class Pool:
                 name=f"thalweg-{number}",
                 daemon=True,
             )
-            worker.start()
+            try:
+                worker.start()
+            except RuntimeError:  # no more threads can be had
+                return
             self._workers.append(worker)
 
 
