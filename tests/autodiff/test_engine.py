@@ -220,6 +220,15 @@ def test_a_cast_gives_back_the_dtype_of_the_leaf() -> None:
     assert (x.grad.dtype, x.grad.item()) == (tw.float32, 6)
 
 
+@pytest.mark.parametrize("dtype", [tw.float16, tw.bfloat16], ids=str)
+def test_gradients_pass_through_storage(dtype: tw.DType) -> None:
+    """As float32, also where several of them add up."""
+    x = tw.tensor([[1.0, 2.0]], requires_grad=True)
+    stored = x.to(dtype)
+    ((stored.T.float() + stored.reshape(2, 1).float()) * tw.tensor([[1.0], [3.0]])).sum().backward()
+    assert (x.grad.dtype, x.grad.tolist()) == (tw.float32, [[2, 6]])
+
+
 def test_integers_end_the_graph() -> None:
     x = leaf(3.7)
     assert not x.long().requires_grad

@@ -44,10 +44,6 @@ def _overwritten(tw: Any) -> bool:
     return bool(x.requires_grad)
 
 
-def _stored(tw: Any) -> bool:
-    return bool(tw.ones(2, requires_grad=True).half().float().requires_grad)
-
-
 def _written_twice(tw: Any) -> Any:
     """Which of two values for one place stays, and where the gradient goes."""
     values = tw.tensor([1.0, 2.0], requires_grad=True)
@@ -133,9 +129,6 @@ DIFFERENT = {
     "a tensor overwritten whole": Different(
         "no longer depends on what it was",
         _overwritten, False, True),
-    "through float16 and back": Different(
-        "types for storage are off the tape",
-        _stored, False, True),
     "one place written twice": Different(
         "the last value stays, and it alone gets the gradient",
         _written_twice, [0.0, 1.0], [1.0, 1.0]),

@@ -151,8 +151,8 @@ def axes_of(name: str, dims: Dims, rank: int) -> tuple[int, ...]:
     """`dim` arguments as sorted non-negative axes; None means all of them."""
     if dims is None:
         return tuple(range(rank))
-    if isinstance(dims, int) or hasattr(dims, "__index__"):
-        return (normalize_axis(name, dims, rank),)
+    if isinstance(dims, int | np.integer):
+        return (normalize_axis(name, int(dims), rank),)
     if not isinstance(dims, Iterable):
         raise ShapeError(f"{name}: dim is an int, several, or None; got {dims!r}")
     axes = sorted(normalize_axis(name, dim, rank) for dim in dims)
