@@ -52,9 +52,15 @@ def _random_bits(key: Any, counter: Any, *, shape: Shape) -> Any:
 
 def _philox(key: Any, counter: Any) -> Any:
     """Four 32-bit words for each 64-bit `counter`, as an array of shape (len(counter), 4)."""
-    c0, c1 = counter & _LOW, counter >> _HALF
-    c2, c3 = np.zeros_like(c0), np.zeros_like(c0)
-    k0, k1 = int(key) & 0xFFFFFFFF, int(key) >> 32
+    none = np.zeros_like(counter)
+    words = (counter & _LOW, counter >> _HALF, none, none)
+    return np.stack(_rounds(words, int(key)), axis=-1).astype(np.uint32)
+
+
+def _rounds(words: tuple[Any, ...], key: int) -> tuple[Any, ...]:
+    """Philox4x32-10 itself, of the four words of a counter, each a uint64 array below 2^32."""
+    c0, c1, c2, c3 = words
+    k0, k1 = key & 0xFFFFFFFF, key >> 32
     for _ in range(10):
         first, second = c0 * np.uint64(0xD2511F53), c2 * np.uint64(0xCD9E8D57)
         c0, c1, c2, c3 = (
@@ -64,7 +70,7 @@ def _philox(key: Any, counter: Any) -> Any:
             first & _LOW,
         )
         k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
-    return np.stack([c0, c1, c2, c3], axis=-1).astype(np.uint32)
+    return c0, c1, c2, c3
 
 
 # fmt: off
