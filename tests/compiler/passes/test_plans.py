@@ -214,3 +214,15 @@ def test_convolutions_compute_channels_last() -> None:
     assert second.stores[0].access.strides[-1] == 1
     assert isinstance(pooled, Loop)
     assert pooled.stores[0].access.buffer.kind == "output"
+
+
+@pytest.mark.parametrize(
+    "equation",
+    [
+        "t0 : f32 = contraction[spec=,->](2.0, 3.0)",
+        "t0 : f32[3] = contraction[spec=a,->a](x, 3.0)",
+        "t0 : f32 = sum[axes=()](2.0)",
+    ],
+)
+def test_a_literal_that_is_to_stand_in_memory(equation: str) -> None:
+    plan_of(f"inputs x: f32[3]\n{equation}\noutputs t0")

@@ -153,3 +153,14 @@ def test_three_results_of_one_loop() -> None:
     (kernel,) = plan.kernels
     assert writes_of(kernel) == [plan.inputs[1], plan.inputs[2], plan.inputs[0]]
     assert plan.arena == 0
+
+
+def test_a_state_of_no_element() -> None:
+    plan_of(
+        """
+        inputs p: f32[3,0]
+        t0 : f32[3,0] = exp(p)
+        t1 : f32[3,0] = exp(t0)
+        outputs t1, t0""",
+        {0: 1},
+    )

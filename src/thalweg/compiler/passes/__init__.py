@@ -6,8 +6,10 @@ share_common    equal equations once                                       (cse.
 remove_dead     nothing that no output depends on                          (dce.py)
 settle_outputs  every output has an equation of its own                    (outputs.py)
 fuse            what is stored, what is computed on the spot, and where
-                (layout.py, views.py, costs.py, body.py, drafts.py, fuse.py)
-schedule        the order of the kernels, state written in place           (schedule.py, emit.py)
+                (operations.py, views.py, layout.py, channels.py, costs.py,
+                body.py, drafts.py, fuse.py)
+schedule        the order of the kernels, state written in place
+                (schedule.py, emit.py, contractions.py)
 arrange         temporaries in one arena                                   (memory.py)
 """
 

@@ -60,18 +60,22 @@ def fuse(graph: Graph, stored: set[Variable]) -> Fused:
     Where a kernel turns out to need a value that has no address, that is stored, and all begins
     anew.
     """
-    stored = set(stored)
-    layout = lay_out(graph, stored)
+    stored, straight = set(stored), set[Variable]()
+    layout = lay_out(graph, stored, straight)
     while chosen := worth_storing(graph, layout) - stored:
         stored |= chosen
-        layout = lay_out(graph, stored)
+        layout = lay_out(graph, stored, straight)
     while True:
         try:
-            return _fused(lay_out(graph, stored))
+            return _fused(layout)
         except Unreachable as error:
-            if error.value in stored:
+            place = layout.place.get(error.value)
+            if place is not None and place.root in layout.orders:
+                straight.add(place.root)
+            elif error.value in stored:
                 raise
             stored.add(error.value)
+            layout = lay_out(graph, stored, straight)
 
 
 def _fused(layout: Layout) -> Fused:

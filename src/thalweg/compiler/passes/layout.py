@@ -59,19 +59,20 @@ class Layout:
         return self.parts.get(root) or [root]
 
 
-def lay_out(graph: Graph, stored: set[Variable]) -> Layout:
+def lay_out(graph: Graph, stored: set[Variable], straight: set[Variable]) -> Layout:
     """The layout of `graph` in which at least the values in `stored` are roots.
 
-    Adds to `stored` what turns out to need an address.
+    Those in `straight`, and results, lie in row-major order. Adds to `stored` what turns out to
+    need an address, to `straight` what is reshaped.
     """
-    plain = {atom for atom in graph.outputs if isinstance(atom, Variable)}
+    results = {atom for atom in graph.outputs if isinstance(atom, Variable)}
     wanted = convolved(graph)
     while True:
-        pass_ = _Pass(graph, stored, plain, wanted)
+        pass_ = _Pass(graph, stored, straight | results, wanted)
         if not (pass_.demanded or pass_.straight):
             return pass_.layout
         stored |= pass_.demanded
-        plain |= pass_.straight
+        straight |= pass_.straight
 
 
 class _Pass:
@@ -175,20 +176,19 @@ class _Pass:
         name, output = equation.op.name, equation.output
         (source,) = equation.inputs
         place = self.layout.place.get(source) if isinstance(source, Variable) else None
+        result = moved(name, equation.attributes, place) if place is not None else None
+        if place is not None and result is None and isinstance(source, Variable):
+            # A reshape of what does not lie in order.
+            permuted = place.root in self.layout.orders
+            (self.straight if permuted else self.demanded).add(place.root if permuted else source)
         if output in self.stored:
             onto = place is None or source in self.layout.roots
             if name in ("transpose", "flip") and onto and isinstance(source, Variable):
                 self.turned(equation, source)
             else:
                 self.root(output)
-        elif place is not None:
-            result = moved(name, equation.attributes, place)
-            if result is not None:
-                self.layout.place[output] = result
-            elif place.root in self.layout.orders:
-                self.straight.add(place.root)
-            elif isinstance(source, Variable):  # a reshape of what does not lie in order: copied
-                self.demanded.add(source)
+        elif result is not None:
+            self.layout.place[output] = result
         elif name == "reshape" and isinstance(source, Variable) and _merges(source, output):
             self.demand(source)
 

@@ -1,16 +1,18 @@
 """Outputs: every output gets an equation of its own, so that a kernel can write it.
 
 An output that is an input, unless it is a state that keeps its value, is a copy of it; a literal
-is a constant. A reshape of a value stands where the value stands: it is the value that is stored.
+is a constant, as an output and as an operand of what reads memory. A reshape of a value stands
+where the value stands: it is the value that is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable
+from thalweg.compiler.passes.operations import HEAVY
 from thalweg.compiler.passes.views import elements
 from thalweg.primitives import REGISTRY
 
@@ -28,7 +30,7 @@ class Settled:
 
 def settle_outputs(graph: Graph, updates: Mapping[int, int]) -> Settled:
     """Let every output of `graph` be the result of an equation, or of the state that it is."""
-    equations = list(graph.equations)
+    equations = list(_with_arrays(graph.equations))
     made = {equation.output: equation for equation in equations}
     kept = {output: graph.inputs[number] for number, output in updates.items()}
     roots: list[Variable] = []
@@ -44,6 +46,18 @@ def settle_outputs(graph: Graph, updates: Mapping[int, int]) -> Settled:
         roots.append(root)
     stored = {root for root in roots if root not in graph.inputs and elements(root.shape)}
     return Settled(replace(graph, equations=equations, outputs=list(roots)), roots, stored)
+
+
+def _with_arrays(equations: Iterable[Equation]) -> Iterator[Equation]:
+    """The equations, with a value in place of each literal that is to stand in memory."""
+    for equation in equations:
+        if equation.op.name in HEAVY and any(isinstance(x, Literal) for x in equation.inputs):
+            made = [_copy(x) for x in equation.inputs if isinstance(x, Literal)]
+            yield from made
+            values = iter(made)
+            inputs = (next(values).output if isinstance(x, Literal) else x for x in equation.inputs)
+            equation = replace(equation, inputs=tuple(inputs))
+        yield equation
 
 
 def _behind(atom: Atom, made: Mapping[Variable, Equation]) -> Atom:
