@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks import ulp
-from thalweg.compiler.lower import maths
+from tests.compiler.native import module_text, of_width
+from thalweg.compiler.jit import assembly
+from thalweg.compiler.kernels import Access, Buffer, Loop, Scalar, Store
+from thalweg.compiler.lower import lower, maths
 
 # The worst error in ulps that is promised.
 FLOAT32, FLOAT64 = 2.0, 4.0
@@ -69,6 +73,22 @@ def test_special_pairs(name: str, dtype: Any) -> None:
         assert not wrong.any(), list(
             zip(a[wrong], b[wrong], found[wrong], expected[wrong], strict=True)
         )
+
+
+@pytest.mark.parametrize("name", maths.FUNCTIONS)
+def test_no_library_is_called(name: str) -> None:
+    x, y = (Buffer(n, 100, ulp.F32, "input") for n in "xy")
+    load = Scalar("load", (), ulp.F32, {"access": Access(x, 0, (1,))})
+    value = Scalar(name, (0,) * ulp.FUNCTIONS[name].operands, ulp.F32)
+    kernel = Loop((100,), (load, value), (Store(1, Access(y, 0, (1,))),))
+    arm = replace(of_width(128), name="cortex-a72", features="")
+    for machine, triple, call in [
+        (of_width(256), None, "call"),
+        (arm, "aarch64-linux-gnu", "\tbl\t"),
+    ]:
+        text = assembly(module_text(lower(kernel, "kernel", machine)), machine, triple)
+        assert call not in text
+        assert "kernel" in text
 
 
 @pytest.mark.parametrize("dtype", [ulp.F32, ulp.F64], ids=str)

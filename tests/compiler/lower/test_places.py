@@ -100,6 +100,30 @@ def test_scatter(case: Any, bits: int) -> None:
             np.testing.assert_array_equal(array, expected[buffer])
 
 
+@pytest.mark.parametrize("width", [64, 200])
+def test_scatter_by_columns_in_any_order(width: int) -> None:
+    rng = np.random.default_rng(0)
+    updates = Buffer("updates", 5000 * width, F32, "input")
+    indices = Buffer("indices", 5000, I64, "input")
+    target = Buffer("target", 40 * width, F32, "output")
+    load = Scalar("load", (), F32, {"access": Access(updates, 0, (width, 1))})
+    row = Scalar("load", (), I64, {"access": Access(indices, 0, (1, 0))})
+    store = Store(0, Access(target, 0, (0, 1), (Indirect(1, width, 40, True),)))
+    kernel = Scatter((5000, width), (load, row), store, 40 * width)
+    arrays = {
+        updates: rng.standard_normal(5000 * width).astype("f4"),
+        indices: rng.integers(-40, 40, 5000),
+        target: np.ones(40 * width, "f4"),
+    }
+    expected = {b: a.copy() for b, a in arrays.items()}
+    run_scatter(kernel, expected)
+    code = Compiled(kernel)
+    blocks = code.lowered.blocks
+    assert blocks > 1
+    assert not code(arrays, [(n, n + 1) for n in reversed(range(blocks))])
+    np.testing.assert_array_equal(arrays[target], expected[target])
+
+
 @pytest.mark.parametrize("bad", [-1, 10, -(2**63), 2**40])
 def test_scatter_outside_adds_to_the_first_and_says_so(bad: int) -> None:
     kernel, arrays = scattered(CASES[0][0], *CASES[0][1:], F32, wrap=False)

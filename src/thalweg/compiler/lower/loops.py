@@ -120,7 +120,9 @@ class _Nest:
         wanted = 4 if work.body_flops <= 8 else 2 if work.body_flops <= 30 else 1
         if not self.loop.reduced:
             wanted = 1 if self.inner else min(wanted, 2)
-        return min(wanted, -(-self.loop.space[self.vectors.axis] // self.vectors.lanes))
+        elif self.kept == [self.vectors.axis] and work.blocks > 1:  # turns for several threads
+            wanted = min(wanted, max(1, self._vectors() // 4))
+        return min(wanted, self._vectors())
 
     def _levels(self) -> tuple[list[list[int]], list[int]]:
         """Scalars by the number of open loops that they need, and those after the reductions."""
@@ -157,6 +159,11 @@ class _Nest:
         per = -(-vector_turns // wanted)
         self.blocks = -(-vector_turns // per)
         return _Split(None, per)
+
+    def _vectors(self) -> int:
+        """How many vectors the vector axis takes, the last one perhaps in part."""
+        assert self.vectors.axis is not None
+        return -(-self.loop.space[self.vectors.axis] // self.vectors.lanes)
 
     def _full_turns(self) -> int:
         assert self.vectors.axis is not None
