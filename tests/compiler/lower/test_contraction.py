@@ -13,9 +13,10 @@ import pytest
 
 from tests.compiler.lower.contracting import Array, Problem
 from thalweg.compiler.kernels import Scalar
-from thalweg.compiler.lower import tiling
+from thalweg.compiler.lower import tile_model, tiling
 from thalweg.compiler.lower.axes import normal_form
 from thalweg.compiler.lower.contraction import lower_contraction
+from thalweg.compiler.lower.tile_model import TileModel
 from thalweg.compiler.machine import Machine, host
 from thalweg.errors import ThalwegError
 
@@ -136,11 +137,10 @@ def test_any_register_tile_will_do(
 ) -> None:
     """What the cost model would never take is as right: only the time it takes is another."""
     chance = random.Random(seed)
-    for name, values in {
-        "LONG_INNER": (1, 20, 1024), "INNER_BLOCK": (1, 7, 256), "BLOCK_FLOP": (100, 100_000),
-    }.items():  # fmt: skip
-        monkeypatch.setattr(tiling, name, chance.choice(values))
-    monkeypatch.setattr(tiling, "_cheapest", lambda model: chance.choice(list(model.shapes())))
+    monkeypatch.setattr(tile_model, "LONG_INNER", chance.choice((1, 20, 1024)))
+    monkeypatch.setattr(tile_model, "INNER_BLOCK", chance.choice((1, 7, 256)))
+    monkeypatch.setattr(tiling, "BLOCK_FLOP", chance.choice((100, 100_000)))
+    monkeypatch.setattr(TileModel, "cheapest", lambda model: chance.choice([*model.shapes()]))
     spec = chance.choice((*FORMS, "bmk,bkn->bnm", "mjk,jkn->mn", "jmk,kn->mjn"))
     size = {n: chance.choice((2, 3, 5, 8, 15, 17, 33)) for n in "bjmkn"}
     a, b, c = shapes(spec, **size)

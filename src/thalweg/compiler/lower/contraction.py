@@ -8,7 +8,7 @@
             tile     sums of products in registers                  (register_tile)
             finish   the epilogue, and the stores                   (finish)
 
-Reading order: axes, tiling, this file, register_tile, packing, finish.
+Reading order: axes, tile_model, tiling, this file, register_tile, packing, finish.
 """
 
 from __future__ import annotations
