@@ -122,6 +122,17 @@ def test_a_folder_that_cannot_be_is_no_error(tmp_path: Path) -> None:
     assert cache.shrink() == 0
 
 
+def test_a_user_without_a_home_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert not cache.save(KEY, CODE)
+    assert cache.load(KEY) is None
+    assert cache.shrink() == 0
+
+
 def test_the_longest_unused_go_first(folder: Path) -> None:
     keys = [cache.key_of([str(n)]) for n in range(6)]
     for age, key in enumerate(keys):

@@ -27,6 +27,7 @@ LIMIT: Final = 256_000_000
 _MAGIC: Final = b"thalweg object code 1\n"
 _HEADER: Final = len(_MAGIC) + hashlib.sha256().digest_size
 _SUFFIX: Final = ".code"
+_NO_CACHE: Final = (OSError, RuntimeError)  # the latter from Path.home(), where there is none
 _LEFT_ASIDE: Final = 3600.0  # seconds after which a file left aside is nobody's any more
 
 
@@ -60,10 +61,10 @@ def key_of(parts: Iterable[str]) -> str:
 
 def load(key: str) -> bytes | None:
     """The code kept under `key`, or None where there is none that may be trusted."""
-    path = _path(key)
     try:
+        path = _path(key)
         data = _read(path)
-    except OSError:
+    except _NO_CACHE:
         return None
     code = data[_HEADER:]
     if not code or data[:_HEADER] != _header(key, code):
@@ -75,13 +76,13 @@ def load(key: str) -> bytes | None:
 
 def save(key: str, code: bytes) -> bool:
     """Keep `code` under `key`; gives whether it could be done. A cache may fail, a run may not."""
-    folder = cache_folder()
     try:
+        folder = cache_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not _is_ours(os.lstat(folder)):
             return False
         write_atomically(_path(key), [_header(key, code), code], mode=0o600, durable=False)
-    except (OSError, CheckpointError):
+    except (*_NO_CACHE, CheckpointError):
         return False
     return True
 
@@ -89,13 +90,13 @@ def save(key: str, code: bytes) -> bool:
 def shrink(limit: int = LIMIT) -> int:
     """Remove the entries used longest ago until the rest takes at most `limit` bytes; how many."""
     found: list[tuple[float, int, str]] = []
-    with suppress(OSError), os.scandir(cache_folder()) as entries:
+    with suppress(*_NO_CACHE), os.scandir(cache_folder()) as entries:
         for entry in entries:
             with suppress(OSError):  # another process may have removed it
                 if entry.name.endswith(_SUFFIX):
                     status = entry.stat(follow_symlinks=False)
                     found.append((status.st_mtime, status.st_size, entry.path))
-    remove_leftovers(cache_folder(), older_than=_LEFT_ASIDE)
+        remove_leftovers(cache_folder(), older_than=_LEFT_ASIDE)
     total, removed = sum(size for _, size, _ in found), 0
     for _, size, path in sorted(found):
         if total <= limit:
