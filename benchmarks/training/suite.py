@@ -81,7 +81,7 @@ def run(threads: Sequence[int], rounds: int, works: Sequence[Work] = WORKS) -> l
         peak = rows[-2].machine
         rows += [work_row(work, count, rounds, peak or math.inf) for work in works]
     rows += scaling_rows(rows, works)
-    return [*rows, *call_rows(), *compile_rows(), *memory_rows(max(threads))]
+    return [*rows, *call_rows(), *compile_rows(rounds), *memory_rows(max(threads))]
 
 
 def roof_rows(threads: int) -> list[Row]:
@@ -178,27 +178,30 @@ def call_rows() -> list[Row]:
     return [Row("call of a trivial step", "us", 1, **found, limit=CALL_US, limited="thalweg")]
 
 
-def compile_rows() -> list[Row]:
+def compile_rows(rounds: int) -> list[Row]:
     """Seconds of the first step of the first and the last row: with an empty cache, and again."""
     rows = []
-    for name, cold in COLD_S.items():
-        with tempfile.TemporaryDirectory() as cache:
-            for what, limit in (("cold", cold), ("warm", WARM_S)):
-                row = f"first call ({what}), {name}"
-                try:
-                    taken = first_seconds(name, cache)
-                except RuntimeError as error:
-                    print(f"{row}: {error}", file=sys.stderr)
-                    taken = None
-                rows.append(Row(row, "s", thalweg=taken, limit=limit, limited="thalweg"))
+    for name, cold_limit in COLD_S.items():
+        taken = [cold_and_warm(name) for _ in range(rounds)]
+        for what, limit, times in zip(
+            ("cold", "warm"), (cold_limit, WARM_S), zip(*taken, strict=True), strict=True
+        ):
+            row = f"first call ({what}), {name}"
+            rows.append(Row(row, "s", thalweg=min(times), limit=limit, limited="thalweg"))
     return rows
 
 
-def first_seconds(name: str, cache: str) -> float:
-    """What a first call takes beyond a second one, in a new process."""
-    with Process("thalweg", len(os.sched_getaffinity(0)), XDG_CACHE_HOME=cache) as process:
-        first, second = process.ask("first", work=name)
-    return float(first - second)
+def cold_and_warm(name: str) -> tuple[float, float]:
+    """What a first call takes beyond a second one, in a new process: without a cache, and with."""
+    cores = len(os.sched_getaffinity(0))
+    taken = []
+    with tempfile.TemporaryDirectory() as cache:
+        for _ in range(2):
+            with Process("thalweg", cores, XDG_CACHE_HOME=cache) as process:
+                first, second = process.ask("first", work=name)
+            taken.append(first - second)
+    cold, warm = taken
+    return cold, warm
 
 
 def memory_rows(threads: int) -> list[Row]:

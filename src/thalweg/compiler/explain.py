@@ -30,6 +30,7 @@ __all__ = ["Explanation", "Row", "explain"]
 
 _SECONDS: Final = 0.005  # of a measured round: short, so that some meet no other process
 _ROUNDS: Final = 40
+_ALL_SECONDS: Final = 0.5  # of all rounds, where steps are long
 _MOST_RUNS: Final = 2000
 _WIDTH: Final = 100
 
@@ -136,10 +137,12 @@ class _Rehearsal:
     def measured(self, threads: int) -> tuple[float, list[float]]:
         """Seconds of a run in a scan, and of each kernel by itself."""
         self._scan(1, threads)
-        count = max(1, min(self.most, int(_SECONDS / self._scan(1, threads))))
-        seconds = min(self._scan(count, threads) for _ in range(_ROUNDS))
+        each = self._scan(1, threads)
+        count = max(1, min(self.most, int(_SECONDS / each)))
+        rounds = max(3, min(_ROUNDS, int(_ALL_SECONDS / (count * each))))
+        seconds = min(self._scan(count, threads) for _ in range(rounds))
         profile = self.program.profile
-        return seconds, profile(self.addresses, count, threads, self.strides, _ROUNDS)
+        return seconds, profile(self.addresses, count, threads, self.strides, rounds)
 
     def _scan(self, count: int, threads: int) -> float:
         start = time.perf_counter()
