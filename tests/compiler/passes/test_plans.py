@@ -226,3 +226,17 @@ def test_convolutions_compute_channels_last() -> None:
 )
 def test_a_literal_that_is_to_stand_in_memory(equation: str) -> None:
     plan_of(f"inputs x: f32[3]\n{equation}\noutputs t0")
+
+
+def test_reshape_of_what_is_computed_on_the_spot() -> None:
+    """The derivative of pooling, spread over its tiles, goes on in the same loop."""
+    plan = plan_of("""
+        inputs x: f32[2,3,4,6], y: f32[2,3,2,3,2,2]
+        t0 : f32[2,3,2,3,2,2] = exp(y)
+        t1 : f32[2,3,4,6] = overlap_add[shape=(4,6) strides=(2,2) dilations=(1,1)](t0)
+        t2 : f32[2,3,4,6] = multiply(t1, x)
+        outputs t2""")
+    (kernel,) = plan.kernels
+    assert isinstance(kernel, Loop)
+    assert kernel.label == "exp+multiply"
+    assert kernel.space == (12, 2, 3, 2)

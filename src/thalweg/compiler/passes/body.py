@@ -20,6 +20,7 @@ from thalweg.compiler.passes.layout import Layout
 from thalweg.compiler.passes.operations import ELEMENTWISE, MOVEMENT
 from thalweg.compiler.passes.views import (
     Affine,
+    Undivided,
     address,
     constant,
     moved,
@@ -60,6 +61,7 @@ class Body:
     sizes      of the loops of the kernel
     loops      the numbers of those that the body is in: in a tail, of those not reduced
     identity   the row-major number of a point: where a value in that order stands when stored
+    divisible  whether a loop may become two, for a reshape of what is computed on the spot
     own        scalars that hold values of this kernel at the present point
     reads      stored values of other kernels that are loaded
     visited    the equations that were computed, operands first
@@ -75,6 +77,7 @@ class Body:
         self.layout = layout
         self.slots = slots
         self.sizes = sizes
+        self.divisible = False
         self.loops = tuple(range(len(sizes))) if loops is None else loops
         strides = row_major(tuple(sizes[loop] for loop in self.loops))
         by_loop = dict(zip(self.loops, strides, strict=True))
@@ -154,7 +157,12 @@ class Body:
         if shown is not None:
             where = address(shown.offset, shown.strides, index, len(self.sizes))
             return self.load(shown.root, where, source.dtype)
-        before = moved_index(name, attributes, source.shape, index, self.sizes)
+        try:
+            before = moved_index(name, attributes, source.shape, index, self.sizes)
+        except Undivided:
+            if self.divisible:
+                raise
+            before = None
         if before is None:
             raise Unreachable(source)
         return self.at(source, before)
@@ -217,7 +225,10 @@ class Body:
         if name not in MOVEMENT:
             return None
         (source,) = equation.inputs
-        before = moved_index(name, attributes, source.shape, index, self.sizes)
+        try:
+            before = moved_index(name, attributes, source.shape, index, self.sizes)
+        except Undivided:
+            return None
         return None if before is None else self._counted(source, before)
 
     def _within(self, at: Affine, size: int) -> bool:

@@ -16,6 +16,7 @@ from thalweg.compiler.passes.operations import ELEMENTWISE, MOVEMENT, REDUCTIONS
 from thalweg.compiler.passes.views import (
     Affine,
     Place,
+    Undivided,
     address,
     constant,
     elements,
@@ -127,7 +128,10 @@ class _Along:
             return next((strides for strides in found if strides is not None), None)
         if made.op.name in MOVEMENT:
             (source,) = made.inputs
-            before = moved_index(made.op.name, made.attributes, source.shape, at, self.shape)
+            try:
+                before = moved_index(made.op.name, made.attributes, source.shape, at, self.shape)
+            except Undivided:
+                return None
             return None if before is None else self.value(source, before)
         return None
 

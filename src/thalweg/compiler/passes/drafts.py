@@ -21,7 +21,14 @@ from thalweg.compiler.kernels import Buffer
 from thalweg.compiler.passes.body import Body, Conflict, Read
 from thalweg.compiler.passes.layout import Layout
 from thalweg.compiler.passes.operations import REDUCTIONS
-from thalweg.compiler.passes.views import Affine, address, elements, row_major, strip_ones
+from thalweg.compiler.passes.views import (
+    Affine,
+    Undivided,
+    address,
+    elements,
+    row_major,
+    strip_ones,
+)
 
 __all__ = ["Draft", "build", "kind_of", "refine", "same_points"]
 
@@ -141,9 +148,26 @@ def _common(spaces: list[Loops]) -> Loops:
 
 
 def _points(kind: Kind, layout: Layout, slots: Slots, members: list[Variable]) -> Draft:
-    """Values at the same points, one after the other."""
+    """Values at the same points, one after the other.
+
+    Where a value that is computed on the spot is reshaped, two of its axes become one: then that
+    loop is two loops again.
+    """
     loops = _common([_plain(member.shape) for member in members])
+    while True:
+        try:
+            return _points_over(loops, kind, layout, slots, members)
+        except Undivided as error:
+            size = loops[error.loop][0]
+            halves = [(size // error.inner, False), (error.inner, False)]
+            loops = [*loops[: error.loop], *halves, *loops[error.loop + 1 :]]
+
+
+def _points_over(
+    loops: Loops, kind: Kind, layout: Layout, slots: Slots, members: list[Variable]
+) -> Draft:
     body = Body(layout, slots, tuple(size for size, _ in loops))
+    body.divisible = True
     draft = Draft(kind, members, body, body)
     rest = members
     if kind == "contraction":

@@ -189,8 +189,6 @@ class _Pass:
                 self.root(output)
         elif result is not None:
             self.layout.place[output] = result
-        elif name == "reshape" and isinstance(source, Variable) and _merges(source, output):
-            self.demand(source)
 
     # --- joined values ---------------------------------------------------------------------------
 
@@ -346,22 +344,3 @@ def _border(
                 shape = (*inside[:axis], width, *output.shape[axis + 1 :])
                 slabs.append(Place(output.root, corner + start * strides[axis], shape, strides))
     return slabs
-
-
-def _merges(source: Variable, output: Variable) -> bool:
-    """Whether a reshape joins axes, so that its operand's indices are quotients."""
-    ones = [size for size in source.shape if size != 1]
-    for size in output.shape:
-        if size == 1:
-            continue
-        if not ones:
-            return True
-        while ones and size % ones[0] == 0 and size > ones[0]:
-            return True
-        if size == ones[0]:
-            ones.pop(0)
-        elif ones[0] % size == 0:
-            ones[0] //= size
-        else:
-            return True
-    return False

@@ -381,6 +381,25 @@ def joined_alone(equation: Equation, known: Known) -> Atom | Equation | None:
     return replace(equation, inputs=inputs)
 
 
+@_rule("overlap_add")
+def tiles(equation: Equation, known: Known) -> Equation | None:
+    """Windows that tile the result, each element in one of them, are added up by moving them."""
+    (y,), how = equation.inputs, equation.attributes
+    shape, rank = how["shape"], len(how["shape"])
+    lead = len(y.shape) - 2 * rank
+    counts, sizes = y.shape[lead : lead + rank], y.shape[lead + rank :]
+    axes = zip(shape, counts, sizes, how["strides"], how["dilations"], strict=True)
+    if not all(n == c * k and s == k and (d == 1 or k == 1) for n, c, k, s, d in axes):
+        return None
+    paired = [axis for a in range(lead, lead + rank) for axis in (a, a + rank)]
+    order = (*range(lead), *paired)
+    moved = Variable(tuple(y.shape[axis] for axis in order), y.dtype)
+    known[moved] = replace(
+        equation, op=REGISTRY["transpose"], output=moved, attributes={"axes": order}
+    )
+    return _instead(equation, "reshape", moved, shape=equation.output.shape)
+
+
 # --- reductions, products, places ----------------------------------------------------------------
 
 _OF_NOTHING = {"sum": 0, "prod": 1}

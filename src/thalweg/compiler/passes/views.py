@@ -24,6 +24,7 @@ from thalweg.primitives.windows import window_counts
 __all__ = [
     "Affine",
     "Place",
+    "Undivided",
     "address",
     "constant",
     "contiguous",
@@ -206,7 +207,8 @@ def moved_index(
 ) -> list[Affine] | None:
     """The point of an operand of `shape` that the result of a movement shows at `index`.
 
-    `sizes` are the loops'. None where a reshape takes division.
+    `sizes` are the loops'. None where a reshape takes division; raises `Undivided` where it would
+    not, were a loop two loops.
     """
     if name == "transpose":
         by_axis = dict(zip(attributes["axes"], index, strict=True))
@@ -255,6 +257,15 @@ def _reshaped_index(
     return result
 
 
+class Undivided(Exception):
+    """A loop should be two, the inner one of this size, for an index to be affine."""
+
+    def __init__(self, loop: int, inner: int) -> None:
+        super().__init__(loop, inner)
+        self.loop = loop
+        self.inner = inner
+
+
 def _divided(number: Affine, by: int, sizes: Shape) -> tuple[Affine, Affine] | None:
     """Quotient and remainder, where both are affine: each loop belongs to one or the other."""
     if number.indirect:
@@ -266,6 +277,10 @@ def _divided(number: Affine, by: int, sizes: Shape) -> tuple[Affine, Affine] | N
     least = remainder + sum(end for end in ends if end < 0)
     most = remainder + sum(end for end in ends if end > 0)
     if least < 0 or most >= by:
+        for loop, (stride, size) in enumerate(zip(low, sizes, strict=True)):
+            inner = by // stride if stride > 0 and by % stride == 0 else size
+            if inner < size and size % inner == 0:
+                raise Undivided(loop, inner)
         return None
     return Affine(quotient, tuple(high)), Affine(remainder, tuple(low))
 
