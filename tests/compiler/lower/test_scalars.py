@@ -183,6 +183,17 @@ def assert_same_bits(found: Any, expected: Any) -> None:
     assert ((a == b) | both_nan).all()
 
 
+@pytest.mark.parametrize("dtype", [*NUMBERS, "bool", *STORAGE], ids=str)
+def test_literals(dtype: Any) -> None:
+    dtype = np.dtype(dtype)
+    for value in (0, 1, 3.5 if dtype.kind == "f" or dtype == STORAGE[0] else 7):
+        out = Buffer("out", 20, dtype, "output")
+        found = np.zeros(20, dtype)
+        body = (Scalar("literal", (), dtype, {"value": value}),)
+        Compiled(Loop((20,), body, (Store(0, Access(out, 0, (1,))),)))({out: found})
+        assert (found == np.full(20, value, dtype)).all()
+
+
 def test_floats_that_no_integer_equals_become_the_lowest() -> None:
     x = np.array([np.nan, np.inf, -np.inf, 1e30, -1e30, 2.0**31, -(2.0**31)], np.float32)
     assert (compiled("cast", [x], np.dtype("i4"), 512) == -(2**31)).all()

@@ -40,7 +40,9 @@ def bits_of(dtype: DType) -> DType:
 
 
 def spell_constant(value: Any, dtype: DType) -> str:
-    """One constant as LLVM writes it: floats as the bits of a double."""
+    """One constant as LLVM writes it: floats as the bits of a double, storage as its own bits."""
+    if dtype.names:
+        return str(int(np.full((), value, dtype).view(np.uint16)))
     if dtype.kind == "f":
         exact = float(np.asarray(value, dtype))
         return f"0x{struct.unpack('<Q', struct.pack('<d', exact))[0]:016X}"
