@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thalweg.compiler.lower.axes import A, Dim, Form
+from thalweg.compiler.lower.axes import Dim, Form, Role
 from thalweg.compiler.lower.tile_model import (
     TileModel,
     TileShape,
@@ -27,6 +27,7 @@ __all__ = ["InnerBlock", "Level", "Tiling", "choose"]
 
 BLOCK_FLOP = 100_000  # a block is at least this much work
 MOST_BLOCKS = 64
+SHORT_SUM = 64  # products; below, storing a sum takes as long as making it
 LONG_SUM = 4096  # blocks of sums of more products are as few as cores can use
 
 
@@ -113,8 +114,8 @@ def _tiling(form: Form, shape: TileShape, model: TileModel) -> Tiling:
     extents = {
         dim: extent * (model.width if dim is shape.lane else 1) for dim, extent in shape.extents
     }
-    still = "row" if still_operand(shape) == A else "column"
-    order = {"batch": 0, still: 1}
+    first = _outer_role(form, shape, model)
+    order = {"batch": 0, first: 1}
 
     def place(dim: Dim) -> tuple[int, int]:
         return (order.get(dim.role, 2), 1 if dim in extents else 0)
@@ -134,6 +135,21 @@ def _tiling(form: Form, shape: TileShape, model: TileModel) -> Tiling:
     return Tiling(
         tuple(levels), fixed, tuple(inner), shape.lane, model.width, shape.packed, cut, whole
     )
+
+
+def _outer_role(form: Form, shape: TileShape, model: TileModel) -> Role:
+    """The axes of the outer loops: those of the operand whose panels stay while the other's pass.
+
+    With short sums storing counts more, which is better done along the lanes: one panel after
+    another, if all of them stay near.
+    """
+    still = still_operand(shape)
+    roles: tuple[Role, Role] = ("row", "column")
+    elements = model.depth * math.prod(d.size for d in form.outer if d.strides[still])
+    near = elements * model.itemsize <= model.machine.l2 // 4
+    along = shape.packed is None and shape.lane.role == roles[still]
+    short = along and near and model.depth <= SHORT_SUM
+    return roles[1 - still] if short else roles[still]
 
 
 def _cut(inner: Sequence[Dim], lane: Dim, model: TileModel) -> InnerBlock | None:
