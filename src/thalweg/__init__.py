@@ -120,6 +120,7 @@ if TYPE_CHECKING:
     from thalweg.compiler.function import compile
     from thalweg.compiler.runtime import get_num_threads, set_num_threads
     from thalweg.compiler.trace import trace
+    from thalweg.inspect.anomaly import detect_anomaly
     from thalweg.inspect.graph import graph
 
 newaxis = None
@@ -147,6 +148,7 @@ __all__ = [
     "concatenate",
     "data",
     "default_generator",
+    "detect_anomaly",
     "double",
     "e",
     "einsum",
@@ -227,6 +229,7 @@ __all__.sort()
 _LAZY = dict.fromkeys(("autograd", "data", "inspect", "interop", "nn", "optim", "train")) | {
     "compile": "compiler.function",
     "get_num_threads": "compiler.runtime",
+    "detect_anomaly": "inspect.anomaly",
     "graph": "inspect.graph",
     "set_num_threads": "compiler.runtime",
     "trace": "compiler.trace",

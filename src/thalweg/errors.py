@@ -9,7 +9,8 @@
     |-- CheckpointError  (RuntimeError)  files of parameters and run folders
     |-- ConfigError      (ValueError)    options, names and settings
     |-- OutOfMemoryError (MemoryError)   memory a compiled program needs and cannot have
-    `-- TraceError       (RuntimeError)  what cannot be traced to a graph
+    |-- TraceError       (RuntimeError)  what cannot be traced to a graph
+    `-- AnomalyError     (RuntimeError)  the operation that made a NaN, where that is looked for
 
 Each class also derives from the built-in error PyTorch users would catch.
 """
@@ -20,6 +21,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "AnomalyError",
     "CheckpointError",
     "ConfigError",
     "DTypeError",
@@ -87,6 +89,10 @@ class ConfigError(ThalwegError, ValueError):
 
 class OutOfMemoryError(ThalwegError, MemoryError):
     """The memory a compiled program needs is not there."""
+
+
+class AnomalyError(ThalwegError, RuntimeError):
+    """An operation made a NaN or an infinity while `detect_anomaly` looked for it."""
 
 
 class TraceError(ThalwegError, RuntimeError):

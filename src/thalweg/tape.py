@@ -90,6 +90,7 @@ class _Mode(threading.local):
         self.grad = True
         self.interpret = _numpy_interpreter()
         self.trace: TraceNotes | None = None  # while a function is traced
+        self.watched = False  # each value is looked at as it comes: nothing runs natively
 
 
 mode = _Mode()

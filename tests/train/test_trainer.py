@@ -253,3 +253,14 @@ def test_wrong_epochs_and_resume_without_a_folder() -> None:
         some_trainer().fit(some_splits(), epochs=0)
     with pytest.raises(ConfigError, match="run=FOLDER"):
         some_trainer().fit(some_splits(), epochs=1, resume=True)
+
+
+def test_a_diverged_run_names_the_operation_that_made_the_first_bad_value() -> None:
+    tw.manual_seed(0)
+    model = tw.nn.Sequential(tw.nn.Linear(4, 8), tw.nn.ReLU(), tw.nn.Linear(8, 2))
+    optimizer = tw.optim.SGD(model.parameters(), lr=1e30)
+    result = Trainer(model, F.cross_entropy, optimizer).fit(some_splits(), epochs=5)
+    assert result.status == "diverged"
+    assert result.diagnosis is not None
+    assert "made" in result.diagnosis
+    assert "infinity" in result.diagnosis

@@ -45,7 +45,7 @@ class Compiled(Generic[P, R]):
         update_wrapper(self, fn)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if mode.trace is not None or self._is_eager:
+        if mode.trace is not None or mode.watched or self._is_eager:
             return self.fn(*args, **kwargs)
         leaves, structure = flatten((args, kwargs))
         entry = self._entry(leaves, structure)
@@ -67,9 +67,11 @@ class Compiled(Generic[P, R]):
         leaves, structure = flatten((args, kwargs))
         tensors = [x for x in leaves if isinstance(x, Tensor)]
         count = _iterations(tensors)
+        if not count:
+            raise ShapeError("scan: a leading axis of size 0: there is no iteration to run")
         firsts = [x.detach()[0] if isinstance(x, Tensor) else x for x in leaves]
         entry = None
-        if count and mode.trace is None and not self._is_eager:
+        if mode.trace is None and not (mode.watched or self._is_eager):
             entry = self._entry(firsts, structure)
         if entry is None:
             return self._eager_scan(tensors, leaves, structure, count)
@@ -80,8 +82,6 @@ class Compiled(Generic[P, R]):
     ) -> Any:
         from thalweg.ops.joining import stack
 
-        if not count:
-            raise ShapeError("scan: a leading axis of size 0: there is no iteration to run")
         kept, outer = [], None
         for i in range(count):
             args, kwargs = structure.build([x[i] if isinstance(x, Tensor) else x for x in leaves])
@@ -201,6 +201,8 @@ def _signature(leaves: Sequence[Any], structure: Structure) -> Any:
     parts: list[Any] = [structure, mode.grad]
     for x in leaves:
         if isinstance(x, Tensor):
+            if x._value.__class__ is Variable:
+                raise TraceError("a compiled function was given a value of a trace that has ended")
             parts.append((x._value.shape, x._value.dtype, x._requires_grad))
         else:
             parts.append((type(x), x))

@@ -24,7 +24,9 @@ def _spelled(name: str, value: float) -> str:
     """A measure as people write it: accuracies in percent."""
     if name.endswith(_PERCENT):
         return f"{100 * value:.2f} %"
-    return f"{value:.4g}" if name.endswith(("rmse", "mae", "r2")) else f"{value:.4f}"
+    if name.endswith(("rmse", "mae", "r2")) or abs(value) >= 1e4:
+        return f"{value:.4g}"
+    return f"{value:.4f}"
 
 
 def _columns(measure: str) -> list[tuple[str, str]]:
@@ -101,6 +103,8 @@ def _ending(result: Result) -> str:
         "diverged": "Diverged: the loss is no longer a finite number. Try a smaller step size. ",
     }
     best = f"Best epoch: {result.best}." if result.best else "No epoch was completed."
+    if result.diagnosis:
+        best = f"First bad value: {result.diagnosis}.\n{best}"
     return f"{endings[result.status]}{best} {len(result.history)} epochs in {result.seconds:.1f} s."
 
 

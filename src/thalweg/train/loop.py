@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from thalweg._tensor import Tensor
 from thalweg.data.loader import Loader
 from thalweg.data.splits import Splits
-from thalweg.errors import CheckpointError, ConfigError
+from thalweg.errors import AnomalyError, CheckpointError, ConfigError
+from thalweg.inspect.anomaly import detect_anomaly
 from thalweg.ops.random import default_generator
 from thalweg.optim.lr_scheduler import ReduceLROnPlateau
 from thalweg.train.metrics import measures_for
@@ -82,6 +83,7 @@ class Loop:
         self.steps = Steps(trainer, splits.train, self.measures)
         self.progress = Progress()
         self.best_state: dict[str, Tensor] = {}
+        self.diagnosis: str | None = None
         self.saved_at = -1.0
         self.began = time.perf_counter()
 
@@ -150,11 +152,45 @@ class Loop:
 
     def _chunk(self, epoch: Epoch, end: int, interrupted: threading.Event) -> None:
         """Steps for about a tenth of a second, at most up to `end`."""
-        progress = self.progress
-        start = progress.step
+        progress, start = self.progress, self.progress.step
+        before = self._state()
         for counted in self.steps.run(epoch, start, end, _CHUNK_SECONDS, interrupted.is_set):
             progress.add(*counted)
             progress.step += 1
+        if progress.diverged:
+            self.diagnosis = self._diagnose(epoch, start, progress.step, before)
+
+    def _diagnose(self, epoch: Epoch, start: int, end: int, before: dict[str, Any]) -> str | None:
+        """Repeat the steps that diverged, each value looked at: which operation made a NaN?"""
+        self._put_back(before)
+        try:
+            with detect_anomaly():
+                for step in range(start, end):
+                    self.steps.one(epoch, step)
+        except AnomalyError as error:
+            return str(error)
+        return None
+
+    def _state(self) -> dict[str, Any]:
+        """What a step changes: parameters, optimizer, gradients and random streams."""
+        trainer = self.trainer
+        return {
+            "optimizer": trainer.optimizer.state_dict(),
+            "gradients": self._gradients(),
+            "generator": trainer.generator.get_state(),
+            "default_generator": default_generator.get_state(),
+            "model": trainer.model.state_dict(),
+        }
+
+    def _put_back(self, state: dict[str, Any]) -> None:
+        """Go back to what `_state` gave."""
+        trainer = self.trainer
+        trainer.model.load_state_dict(state["model"])
+        trainer.optimizer.load_state_dict(state["optimizer"])
+        for name, p in trainer.model.named_parameters():
+            p.grad = state["gradients"].get(name)
+        default_generator.set_state(state["default_generator"])
+        trainer.generator.set_state(state["generator"])
 
     def _end_epoch(self, began: float) -> None:
         progress, trainer = self.progress, self.trainer
@@ -197,16 +233,15 @@ class Loop:
         if self.best_state:
             info = {"epoch": progress.best_epoch, "score": progress.best_score}
             folder.save_best(self.best_state, info)
+        state = self._state()
+        model_state = state.pop("model")
         training = {
             "progress": progress.state_dict(),
             "best": self.best_state,
-            "optimizer": trainer.optimizer.state_dict(),
             "schedules": [schedule.state_dict() for schedule in trainer.schedules],
-            "gradients": self._gradients(),
-            "generator": trainer.generator.get_state(),
-            "default_generator": default_generator.get_state(),
+            **state,
         }
-        folder.save_last(trainer.model.state_dict(), training)
+        folder.save_last(model_state, training)
         self.saved_at = time.perf_counter()
 
     def _gradients(self) -> dict[str, Tensor]:
@@ -220,8 +255,7 @@ class Loop:
             return
         trainer = self.trainer
         model_state, training = self.folder.load_last()
-        trainer.model.load_state_dict(model_state)
-        trainer.optimizer.load_state_dict(training["optimizer"])
+        self._put_back({**training, "model": model_state})
         if len(trainer.schedules) != len(training["schedules"]):
             raise CheckpointError(
                 f"{self.folder.path}: the checkpoint was made with {len(training['schedules'])} "
@@ -229,10 +263,6 @@ class Loop:
             )
         for schedule, state in zip(trainer.schedules, training["schedules"], strict=True):
             schedule.load_state_dict(state)
-        for name, p in trainer.model.named_parameters():
-            p.grad = training["gradients"].get(name)
-        default_generator.set_state(training["default_generator"])
-        trainer.generator.set_state(training["generator"])
         self.progress = Progress.from_state_dict(training["progress"])
         self.best_state = training["best"]
 
@@ -243,7 +273,7 @@ class Loop:
         test = None
         if status != "interrupted" and self.best_state:
             test = self.trainer.evaluate(self.splits.test, self.measures)
-        result = Result(self.progress, test, status)
+        result = Result(self.progress, test, status, self.diagnosis)
         if self.folder is not None:
             parameters = sum(p.numel() for p in self.trainer.model.parameters())
             self.folder.write_result(

@@ -14,13 +14,21 @@ class Result:
     best      the epoch whose parameters the model holds now (0: none was evaluated)
     test      the measures on the test set with those parameters, None where there was no test
     status    "finished", "stopped early", "interrupted" or "diverged"
+    diagnosis of a run that diverged: the operation that made the first NaN or infinity, and where
     """
 
-    def __init__(self, progress: Progress, test: dict[str, float] | None, status: str) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        test: dict[str, float] | None,
+        status: str,
+        diagnosis: str | None = None,
+    ) -> None:
         self.history = progress.history
         self.best = progress.best_epoch
         self.test = test
         self.status = status
+        self.diagnosis = diagnosis
         self.seconds = progress.seconds
 
     def __repr__(self) -> str:

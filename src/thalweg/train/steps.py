@@ -62,13 +62,16 @@ class Steps:
         until = time.perf_counter() + seconds
         done: list[tuple[int, Any]] = []
         for step in range(start, end):
-            index = epoch.batch(step)
-            due = (step + 1) % self.trainer.accumulate == 0 or step + 1 == len(epoch)
-            done.append((len(index), self._step(index, due)))
+            done.append((len(epoch.batch(step)), self.one(epoch, step)))
             if time.perf_counter() > until or is_over():
                 break
         for count, (loss, sums) in done:
             yield count, loss.item(), sums.tolist()
+
+    def one(self, epoch: Epoch, step: int) -> Any:
+        """One step, not compiled: the loss and the sums of the measures."""
+        due = (step + 1) % self.trainer.accumulate == 0 or step + 1 == len(epoch)
+        return self._step(epoch.batch(step), due)
 
     def _natively(self, epoch: Epoch, start: int, end: int, seconds: float) -> Iterator[Counted]:
         # The first call shows how fast it is.
