@@ -54,7 +54,9 @@ class Body:
     ) -> None:
         """The scalars `numbers`, in order, for each of `turns`; `reduced`: results by turn."""
         for number in numbers:
-            if self.varies(number):
+            if self.scalars[number].op == "bits" and self.varies(number):
+                self._bits(number, turns)
+            elif self.varies(number):
                 for turn in turns:
                     turn.values[number] = self._scalar(number, turn, reduced)
             else:
@@ -80,23 +82,35 @@ class Body:
                 stride = self._stride(scalar.attributes["strides"])
                 return first + self._steps(stride, lanes) if stride else first
             case "bits":
-                return self._bits(scalar, inputs, turn)
+                return philox.word(*inputs)
             case "reduced":
                 number = int(scalar.attributes["number"])
                 return reduced[id(turn)][number]
         return lower_scalar(self.b, scalar.op, inputs, scalar.dtype, scalar.attributes)
 
-    def _bits(self, scalar: Scalar, inputs: Sequence[Value], turn: Turn) -> Value:
-        """Random words, a block of four at once where the lanes take them one after another."""
-        key, counter, n = inputs
-        source = self.scalars[scalar.inputs[2]]
-        if source.op == "affine" and n.lanes % 4 == 0 and key.lanes == counter.lanes == 1:
-            strides = list(source.attributes["strides"])
-            assert self.vectors.axis is not None
-            step = strides.pop(self.vectors.axis)
-            if step == 1 and not any(k % 4 for k in (source.attributes["start"], *strides)):
-                return philox.words(key, counter, self._first(source.attributes, turn), n.lanes)
-        return philox.word(key, counter, n)
+    def _bits(self, number: int, turns: Sequence[Turn]) -> None:
+        """Random words; where lanes and turns take them one after another, in whole blocks."""
+        key, counter, n = self.scalars[number].inputs
+        if not self._in_blocks(number):
+            for turn in turns:
+                turn.values[number] = philox.word(*(turn.values[x] for x in (key, counter, n)))
+            return
+        first, lanes = turns[0], self.vectors.lanes
+        start = self._first(self.scalars[n].attributes, first)
+        stream = first.values[key], first.values[counter]
+        found = philox.words(*stream, start, lanes, len(turns))
+        for turn, words in zip(turns, found, strict=True):
+            turn.values[number] = words
+
+    def _in_blocks(self, number: int) -> bool:
+        """Whether the words follow each other along the vector axis, from a multiple of 4 on."""
+        *stream, n = self.scalars[number].inputs
+        source, axis = self.scalars[n], self.vectors.axis
+        if axis is None or source.op != "affine" or any(map(self.varies, stream)):
+            return False
+        strides = list(source.attributes["strides"])
+        together = strides.pop(axis) == 1 and self.vectors.lanes % 4 == 0
+        return together and not any(k % 4 for k in (source.attributes["start"], *strides))
 
     def position(self, axis: int, turn: Turn) -> Value:
         """The counter of `axis` in every lane."""

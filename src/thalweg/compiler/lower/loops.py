@@ -117,9 +117,10 @@ class _Nest:
         """Vectors side by side: several partial results hide the latency of adding."""
         if self.vectors.axis is None:
             return 1
-        wanted = 4 if work.body_flops <= 8 else 2 if work.body_flops <= 30 else 1
+        random = any(scalar.op == "bits" for scalar in self.loop.body)  # in blocks of 4 words
+        wanted = 4 if work.body_flops <= 8 or random else 2 if work.body_flops <= 30 else 1
         if not self.loop.reduced:
-            wanted = 1 if self.inner else min(wanted, 2)
+            wanted = 1 if self.inner else wanted if random else min(wanted, 2)
         elif self.kept == [self.vectors.axis] and work.blocks > 1:  # turns for several threads
             wanted = min(wanted, max(1, self._vectors() // 4))
         return min(wanted, self._vectors())

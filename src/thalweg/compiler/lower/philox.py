@@ -6,6 +6,8 @@ Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from thalweg.compiler.lower.emit import U32, U64, Value
 
 __all__ = ["word", "words"]
@@ -24,18 +26,26 @@ def word(key: Value, counter: Value, n: Value) -> Value:
     return chosen.convert("trunc", U32)
 
 
-def words(key: Value, counter: Value, n: Value, lanes: int) -> Value:
-    """Words n .. n + lanes - 1, where 4 divides n and `lanes`: each block is computed once."""
-    b, count = n.builder, lanes // 4
+def words(key: Value, counter: Value, n: Value, lanes: int, vectors: int) -> list[Value]:
+    """Words n, n + 1, .. in `vectors` vectors of `lanes`, where 4 divides n and `lanes`: the
+    blocks are computed side by side, each once."""
+    b, count = n.builder, lanes * vectors // 4
     first = counter.retyped(U64) + (n.retyped(U64) >> 2)
     blocks = first + b.lane_numbers(count).retyped(U64)
     parts = [part.convert("trunc", U32) for part in _block(key.retyped(U64), blocks)]
     if count == 1:
-        return _joined(parts)
+        return [_joined(parts)]
     pairs = [_side_by_side(parts[0], parts[1]), _side_by_side(parts[2], parts[3])]
-    order = ", ".join(f"i32 {part * count + lane}" for lane in range(count) for part in range(4))
-    joined = f"shufflevector {pairs[0].typed}, {pairs[1].typed}, <{lanes} x i32> <{order}>"
-    return b.op(joined, U32, lanes)
+    each = lanes // 4
+    return [_in_turn(pairs, range(v * each, (v + 1) * each)) for v in range(vectors)]
+
+
+def _in_turn(pairs: Sequence[Value], blocks: Sequence[int]) -> Value:
+    """The four words of each of `blocks`, from two vectors that hold two parts of all blocks."""
+    count, lanes = pairs[0].lanes // 2, 4 * len(blocks)
+    order = ", ".join(f"i32 {part * count + block}" for block in blocks for part in range(4))
+    text = f"shufflevector {pairs[0].typed}, {pairs[1].typed}, <{lanes} x i32> <{order}>"
+    return pairs[0].builder.op(text, U32, lanes)
 
 
 def _side_by_side(a: Value, b: Value) -> Value:
