@@ -30,7 +30,7 @@ from thalweg.compiler.passes.views import (
     spread,
 )
 
-__all__ = ["Body", "Conflict", "Unreachable"]
+__all__ = ["Body", "Conflict", "Read", "Unreachable"]
 
 _INT64 = np.dtype(np.int64)
 _UINT32 = np.dtype(np.uint32)

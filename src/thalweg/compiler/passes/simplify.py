@@ -110,7 +110,7 @@ def _constant(atom: Atom, known: Known) -> Atom:
 
 
 @_rule("")
-def full_is_a_literal(equation: Equation, known: Known) -> Equation | None:
+def _full_is_a_literal(equation: Equation, known: Known) -> Equation | None:
     """x * full(2.0) = x * 2.0, where the other operands give the shape."""
     inputs = tuple(_constant(atom, known) for atom in equation.inputs)
     if inputs == equation.inputs:
@@ -123,7 +123,7 @@ def full_is_a_literal(equation: Equation, known: Known) -> Equation | None:
 
 
 @_rule("")
-def fold(equation: Equation, known: Known) -> Atom | None:
+def _fold(equation: Equation, known: Known) -> Atom | None:
     """An equation of literals is a literal."""
     if not all(isinstance(atom, Literal) for atom in equation.inputs):
         return None
@@ -134,7 +134,7 @@ def fold(equation: Equation, known: Known) -> Atom | None:
 
 
 @_rule("reshape", "broadcast", "transpose", "slice", "flip")
-def moved_constant(equation: Equation, known: Known) -> Equation | None:
+def _moved_constant(equation: Equation, known: Known) -> Equation | None:
     """A constant, moved, is that constant."""
     value = _constant(equation.inputs[0], known)
     if not isinstance(value, Literal) or equation.output.shape == ():
@@ -143,7 +143,7 @@ def moved_constant(equation: Equation, known: Known) -> Equation | None:
 
 
 @_rule("full")
-def full_of_rank_0(equation: Equation, known: Known) -> Atom | None:
+def _full_of_rank_0(equation: Equation, known: Known) -> Atom | None:
     """A constant of rank 0 is a literal."""
     value, dtype = equation.attributes["value"], equation.output.dtype
     if equation.output.shape or dtype.names:
@@ -155,14 +155,14 @@ def full_of_rank_0(equation: Equation, known: Known) -> Atom | None:
 
 
 @_rule("multiply")
-def times_one(equation: Equation, known: Known) -> Atom | None:
+def _times_one(equation: Equation, known: Known) -> Atom | None:
     """x * 1 = x."""
     a, b = equation.inputs
     return a if _is(b, 1) else b if _is(a, 1) else None
 
 
 @_rule("multiply")
-def times_minus_one(equation: Equation, known: Known) -> Equation | None:
+def _times_minus_one(equation: Equation, known: Known) -> Equation | None:
     """x * -1 = -x."""
     a, b = equation.inputs
     if equation.output.dtype.kind not in "fi" or not (_is(a, -1) or _is(b, -1)):
@@ -171,13 +171,13 @@ def times_minus_one(equation: Equation, known: Known) -> Equation | None:
 
 
 @_rule("divide")
-def by_one(equation: Equation, known: Known) -> Atom | None:
+def _by_one(equation: Equation, known: Known) -> Atom | None:
     """x / 1 = x."""
     return equation.inputs[0] if _is(equation.inputs[1], 1) else None
 
 
 @_rule("divide")
-def by_power_of_two(equation: Equation, known: Known) -> Equation | None:
+def _by_power_of_two(equation: Equation, known: Known) -> Equation | None:
     """x / 2^n = x * 2^-n, exactly."""
     a, b = equation.inputs
     if not isinstance(b, Literal) or b.value == 0 or not math.isfinite(b.value):
@@ -189,7 +189,7 @@ def by_power_of_two(equation: Equation, known: Known) -> Equation | None:
 
 
 @_rule("add")
-def plus_nothing(equation: Equation, known: Known) -> Atom | None:
+def _plus_nothing(equation: Equation, known: Known) -> Atom | None:
     """x + 0 = x for integers, x + -0.0 = x for floats."""
     a, b = equation.inputs
     kind = equation.output.dtype.kind
@@ -198,20 +198,20 @@ def plus_nothing(equation: Equation, known: Known) -> Atom | None:
 
 
 @_rule("subtract")
-def minus_nothing(equation: Equation, known: Known) -> Atom | None:
+def _minus_nothing(equation: Equation, known: Known) -> Atom | None:
     """x - 0 = x."""
     return equation.inputs[0] if _is(equation.inputs[1], 0) else None
 
 
 @_rule("negative", "bitwise_not")
-def twice(equation: Equation, known: Known) -> Atom | None:
+def _twice(equation: Equation, known: Known) -> Atom | None:
     """-(-x) = x, and not not x = x."""
     made = _made_by(equation.inputs[0], equation.op.name, known)
     return made.inputs[0] if made else None
 
 
 @_rule("add")
-def plus_negative(equation: Equation, known: Known) -> Equation | None:
+def _plus_negative(equation: Equation, known: Known) -> Equation | None:
     """a + -b = a - b."""
     a, b = equation.inputs
     if (made := _made_by(b, "negative", known)) is not None:
@@ -222,14 +222,14 @@ def plus_negative(equation: Equation, known: Known) -> Equation | None:
 
 
 @_rule("subtract")
-def minus_negative(equation: Equation, known: Known) -> Equation | None:
+def _minus_negative(equation: Equation, known: Known) -> Equation | None:
     """a - -b = a + b."""
     made = _made_by(equation.inputs[1], "negative", known)
     return _instead(equation, "add", equation.inputs[0], made.inputs[0]) if made else None
 
 
 @_rule("scalar_power")
-def small_power(equation: Equation, known: Known) -> Atom | Equation | None:
+def _small_power(equation: Equation, known: Known) -> Atom | Equation | None:
     """x^1 = x, x^2 = x x; of a float x^-1 = 1 / x and x^(1/2) = sqrt x, as NumPy takes them."""
     (x,), exponent = equation.inputs, equation.attributes["exponent"]
     if exponent == 1:
@@ -244,13 +244,13 @@ def small_power(equation: Equation, known: Known) -> Atom | Equation | None:
 
 
 @_rule("maximum", "minimum")
-def of_itself(equation: Equation, known: Known) -> Atom | None:
+def _of_itself(equation: Equation, known: Known) -> Atom | None:
     """max(x, x) = x."""
     return equation.inputs[0] if equation.inputs[0] is equation.inputs[1] else None
 
 
 @_rule("select")
-def chosen(equation: Equation, known: Known) -> Atom | None:
+def _chosen(equation: Equation, known: Known) -> Atom | None:
     """Where the condition is known, or both are the same, there is nothing to choose."""
     condition, a, b = equation.inputs
     if isinstance(condition, Literal):
@@ -259,13 +259,13 @@ def chosen(equation: Equation, known: Known) -> Atom | None:
 
 
 @_rule("cast")
-def same_type(equation: Equation, known: Known) -> Atom | None:
+def _same_type(equation: Equation, known: Known) -> Atom | None:
     """x as its own type."""
     return equation.inputs[0] if equation.inputs[0].dtype == equation.output.dtype else None
 
 
 @_rule("cast")
-def widened_before(equation: Equation, known: Known) -> Equation | None:
+def _widened_before(equation: Equation, known: Known) -> Equation | None:
     """A cast of a cast that lost nothing is one cast."""
     made = _made_by(equation.inputs[0], "cast", known)
     if made is None or made.inputs[0].dtype.names or made.output.dtype.names:
@@ -282,7 +282,7 @@ def widened_before(equation: Equation, known: Known) -> Equation | None:
 
 
 @_rule("reshape", "broadcast", "transpose", "slice")
-def stays(equation: Equation, known: Known) -> Atom | None:
+def _stays(equation: Equation, known: Known) -> Atom | None:
     """Movement that moves nothing."""
     x, attributes = equation.inputs[0], equation.attributes
     if x.shape != equation.output.shape:
@@ -294,7 +294,7 @@ def stays(equation: Equation, known: Known) -> Atom | None:
 
 
 @_rule("flip")
-def flipped_back(equation: Equation, known: Known) -> Atom | Equation | None:
+def _flipped_back(equation: Equation, known: Known) -> Atom | Equation | None:
     """Flips of the same axes cancel; an axis of size 1 has no direction."""
     x, axes = equation.inputs[0], equation.attributes["axes"]
     made = _made_by(x, "flip", known)
@@ -307,14 +307,14 @@ def flipped_back(equation: Equation, known: Known) -> Atom | Equation | None:
 
 
 @_rule("reshape")
-def reshaped_twice(equation: Equation, known: Known) -> Equation | None:
+def _reshaped_twice(equation: Equation, known: Known) -> Equation | None:
     """A reshape of a reshape is one reshape."""
     made = _made_by(equation.inputs[0], "reshape", known)
     return replace(equation, inputs=made.inputs) if made else None
 
 
 @_rule("transpose")
-def transposed_twice(equation: Equation, known: Known) -> Equation | None:
+def _transposed_twice(equation: Equation, known: Known) -> Equation | None:
     """A transpose of a transpose is one transpose."""
     made = _made_by(equation.inputs[0], "transpose", known)
     if made is None:
@@ -325,14 +325,14 @@ def transposed_twice(equation: Equation, known: Known) -> Equation | None:
 
 
 @_rule("broadcast")
-def broadcast_twice(equation: Equation, known: Known) -> Equation | None:
+def _broadcast_twice(equation: Equation, known: Known) -> Equation | None:
     """A broadcast of a broadcast is one broadcast."""
     made = _made_by(equation.inputs[0], "broadcast", known)
     return replace(equation, inputs=made.inputs) if made else None
 
 
 @_rule("slice")
-def sliced_twice(equation: Equation, known: Known) -> Equation | None:
+def _sliced_twice(equation: Equation, known: Known) -> Equation | None:
     """A slice of a slice is one slice."""
     made = _made_by(equation.inputs[0], "slice", known)
     if made is None:
@@ -347,7 +347,7 @@ def sliced_twice(equation: Equation, known: Known) -> Equation | None:
 
 
 @_rule("")
-def broadcast_by_itself(equation: Equation, known: Known) -> Equation | None:
+def _broadcast_by_itself(equation: Equation, known: Known) -> Equation | None:
     """Elementwise operations broadcast their operands themselves."""
     inputs = list(equation.inputs)
     for position, atom in enumerate(inputs):
@@ -359,7 +359,7 @@ def broadcast_by_itself(equation: Equation, known: Known) -> Equation | None:
 
 
 @_rule("pad")
-def padded_with_nothing(equation: Equation, known: Known) -> Atom | Equation | None:
+def _padded_with_nothing(equation: Equation, known: Known) -> Atom | Equation | None:
     """Padding of no width; padding around nothing, or around the same number, is a constant."""
     x, output = equation.inputs[0], equation.output
     if x.shape == output.shape:
@@ -370,7 +370,7 @@ def padded_with_nothing(equation: Equation, known: Known) -> Atom | Equation | N
 
 
 @_rule("concatenate")
-def joined_alone(equation: Equation, known: Known) -> Atom | Equation | None:
+def _joined_alone(equation: Equation, known: Known) -> Atom | Equation | None:
     """Operands that hold nothing are left out."""
     axis = equation.attributes["axis"]
     inputs = tuple(x for x in equation.inputs if x.shape[axis])
@@ -382,7 +382,7 @@ def joined_alone(equation: Equation, known: Known) -> Atom | Equation | None:
 
 
 @_rule("overlap_add")
-def tiles(equation: Equation, known: Known) -> Equation | None:
+def _tiles(equation: Equation, known: Known) -> Equation | None:
     """Windows that tile the result, each element in one of them, are added up by moving them."""
     (y,), how = equation.inputs, equation.attributes
     shape, rank = how["shape"], len(how["shape"])
@@ -406,7 +406,7 @@ _OF_NOTHING = {"sum": 0, "prod": 1}
 
 
 @_rule("sum", "prod", "max", "min")
-def reduced_by_nothing(equation: Equation, known: Known) -> Equation | None:
+def _reduced_by_nothing(equation: Equation, known: Known) -> Equation | None:
     """A reduction over axes of size 1 is a reshape; over no elements, a constant."""
     x, axes = equation.inputs[0], equation.attributes["axes"]
     if 0 in x.shape and equation.op.name in _OF_NOTHING:
@@ -417,14 +417,14 @@ def reduced_by_nothing(equation: Equation, known: Known) -> Equation | None:
 
 
 @_rule("argmax", "argmin")
-def the_only_one(equation: Equation, known: Known) -> Equation | None:
+def _the_only_one(equation: Equation, known: Known) -> Equation | None:
     """The largest of one stands at 0."""
     single = equation.inputs[0].shape[equation.attributes["axis"]] == 1
     return _full(equation, 0) if single else None
 
 
 @_rule("cumsum", "argsort")
-def of_one(equation: Equation, known: Known) -> Atom | Equation | None:
+def _of_one(equation: Equation, known: Known) -> Atom | Equation | None:
     """Along an axis of size 1 a cumulative sum changes nothing and an order is 0."""
     x = equation.inputs[0]
     if x.shape[equation.attributes["axis"]] != 1:
@@ -433,7 +433,7 @@ def of_one(equation: Equation, known: Known) -> Atom | Equation | None:
 
 
 @_rule("contraction")
-def inner_product(equation: Equation, known: Known) -> Equation | None:
+def _inner_product(equation: Equation, known: Known) -> Equation | None:
     """A sum of products of arrays of the same axes: a reduction, into which much can be fused.
 
     Only where nothing is reused: each element of either operand is read once.
@@ -451,7 +451,7 @@ def inner_product(equation: Equation, known: Known) -> Equation | None:
 
 
 @_rule("contraction", "scatter_add")
-def sum_of_nothing(equation: Equation, known: Known) -> Equation | None:
+def _sum_of_nothing(equation: Equation, known: Known) -> Equation | None:
     """Where there is nothing to add up, the result is 0."""
     operands = equation.inputs[:1] if equation.op.name == "scatter_add" else equation.inputs
     nothing = any(0 in atom.shape for atom in operands)
