@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint types reference bench clean
+.PHONY: help train test lint types reference fuzz bench clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -34,6 +34,9 @@ types: $(VENV)/dev.stamp  ## type hints
 
 reference: $(TORCH)/dev.stamp  ## compare values, gradients and training with PyTorch
 	$(TORCH)/bin/python -m pytest tests/reference $(ARGS)
+
+fuzz: $(VENV)/dev.stamp  ## random programs, compiled, against the interpreter: ARGS="--seconds 600"
+	$(VENV)/bin/python -m tests.compiler.fuzz $(ARGS)
 
 bench: $(TORCH)/dev.stamp  ## measure beside PyTorch; writes benchmarks/results.json
 	$(TORCH)/bin/python -m benchmarks $(ARGS)

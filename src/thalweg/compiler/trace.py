@@ -150,13 +150,32 @@ class Tracer:
             x._grad = slot.grad
 
 
+def _is_users(frame: FrameType) -> bool:
+    """Whether this is code that uses Thalweg; so does Thalweg's own training."""
+    file = frame.f_code.co_filename
+    return not file.startswith(_PACKAGE) or file.startswith(_TRAINING)
+
+
+def _origin(frame: FrameType, line: int) -> Origin:
+    return Origin(frame.f_code.co_filename, line, frame.f_code.co_name)
+
+
+def _line_of(error: BaseException) -> Origin | None:
+    """The innermost line outside of Thalweg that raised `error`."""
+    found, step = None, error.__traceback__
+    while step is not None:
+        if _is_users(step.tb_frame):
+            found = _origin(step.tb_frame, step.tb_lineno)
+        step = step.tb_next
+    return found
+
+
 def user_line() -> Origin | None:
     """The innermost line of the call stack outside of Thalweg, or in its training loop."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith(_PACKAGE) or file.startswith(_TRAINING):
-            return Origin(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+        if _is_users(frame):
+            return _origin(frame, frame.f_lineno)
         frame = frame.f_back
     return None
 
@@ -183,6 +202,10 @@ def trace_program(fn: Callable[..., Any], args: Structure, leaves: Sequence[Any]
         positional, keyword = args.build(symbolic)
         results, structure = flatten(fn(*positional, **keyword))
         return _finished(tracer, given, results, structure)
+    except TraceError as error:
+        if (line := _line_of(error)) is not None:
+            error.message += f"\n  at {line}"
+        raise
     finally:
         mode.interpret, mode.trace = before, None
         tracer.restore()

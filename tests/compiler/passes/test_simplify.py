@@ -83,6 +83,7 @@ KEPT = {
     "x - x keeps NaN": "t0 : f32[3] = subtract(x, x)",
     "r * 1 of another shape": "t0 : f32[3] = select(b, r, r)",
     "float64 to float32 and back": "t1 : i32[3] = cast[dtype=i32](x)\nt0 : f32[3] = cast[dtype=f32](t1)",
+    "a product of truths": "t0 : bool = contraction[spec=a,a->](b, b)",
     "a transpose": "t0 : i64[2,2] = transpose[axes=(1,0)](i)",
 }
 # fmt: on

@@ -443,6 +443,8 @@ def _inner_product(equation: Equation, known: Known) -> Equation | None:
     inner = tuple(axis for axis, name in enumerate(left) if name not in result)
     if left != right or not inner or result != "".join(n for n in left if n in result):
         return None
+    if a.dtype.kind == "b":  # of truths there is no sum
+        return None
     product = Variable(a.shape, a.dtype)
     known[product] = replace(
         equation, op=REGISTRY["multiply"], inputs=(a, b), output=product, attributes={}

@@ -1,0 +1,39 @@
+"""Random programs of primitives, compiled, against the interpreter.
+
+A few hundred here, the same ones each time; `make fuzz` runs others for as long as it is told.
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, Phase, given, settings
+
+from tests.compiler.fuzzing import check
+from tests.compiler.making import recipes
+from tests.compiler.recipes import Recipe
+
+SETTINGS = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=False,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@settings(SETTINGS, max_examples=220)
+@given(recipes())
+def test_small_programs(recipe: Recipe) -> None:
+    check(recipe)
+
+
+@settings(SETTINGS, max_examples=60)
+@given(recipes(most=12, largest=400))
+def test_plans(recipe: Recipe) -> None:
+    check(recipe, plans=True)
+
+
+@settings(SETTINGS, max_examples=20)
+@given(recipes(most=6, largest=300_000))
+def test_large_programs(recipe: Recipe) -> None:
+    check(recipe, threads=(2, 3))
