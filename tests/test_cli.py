@@ -219,7 +219,7 @@ def test_explain_shows_the_kernels_of_a_step(run: Path) -> None:
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].split() == [
-        "kernel", "loops", "MFLOP", "MB", "us", "share", "of", "roof", "threads", "lines",
+        "kernel", "loops", "MFLOP", "MB", "us", "share", "of", "roof", "thr", "lines",
     ]  # fmt: skip
     assert re.search(r"contraction\S* +10x12 sum 64 ", done.stdout)
     assert "trainer.optimizer.step()" in done.stdout

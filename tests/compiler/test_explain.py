@@ -103,7 +103,7 @@ def test_figures() -> None:
     text = str(told)
     assert [line.split()[-5:-1] for line in text.splitlines()[1:3]] == [
         ["25%", "50%", "fma", "1"],
-        ["75%", "33%", "memory", "1"],
+        ["75%", "33%", "mem", "1"],
     ]
     assert "a3,b14" in text
     assert "one run in a scan 20000 us, 4000 us of it outside kernels" in text

@@ -33,6 +33,7 @@ _ROUNDS: Final = 40
 _ALL_SECONDS: Final = 0.5  # of all rounds, where steps are long
 _MOST_RUNS: Final = 2000
 _WIDTH: Final = 100
+_SHORT_BOUND: Final = {"fma": "fma", "cache": "cache", "memory": "mem"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ def _times(sizes: Sequence[int]) -> str:
 
 def _table(told: Explanation) -> Iterator[str]:
     names = _Lines(told.rows)
-    head = ("", "kernel", "loops", "MFLOP", "MB", "us", "share", "of roof", "threads", "lines")
+    head = ("", "kernel", "loops", "MFLOP", "MB", "us", "share", "of roof", "thr", "lines")
     body = [_cells(row, told, names) for row in told.rows]
     cells = [head, *body, _totals(told)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -212,7 +213,7 @@ def _cells(row: Row, told: Explanation, names: _Lines) -> tuple[str, ...]:
         _short(row.bytes / 1e6),
         _short(row.seconds * 1e6),
         f"{row.seconds / max(told.inside, 1e-12):.0%}",
-        f"{row.shortest / max(row.seconds, 1e-12):.0%} {row.bound}",
+        f"{row.shortest / max(row.seconds, 1e-12):.0%} {_SHORT_BOUND[row.bound]}",
         str(row.roof.threads),
         names.of(row.origins),
     )
