@@ -55,8 +55,12 @@ def convolved(graph: Graph) -> dict[Variable, Order]:
             (image,) = made.inputs
             if isinstance(image, Variable) and len(image.shape) > rank:
                 orders[image] = _channels_last(image, rank)
-            if result[-rank:] == names[-2 * rank : -rank] and len(result) > rank:
-                orders[equation.output] = _channels_last(equation.output, rank)
+            places = names[-2 * rank : -rank]
+            other = equation.inputs[1] if names is left else equation.inputs[0]
+            beside = right if names is left else left
+            for value, own in ((equation.output, result), (other, beside)):
+                if own[-rank:] == places and len(own) > rank and isinstance(value, Variable):
+                    orders[value] = _channels_last(value, rank)
     return orders
 
 
