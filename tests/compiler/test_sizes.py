@@ -112,7 +112,7 @@ def test_broadcasting_in_every_position(dtype: str) -> None:
         results = []
         for n in range(len(pairs)):
             a, b, mask = tensors[2 * n], tensors[2 * n + 1], tensors[2 * len(pairs) + n]
-            results += [a - b, mask.where(mask, mask) if dtype == "bool" else a.where(mask, b)]
+            results += [a - b, a.where(mask, b)]
         return results
 
     agree(fn, ["subtract", "select"] * len(pairs), [*arrays, *masks])
@@ -131,7 +131,6 @@ REDUCTIONS = ("sum", "prod", "max", "min")
 def test_reductions(dtype: str) -> None:
     """Of integers, in any order: no result is rounded."""
     shapes = [*((n, 3) for n in SIZES), *((3, n) for n in SIZES), (2, 17, 3), (5, 1, 33)]
-    whole = np.dtype(dtype).kind == "f"
     arrays = [
         np.random.default_rng(n).integers(0 if dtype == "uint8" else -2, 3, shape).astype(dtype)
         for n, shape in enumerate(shapes)
@@ -147,7 +146,6 @@ def test_reductions(dtype: str) -> None:
     def fn(*tensors: tw.Tensor) -> list[tw.Tensor]:
         return [bind(REGISTRY[name], tensors[k], axes=axes) for k, name, axes in steps]
 
-    assert whole or dtype != "float32"
     agree(fn, [name for _, name, _ in steps], arrays)
 
 
@@ -166,13 +164,10 @@ def _subsets(rank: int) -> list[tuple[int, ...]]:
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool"])
 def test_along_an_axis(dtype: str) -> None:
     """The place of an extremum, the order, the running sum: with ties, and NaN."""
-    shapes = [*((n, 3) for n in SIZES if n), *((3, n) for n in SIZES if n), (2, 17, 3)]
+    shapes = [*((n, 3) for n in SIZES[1::2]), *((3, n) for n in SIZES[2::2]), (2, 17, 3)]
     arrays = [numbers(shape, dtype, 8) for shape in shapes]
-    whole = (
-        [np.nan_to_num(np.rint(a), posinf=5, neginf=-5).astype(dtype) for a in arrays]
-        if (dtype != "bool")
-        else []
-    )
+    summed = arrays if dtype != "bool" else []
+    whole = [np.nan_to_num(np.rint(a), posinf=5, neginf=-5).astype(dtype) for a in summed]
     steps: list[tuple[int, str, dict[str, Any]]] = []
     for k, shape in enumerate(shapes):
         for axis in range(len(shape)):
