@@ -119,8 +119,8 @@ def atan2(y: Value, x: Value) -> Value:
     ratio = larger.equals(0.0).select(0.0, ratio)
     middle = ratio > math.sqrt(2) - 1
     # tan(atan(s/l) - pi/4) = (s - l) / (s + l): from the sides, so that one division rounds.
-    l, s = larger * 0.25, smaller * 0.25
-    turned = alike.select(0.0, (s - l) / (s + l))
+    major, minor = larger * 0.25, smaller * 0.25
+    turned = alike.select(0.0, (minor - major) / (minor + major))
     t = middle.select(turned, ratio)
     small = _atan_small(t)
     # The angle is turns * pi/4 +- (t + small), the turns and the sign by the octant.
