@@ -160,3 +160,20 @@ def test_an_error_leaves_everything_as_it_was() -> None:
         traced(broken)
     assert p.tolist() == [1, 1]
     assert (p * 3).tolist() == [3, 3]
+
+
+def test_gradients_of_arguments_are_results() -> None:
+    @tw.compile
+    def slope(x: tw.Tensor) -> tuple[tw.Tensor | None, ...]:
+        return tw.autograd.grad((x * x).sum(), x)
+
+    (found,) = slope(tw.tensor([1.0, 3.0], requires_grad=True))
+    assert found is not None
+    assert found.tolist() == [2.0, 6.0]
+
+
+def test_what_happens_to_an_argument_would_be_lost() -> None:
+    with pytest.raises(TraceError, match="changed in place"):
+        tw.compile(lambda x: x.add_(1))(tw.zeros(2))
+    with pytest.raises(TraceError, match=r"autograd\.grad"):
+        tw.compile(lambda x: (x * x).sum().backward())(tw.ones(2, requires_grad=True))

@@ -192,6 +192,7 @@ def trace_program(fn: Callable[..., Any], args: Structure, leaves: Sequence[Any]
     for leaf in leaves:
         if isinstance(leaf, Tensor):
             x = wrap(tracer.new(leaf._value.shape, leaf._value.dtype))
+            x._requires_grad = leaf._requires_grad
             given.append(x._value)
             symbolic.append(x)
         else:
@@ -201,6 +202,7 @@ def trace_program(fn: Callable[..., Any], args: Structure, leaves: Sequence[Any]
     try:
         positional, keyword = args.build(symbolic)
         results, structure = flatten(fn(*positional, **keyword))
+        _check_arguments([x for x in symbolic if isinstance(x, Tensor)], given)
         return _finished(tracer, given, results, structure)
     except TraceError as error:
         if (line := _line_of(error)) is not None:
@@ -209,6 +211,22 @@ def trace_program(fn: Callable[..., Any], args: Structure, leaves: Sequence[Any]
     finally:
         mode.interpret, mode.trace = before, None
         tracer.restore()
+
+
+def _check_arguments(arguments: list[Tensor], given: list[Variable]) -> None:
+    """An argument is a value: what happened to it inside would be lost."""
+    for number, (x, variable) in enumerate(zip(arguments, given, strict=True)):
+        if x._value is not variable:
+            raise TraceError(
+                f"argument {number}, of shape {variable.shape}, was changed in place inside a "
+                "compiled function. Return the new value, or let the function capture the tensor"
+            )
+        if x._grad is not None:
+            raise TraceError(
+                f"backward() inside a compiled function reached argument {number}, of shape "
+                f"{variable.shape}, whose .grad would be lost. Return tw.autograd.grad(loss, x), "
+                "or let the function capture the tensor"
+            )
 
 
 def _finished(
