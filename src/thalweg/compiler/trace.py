@@ -188,12 +188,15 @@ def trace_program(fn: Callable[..., Any], args: Structure, leaves: Sequence[Any]
     if mode.trace is not None:
         raise TraceError("a trace within a trace")
     tracer = Tracer()
-    given, symbolic = [], []
+    given: list[Variable] = []
+    arguments: list[Tensor] = []
+    symbolic: list[Any] = []
     for leaf in leaves:
         if isinstance(leaf, Tensor):
             x = wrap(tracer.new(leaf._value.shape, leaf._value.dtype))
             x._requires_grad = leaf._requires_grad
             given.append(x._value)
+            arguments.append(x)
             symbolic.append(x)
         else:
             symbolic.append(leaf)
@@ -202,7 +205,7 @@ def trace_program(fn: Callable[..., Any], args: Structure, leaves: Sequence[Any]
     try:
         positional, keyword = args.build(symbolic)
         results, structure = flatten(fn(*positional, **keyword))
-        _check_arguments([x for x in symbolic if isinstance(x, Tensor)], given)
+        _check_arguments(arguments, given)
         return _finished(tracer, given, results, structure)
     except TraceError as error:
         if (line := _line_of(error)) is not None:
