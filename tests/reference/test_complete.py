@@ -70,6 +70,7 @@ ELSEWHERE = {
     },
     "test_modules": {"parameters_to_vector", "vector_to_parameters"},
     "test_training": {"clip_grad_norm_", "clip_grad_value_"},
+    "test_threads": {"get_num_threads", "set_num_threads"},
     "test_utils": {"clip_grads_with_norm_", "get_total_norm"},
 }
 # fmt: on
