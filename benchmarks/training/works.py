@@ -135,12 +135,12 @@ WORKS = (
     Work("step of a LeNet, 28x28, batch 64, AdamW", (1, 28, 28),
          (*convolution(1, 32, 0), *convolution(32, 64, 0), ("pool",), ("flatten",),
           ("linear", 64 * 12 * 12, 128), ("relu",), ("linear", 128, 10)),
-         64, "adamw", 1e-3, 10, to_torch=0.50, examples=1000),
+         64, "adamw", 1e-4, 10, to_torch=0.50, examples=1000),
     Work("step of 5 convolutions, 32x32x3, batch 64, AdamW", (3, 32, 32),
          (*convolution(3, 64, 1), *convolution(64, 64, 1), ("pool",), *convolution(64, 128, 1),
           *convolution(128, 128, 1), ("pool",), *convolution(128, 256, 1), ("flatten",),
           ("linear", 256 * 8 * 8, 10)),
-         64, "adamw", 1e-3, 3, to_torch=0.85, examples=1000),
+         64, "adamw", 1e-4, 3, to_torch=0.85, examples=1000),
 )
 # fmt: on
 
