@@ -20,7 +20,8 @@ __all__ = ["Process", "check_losses", "run"]
 
 SETTLE = 0.1  # seconds for the other libraries' threads to fall asleep
 SECONDS = 1.0  # of a turn
-TOLERANCE = 2e-3
+TOLERANCE = 1e-4
+DRIFT = 2e-2  # later losses: the first steps of Adam are as large for small gradients as for large
 SCALING = 1.85
 CALL_US, WARM_S = 10, 0.1
 COLD_S = {WORKS[0].name: 0.5, WORKS[-1].name: 2.0}
@@ -149,9 +150,13 @@ def check_losses(name: str, losses: dict[tuple[str, str], list[float]]) -> None:
     """Raise `RuntimeError` where frameworks do not compute the same."""
     reference = next(iter(losses.values()), [])
     for who, found in losses.items():
-        pairs = zip(found, reference, strict=True)
-        if not all(math.isclose(a, b, rel_tol=TOLERANCE) for a, b in pairs):
+        pairs = list(zip(found, reference, strict=True))
+        if not (_close(pairs[:1], TOLERANCE) and _close(pairs[1:], DRIFT)):
             raise RuntimeError(f"{name}: {who} has losses {found}, the first had {reference}")
+
+
+def _close(pairs: Sequence[tuple[float, float]], tolerance: float) -> bool:
+    return all(math.isclose(a, b, rel_tol=tolerance) for a, b in pairs)
 
 
 def scaling_rows(rows: Sequence[Row], works: Sequence[Work]) -> list[Row]:
