@@ -122,6 +122,7 @@ if TYPE_CHECKING:
     from thalweg.compiler.trace import trace
     from thalweg.inspect.anomaly import detect_anomaly
     from thalweg.inspect.graph import graph
+    from thalweg.ops.loops import cond, scan
 
 newaxis = None
 
@@ -146,6 +147,7 @@ __all__ = [
     "compile",
     "concat",
     "concatenate",
+    "cond",
     "data",
     "default_generator",
     "detect_anomaly",
@@ -205,6 +207,7 @@ __all__ = [
     "randn_like",
     "randperm",
     "relu",
+    "scan",
     "seed",
     "set_default_dtype",
     "set_grad_enabled",
@@ -229,8 +232,10 @@ __all__.sort()
 _LAZY = dict.fromkeys(("autograd", "data", "inspect", "interop", "nn", "optim", "train")) | {
     "compile": "compiler.function",
     "get_num_threads": "compiler.runtime",
+    "cond": "ops.loops",
     "detect_anomaly": "inspect.anomaly",
     "graph": "inspect.graph",
+    "scan": "ops.loops",
     "set_num_threads": "compiler.runtime",
     "trace": "compiler.trace",
 }

@@ -1,0 +1,179 @@
+"""Loops and branches as operations: `scan` over the slices of tensors, `cond` by a truth value.
+
+Both take functions of tensors in tuples, lists and dicts, nested at will. Eagerly they are what
+they say, a Python loop and a Python `if`, so that one can step through them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from thalweg.compiler.structure import Structure, flatten
+from thalweg.errors import ConfigError, DTypeError, ShapeError, ThalwegError
+from thalweg.ops.creation import zeros_like
+from thalweg.ops.joining import stack
+from thalweg.primitives.core import normalize_axis
+from thalweg.tape import TensorBase, mode, no_grad, not_a_tensor
+
+if TYPE_CHECKING:
+    from thalweg._tensor import Tensor
+
+__all__ = ["cond", "scan"]
+
+
+def scan(
+    combine_fn: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any,
+    *,
+    dim: int = 0,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """Carry a value through the slices of `xs`: carry, y = combine_fn(carry, x) for each x.
+
+    `init`, the first carry, and `xs` are tensors, or tuples, lists and dicts of them. Slices are
+    taken along `dim` of each tensor of `xs`, from its end with `reverse`; `combine_fn` gives the
+    next carry, of the structure, shapes and dtypes of `init`, and an output y. Results are the
+    last carry, and the outputs stacked along `dim` (along 0 where y has fewer dimensions), each
+    at the place of its slice:
+
+        c_0 = init,   (c_{t+1}, y_t) = f(c_t, x_t)
+
+    >>> import thalweg as tw
+    >>> tw.scan(lambda c, x: (c + x, c * x), tw.tensor(0.0), tw.tensor([1.0, 2.0, 3.0]))
+    (tensor(6.), tensor([0., 2., 9.]))
+
+    Raises `ShapeError` where the tensors of `xs` differ in the size of `dim` or a carry changes
+    its shape or structure, `DTypeError` where it changes its dtype or is no tensor.
+
+    Source: `torch._higher_order_ops.scan`; `jax.lax.scan`.
+    """
+    carry, kept = _tensors("scan: init", init)
+    slices, outer = _tensors("scan: xs", xs)
+    if not slices:
+        return init, []
+    axis, count = _steps(slices, dim)
+    columns = [x.unbind(axis) for x in slices]
+    order = range(count - 1, -1, -1) if reverse else range(count)
+    ys: list[list[Tensor]] = []
+    inner = Structure(tuple)
+
+    def step(state: list[Tensor], leaves: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        nonlocal inner
+        result: Any = combine_fn(kept.build(state), outer.build(leaves))
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise ConfigError(f"scan: combine_fn gives a pair (carry, y), got {type(result)}")
+        after = _carried(init, state, result[0], kept)
+        y, inner = _tensors("scan: y", result[1])
+        return after, y
+
+    if not count:
+        with no_grad():
+            empty = step(carry, [zeros_like(x.sum(axis)) for x in slices])[1]
+        return init, inner.build([y.unsqueeze(0)[:0] for y in empty])
+    for i in order:
+        carry, y = step(carry, [column[i] for column in columns])
+        ys.append(y)
+    if reverse:
+        ys.reverse()
+    stacked = [stack(y, axis if axis <= y[0].ndim else 0) for y in zip(*ys, strict=True)]
+    return kept.build(carry), inner.build(stacked)
+
+
+def _tensors(name: str, value: Any) -> tuple[list[Tensor], Structure]:
+    """The tensors of a nested value, and its structure without them."""
+    leaves, structure = flatten(value)
+    if not all(isinstance(x, TensorBase) for x in leaves):
+        raise not_a_tensor(name, *leaves)
+    return leaves, structure
+
+
+def _steps(slices: Sequence[Tensor], dim: int) -> tuple[int, int]:
+    """The axis that is run over, and its size."""
+    axis = normalize_axis("scan", dim, slices[0].ndim)
+    shapes = [tuple(x.shape) for x in slices]
+    sizes = {shape[axis] if axis < len(shape) else None for shape in shapes}
+    if len(sizes) != 1 or None in sizes:
+        given = ", ".join(map(str, shapes))
+        raise ShapeError(f"scan: tensors of one size along dimension {dim} expected, got {given}")
+    return axis, shapes[0][axis]
+
+
+def _carried(init: Any, before: Sequence[Tensor], carry: Any, kept: Structure) -> list[Tensor]:
+    """The tensors of a carry, which are like those it was made from."""
+    after, structure = _tensors("scan: the carry that combine_fn gives", carry)
+    if structure != kept:
+        raise ShapeError(
+            f"scan: combine_fn gives a carry of the structure of init, {init!r:.80}, "
+            f"got {carry!r:.80}"
+        )
+    for number, (old, new) in enumerate(zip(before, after, strict=True)):
+        if new._value.shape != old._value.shape:
+            raise ShapeError(
+                f"scan: tensor {number} of the carry has shape {tuple(old.shape)} and combine_fn "
+                f"gives {tuple(new.shape)}: a carry keeps its shape (expand init to it)"
+            )
+        if new._value.dtype != old._value.dtype:
+            raise DTypeError(
+                f"scan: tensor {number} of the carry is {old.dtype!r} and combine_fn gives "
+                f"{new.dtype!r}: a carry keeps its dtype (cast init to it)"
+            )
+    return after
+
+
+def cond(
+    pred: Tensor | bool,
+    true_fn: Callable[..., Any],
+    false_fn: Callable[..., Any],
+    operands: Sequence[Any] = (),
+) -> Any:
+    """true_fn(*operands) where `pred` holds, false_fn(*operands) where it does not.
+
+    `pred` is a bool, or a tensor of one bool; the functions give tensors of the same structure,
+    shapes and dtypes. In a compiled function `pred` may be a value of the trace, which an `if`
+    cannot ask.
+
+    >>> import thalweg as tw
+    >>> x = tw.tensor(2.0)
+    >>> tw.cond(x > 1, lambda x: x * x, lambda x: -x, (x,))
+    tensor(4.)
+
+    Raises `ShapeError` or `DTypeError` where `pred` is not one bool, and, in a compiled function,
+    where the functions' results differ in structure, shape or dtype.
+
+    Source: `torch.cond`.
+    """
+    if not isinstance(pred, TensorBase):
+        return true_fn(*operands) if pred else false_fn(*operands)
+    if pred._value.dtype.kind != "b":
+        raise DTypeError(f"cond: pred is a bool, got {pred.dtype!r}: compare it, as in x > 0")
+    if pred.numel() != 1:
+        raise ShapeError(f"cond: pred is one bool, got shape {tuple(pred.shape)}; use where")
+    if mode.trace is None:
+        return true_fn(*operands) if pred.item() else false_fn(*operands)
+    return _both(pred.reshape(()), true_fn(*operands), false_fn(*operands))
+
+
+def _both(pred: Tensor, true: Any, false: Any) -> Any:
+    """One of two results, both computed."""
+    from thalweg.ops.functions import where
+
+    some, structure = _tensors("cond: true_fn's result", true)
+    others, other = _tensors("cond: false_fn's result", false)
+    if structure != other:
+        raise ShapeError(
+            f"cond: the functions give results of one structure, got {true!r:.80} and {false!r:.80}"
+        )
+    for number, (a, b) in enumerate(zip(some, others, strict=True)):
+        error: type[ThalwegError] | None = None
+        if a._value.shape != b._value.shape:
+            error = ShapeError
+        elif a._value.dtype != b._value.dtype:
+            error = DTypeError
+        if error is not None:
+            raise error(
+                f"cond: tensor {number} of the result is of shape {tuple(a.shape)}, {a.dtype!r} "
+                f"from true_fn and of shape {tuple(b.shape)}, {b.dtype!r} from false_fn"
+            )
+    return structure.build([where(pred, a, b) for a, b in zip(some, others, strict=True)])
