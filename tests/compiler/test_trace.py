@@ -26,18 +26,29 @@ def test_deck_004s_sequence_of_operations() -> None:
         return (y - t) * (y - t) / 2
 
     assert str(tw.trace(loss, w, x, b, t)).splitlines() == [
-        "inputs x0: f32, x1: f32, x2: f32, x3: f32",
-        "t0 : f32 = multiply(x0, x1)",
-        "t1 : f32 = add(t0, x2)",
-        "t2 : f32 = negative(t1)",
-        "t3 : f32 = exp(t2)",
-        "t4 : f32 = add(1.0, t3)",
-        "t5 : f32 = divide(1.0, t4)",
-        "t6 : f32 = subtract(t5, x3)",
-        "t7 : f32 = subtract(t5, x3)",
-        "t8 : f32 = multiply(t6, t7)",
-        "t9 : f32 = divide(t8, 2.0)",
-        "outputs t9",
+        "inputs w: f32, x: f32, b: f32, t: f32",
+        "t1  : f32 = w * x",
+        "t2  : f32 = t1 + b",
+        "t3  : f32 = -t2",
+        "t4  : f32 = exp(t3)",
+        "t5  : f32 = 1.0 + t4",
+        "t6  : f32 = 1.0 / t5",
+        "t7  : f32 = t6 - t",
+        "t8  : f32 = t6 - t",
+        "t9  : f32 = t7 * t8",
+        "t10 : f32 = t9 / 2.0",
+        "outputs t10",
+    ]
+
+
+def test_inputs_have_the_parameters_names_and_others_numbers() -> None:
+    c = tw.zeros(3)
+    graph = tw.trace(lambda t1, x1=None: t1 * x1 - c, tw.ones(3), x1=tw.ones(3))
+    assert str(graph).splitlines() == [
+        "inputs t1: f32[3], x1: f32[3], x2: f32[3]",
+        "t1_ : f32[3] = t1 * x1",
+        "t2  : f32[3] = t1_ - x2",
+        "outputs t2",
     ]
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from thalweg.errors import TraceError
 from thalweg.primitives.core import Primitive
+from thalweg.primitives.notation import INFIX
 
 __all__ = [
     "Atom",
@@ -103,21 +104,27 @@ class Graph:
 
     def lines(self) -> Iterator[str]:
         """The program as text: inputs, a line an equation, outputs."""
-        spelled: dict[Variable, str] = {}
-        for number, variable in enumerate(self.inputs):
-            spelled[variable] = self.names.get(variable, f"x{number}")
+        spelled = self._spelled()
         given = ", ".join(f"{spelled[v]}: {spell_type(v)}" for v in self.inputs)
         yield f"inputs {given}" if given else "inputs"
-        for number, equation in enumerate(self.equations):
-            spelled[equation.output] = self.names.get(equation.output, f"t{number}")
         width = max((len(spelled[e.output]) for e in self.equations), default=0)
         kinds = max((len(spell_type(e.output)) for e in self.equations), default=0)
         for e in self.equations:
-            operands = ", ".join(_spell(atom, spelled) for atom in e.inputs)
-            attributes = _spell_attributes(e.attributes)
             left = f"{spelled[e.output]:<{width}} : {spell_type(e.output):<{kinds}}"
-            yield f"{left} = {e.op.name}{attributes}({operands})"
+            yield f"{left} = {_expression(e, spelled)}"
         yield "outputs " + ", ".join(_spell(atom, spelled) for atom in self.outputs)
+
+    def _spelled(self) -> dict[Variable, str]:
+        """Every variable's name: its own, else x0, x1, .. of an input and t1, t2, .. of a result."""
+        spelled = dict(self.names)
+        taken = set(spelled.values())
+        named = [(v, f"x{number}") for number, v in enumerate(self.inputs)]
+        named += [(e.output, f"t{number}") for number, e in enumerate(self.equations, start=1)]
+        for variable, name in named:
+            while variable not in spelled and name in taken:
+                name += "_"
+            spelled.setdefault(variable, name)
+        return spelled
 
 
 _SHORT = {
@@ -131,6 +138,21 @@ def spell_type(value: Any) -> str:
     dtype = str(value.dtype.names[0] if value.dtype.names else value.dtype.name)
     shape = f"[{','.join(map(str, value.shape))}]" if value.shape else ""
     return _SHORT.get(dtype, dtype) + shape
+
+
+def _expression(e: Equation, spelled: dict[Variable, str]) -> str:
+    """`a * b` where people write it so, else `name[attributes](a, b)`."""
+    operands = [_spell(atom, spelled) for atom in e.inputs]
+    match e.op.name, operands:
+        case "negative", [x]:
+            return f"-{x}"
+        case "scalar_power", [x]:
+            return f"{x} ** {e.attributes['exponent']}"
+        case "power", [_, _] if isinstance(e.inputs[1], Literal):
+            pass  # a number after ** is scalar_power's
+        case name, [a, b] if name in INFIX:
+            return f"{a} {INFIX[name]} {b}"
+    return f"{e.op.name}{_spell_attributes(e.attributes)}({', '.join(operands)})"
 
 
 def _spell(atom: Atom, spelled: dict[Variable, str]) -> str:

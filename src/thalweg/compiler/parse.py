@@ -17,11 +17,15 @@ from thalweg.compiler.graph import _SHORT, Atom, Equation, Graph, Literal, Varia
 from thalweg.dtypes import as_dtype
 from thalweg.errors import TraceError
 from thalweg.primitives import REGISTRY
+from thalweg.primitives.notation import INFIX
 
 __all__ = ["parse"]
 
 _LONG = {short: name for name, short in _SHORT.items()}
-_EQUATION = re.compile(r"(\w+)\s*:\s*(\S+)\s*=\s*(\w+)(?:\[(.*)\])?\((.*)\)$")
+_LINE = re.compile(r"(\w+)\s*:\s*(\S+)\s*=\s*(.+)$")
+_CALL = re.compile(r"(\w+)(?:\[(.*)\])?\((.*)\)$")
+_INFIX = re.compile(r"(\S+) (\S+) (\S+)$")
+_ROWS = {symbol: name for name, symbol in INFIX.items()}
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -32,8 +36,8 @@ def parse(text: str) -> Graph:
     ... y : f32[3] = exp(x)
     ... outputs y'''))
     inputs x: f32[3]
-    t0 : f32[3] = exp(x)
-    outputs t0
+    t1 : f32[3] = exp(x)
+    outputs t1
 
     Raises `TraceError` for a line that is no equation.
     """
@@ -72,17 +76,30 @@ def _output(name: str, known: dict[str, Variable]) -> Atom:
 
 
 def _equation(line: str, known: dict[str, Variable]) -> Equation:
-    found = _EQUATION.match(line)
-    if found is None or found[3] not in REGISTRY:
+    found = _LINE.match(line)
+    call = found and _call(found[3], known)
+    if not found or not call or call[0] not in REGISTRY:
         raise TraceError(f"no equation: {line!r}")
-    name, kind, op, attributes, operands = found.groups()
-    names = [operand for operand in operands.split(", ") if operand]
+    name, kind, _ = found.groups()
+    op, attributes, names = call
     output = _variable(kind)
     beside = [known[n].dtype for n in names if n in known and known[n].dtype != np.bool_]
     default = beside[0] if beside else output.dtype
     inputs = tuple(_operand(n, i, op, default, known) for i, n in enumerate(names))
     known[name] = output
-    return Equation(REGISTRY[op], inputs, output, _attributes(attributes or ""))
+    return Equation(REGISTRY[op], inputs, output, _attributes(attributes))
+
+
+def _call(text: str, known: dict[str, Variable]) -> tuple[str, str, list[str]] | None:
+    """The row, its attributes and its operands: of `name[attributes](a, b)`, `a * b` or `-a`."""
+    if found := _CALL.match(text):
+        return found[1], found[2] or "", [name for name in found[3].split(", ") if name]
+    if found := _INFIX.match(text):
+        left, symbol, right = found.groups()
+        if symbol == "**" and right not in known:
+            return "scalar_power", f"exponent={right}", [left]
+        return _ROWS.get(symbol, ""), "", [left, right]
+    return ("negative", "", [text[1:]]) if text.startswith("-") else None
 
 
 def _operand(

@@ -9,6 +9,7 @@ given a new value: that is an output, to be written back. Afterwards every tenso
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -206,7 +207,9 @@ def trace_program(fn: Callable[..., Any], args: Structure, leaves: Sequence[Any]
         positional, keyword = args.build(symbolic)
         results, structure = flatten(fn(*positional, **keyword))
         _check_arguments(arguments, given)
-        return _finished(tracer, given, results, structure)
+        program = _finished(tracer, given, results, structure)
+        program.graph.names.update(_names(fn, args, [getattr(x, "_value", x) for x in symbolic]))
+        return program
     except TraceError as error:
         if (line := _line_of(error)) is not None:
             error.message += f"\n  at {line}"
@@ -275,10 +278,20 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
 
     >>> import thalweg as tw
     >>> print(tw.trace(lambda x: tw.exp(x) + 1, tw.zeros(3)))
-    inputs x0: f32[3]
-    t0 : f32[3] = exp(x0)
-    t1 : f32[3] = add(t0, 1.0)
-    outputs t1
+    inputs x: f32[3]
+    t1 : f32[3] = exp(x)
+    t2 : f32[3] = t1 + 1.0
+    outputs t2
     """
     leaves, structure = flatten((args, kwargs))
     return trace_program(fn, structure, leaves).graph
+
+
+def _names(fn: Callable[..., Any], args: Structure, given: Sequence[Any]) -> dict[Variable, str]:
+    """The inputs that have a name in `fn`: its parameters that are tensors."""
+    positional, keyword = args.build(given)
+    try:
+        bound = inspect.signature(fn).bind(*positional, **keyword)
+    except (TypeError, ValueError):  # builtins may have no signature
+        return {}
+    return {v: name for name, v in bound.arguments.items() if isinstance(v, Variable)}

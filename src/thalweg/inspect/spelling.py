@@ -13,16 +13,13 @@ import numpy as np
 
 from thalweg.dtypes import as_dtype
 from thalweg.primitives.contraction import parse
+from thalweg.primitives.notation import INFIX
 
 __all__ = ["spell", "spell_number"]
 
 Shapes = Sequence[tuple[int, ...]]
 
 # fmt: off
-_INFIX = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/",
-    "power": "**", "remainder": "%", "floor_divide": "//",
-}
 _USER = {  # what the table's row is called where users meet it
     "absolute": "abs", "logistic": "sigmoid", "select": "where", "concatenate": "cat",
     "broadcast": "expand", "transpose": "permute", "max": "amax", "min": "amin",
@@ -45,9 +42,9 @@ def spell(
     >>> spell("sum", ["t1"], {"axes": (1,)}, [(2, 3)])
     'sum(t1, dim=1)'
     """
-    if name in _INFIX:
+    if name in INFIX:
         left, right = (f"({o})" if o.startswith("-") else o for o in operands)
-        return f"{left} {_INFIX[name]} {right}"
+        return f"{left} {INFIX[name]} {right}"
     special = _SPECIAL.get(name)
     text = special(operands, attributes, shapes) if special else None
     return text or _call(name, operands, attributes, shapes)
