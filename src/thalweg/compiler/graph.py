@@ -115,7 +115,7 @@ class Graph:
         yield "outputs " + ", ".join(_spell(atom, spelled) for atom in self.outputs)
 
     def _spelled(self) -> dict[Variable, str]:
-        """Every variable's name: its own, else x0, x1, .. of an input and t1, t2, .. of a result."""
+        """Every variable's name: its own, or x0, x1, .. of inputs, t1, t2, .. of results."""
         spelled = dict(self.names)
         taken = set(spelled.values())
         named = [(v, f"x{number}") for number, v in enumerate(self.inputs)]
