@@ -7,11 +7,19 @@ A row holds, side by side:
     evaluate  the NumPy evaluation
     vjp       one vector-Jacobian product an operand: rule(g, out, *operands, **attributes),
               where g is the cotangent of the result; None where there is no derivative
+    jvp       the Jacobian-vector product: rule(apply, tangents, out, *operands, **attributes) gives
+              the tangent of the result; `tangents` holds one an operand, None where it is zero
+    batch     many cases at once: rule(apply, size, batched, *operands, **attributes), where an
+              operand that `batched` marks has an axis of `size` cases in front, gives a result
+              with that axis in front
 
-Operands are positional, attributes keyword-only and hashable. VJP rules are written with the
-methods that users call on tensors, so they differentiate, trace and compile like anything else.
-Forward mode, batching and lowering are further columns, filled in with the compiler and the
-function transforms.
+In the last two, `apply(*operands, **attributes)` is the primitive itself, on tensors. A row that
+has a vjp and no jvp has it by transposition: the vjp is linear in g. Where one calculation gives
+the cotangents of all operands, the vjp column is `AllOperands`.
+
+Operands are positional, attributes keyword-only and hashable. Rules are written with the methods
+that users call on tensors, so they differentiate, trace and compile like anything else. Lowering
+stands in the compiler, by name.
 """
 
 from __future__ import annotations
@@ -28,6 +36,7 @@ from thalweg.errors import DTypeError, OutOfRangeError, ShapeError
 
 __all__ = [
     "Abstract",
+    "AllOperands",
     "AnyOperand",
     "Primitive",
     "REGISTRY",
@@ -69,6 +78,20 @@ class AnyOperand:
         return partial(self.rule, position)
 
 
+class AllOperands:
+    """The VJP column where all cotangents come together: rule(g, out, *operands, **attributes)
+    gives a sequence of them, one an operand, None where it has none.
+    """
+
+    __slots__ = ("rule",)
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+
+VJP = Sequence[Rule | None] | AnyOperand | AllOperands | None
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Primitive:
     """One row of the op table."""
@@ -76,7 +99,9 @@ class Primitive:
     name: str
     infer: Callable[..., tuple[Shape, np.dtype[Any]]]
     evaluate: Callable[..., Any]
-    vjp: Sequence[Rule | None] | AnyOperand | None
+    vjp: VJP
+    jvp: Rule | None = None
+    batch: Rule | None = None
 
     def __repr__(self) -> str:
         return self.name
@@ -89,11 +114,13 @@ def primitive(
     name: str,
     infer: Callable[..., tuple[Shape, np.dtype[Any]]],
     evaluate: Callable[..., Any],
-    vjp: Sequence[Rule | None] | AnyOperand | None,
+    vjp: VJP,
+    jvp: Rule | None = None,
+    batch: Rule | None = None,
 ) -> Primitive:
     """Enter a row into the table."""
     assert name not in REGISTRY, name
-    REGISTRY[name] = row = Primitive(name, infer, evaluate, vjp)
+    REGISTRY[name] = row = Primitive(name, infer, evaluate, vjp, jvp, batch)
     return row
 
 
