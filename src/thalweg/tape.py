@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 import numpy as np
 
 from thalweg.errors import DTypeError, ThalwegError, TraceError
-from thalweg.primitives.core import Primitive, Rule
+from thalweg.primitives.core import AnyOperand, Primitive, Rule
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -126,7 +126,7 @@ class Composite:
 
     __slots__ = ("name", "vjp")
 
-    def __init__(self, name: str, vjp: tuple[Rule | None, ...]) -> None:
+    def __init__(self, name: str, vjp: tuple[Rule | None, ...] | AnyOperand) -> None:
         self.name = name
         self.vjp = vjp
 

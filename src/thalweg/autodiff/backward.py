@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from thalweg.errors import GradientError, ShapeError
 from thalweg.ops.creation import ones_like
 from thalweg.ops.lift import literal
+from thalweg.primitives.core import AllOperands
 from thalweg.tape import Node, TensorBase, mode, not_a_tensor, wrap
 
 if TYPE_CHECKING:
@@ -201,6 +202,8 @@ def _walk(
                 heappush(pending, (-parent.index, parent))
 
     for output, seed in roots:
+        if mode.trace is not None:
+            mode.trace.touch(output)
         send(output if output._node is None else output._node, seed)
     while pending:
         node = heappop(pending)[1]
@@ -236,6 +239,10 @@ def _pullback(
     vjp = node.op.vjp
     assert vjp is not None
     attributes = node.attributes
+    if isinstance(vjp, AllOperands):
+        together = vjp.rule(cotangent, out, *operands, **attributes)
+        pairs = zip(node.parents, together, strict=True)
+        return [(parent, g) for parent, g in pairs if parent is not None and g is not None]
     return [
         (parent, vjp[position](cotangent, out, *operands, **attributes))  # type: ignore[misc]
         for position, parent in enumerate(node.parents)

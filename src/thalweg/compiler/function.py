@@ -48,10 +48,12 @@ class Compiled(Generic[P, R]):
         if mode.trace is not None or mode.watched or self._is_eager:
             return self.fn(*args, **kwargs)
         leaves, structure = flatten((args, kwargs))
-        entry = self._entry(leaves, structure)
+        entry = self._entry(leaves, structure, differentiate=mode.grad)
         if entry is None:
             return self.fn(*args, **kwargs)
         given = [x for x in leaves if isinstance(x, Tensor)]
+        if entry.trace.pullback is not None:
+            return entry.recorded(self._name, given)  # type: ignore[no-any-return]
         return entry.result(entry.bound.call(given))  # type: ignore[no-any-return]
 
     def scan(self, *args: Any, **kwargs: Any) -> Any:
@@ -94,15 +96,17 @@ class Compiled(Generic[P, R]):
 
     # --- programs --------------------------------------------------------------------------------
 
-    def _entry(self, leaves: Sequence[Any], structure: Structure) -> _Entry | None:
+    def _entry(
+        self, leaves: Sequence[Any], structure: Structure, differentiate: bool = False
+    ) -> _Entry | None:
         """The program for arguments like these, traced and compiled if there is none yet."""
-        key = _signature(leaves, structure)
+        key = _signature(leaves, structure, differentiate)
         for entry in self.programs.get(key, ()):
             if entry.fits():
                 self.last = entry
                 return entry
         try:
-            return self._made(key, leaves, structure)
+            return self._made(key, leaves, structure, differentiate)
         except TraceError as error:
             if self.fallback != "eager":
                 raise
@@ -110,9 +114,11 @@ class Compiled(Generic[P, R]):
             self._is_eager = True
             return None
 
-    def _made(self, key: Any, leaves: Sequence[Any], structure: Structure) -> _Entry:
+    def _made(
+        self, key: Any, leaves: Sequence[Any], structure: Structure, differentiate: bool
+    ) -> _Entry:
         entries = self.programs.setdefault(key, [])
-        trace = trace_program(self.fn, structure, leaves)
+        trace = trace_program(self.fn, structure, leaves, differentiate)
         text = str(trace.graph)
         bound = next((e.bound for e in entries if e.is_same(trace, text)), None)
         if bound is None:
@@ -136,7 +142,7 @@ class Compiled(Generic[P, R]):
 
     @property
     def _name(self) -> str:
-        return getattr(self.fn, "__name__", repr(self.fn))
+        return getattr(self.fn, "__name__", type(self.fn).__name__)
 
     # --- seeing through --------------------------------------------------------------------------
 
@@ -192,13 +198,30 @@ class _Entry:
 
     def result(self, arrays: list[np.ndarray[Any, Any]]) -> Any:
         """The function's result, with these arrays in its tensors."""
-        values = iter(arrays)
-        leaves = [wrap(next(values)) if x is Variable else x for x in self.trace.constants]
+        return self._built([wrap(array) for array in arrays])
+
+    def recorded(self, name: str, given: list[Tensor]) -> Any:
+        """Run, and put the results on the tape."""
+        pullback = self.trace.pullback
+        assert pullback is not None
+        captured = [slot.current() for slot in self.trace.slots]
+        inputs = [*given, *(x for x in captured if x is not None)]
+        before = dict(zip(self.trace.graph.inputs, [x._value for x in inputs], strict=True))
+        arrays = self.bound.call(given)
+        after = dict(zip(self.trace.graph.outputs, arrays, strict=False))
+        saved = [before[v] if v in before else after[v] for v in pullback.saved]
+        results = [wrap(array) for array in arrays[: self.trace.constants.count(Variable)]]
+        pullback.attach(name, [inputs[k] for k in pullback.inputs], saved, results)
+        return self._built(results)
+
+    def _built(self, results: Sequence[Tensor]) -> Any:
+        values = iter(results)
+        leaves = [next(values) if x is Variable else x for x in self.trace.constants]
         return self.trace.structure.build(leaves)
 
 
-def _signature(leaves: Sequence[Any], structure: Structure) -> Any:
-    parts: list[Any] = [structure, mode.grad]
+def _signature(leaves: Sequence[Any], structure: Structure, differentiate: bool) -> Any:
+    parts: list[Any] = [structure, mode.grad, differentiate]
     for x in leaves:
         if isinstance(x, Tensor):
             if x._value.__class__ is Variable:
@@ -235,6 +258,10 @@ def compile(fn: Callable[P, R] | None = None, *, fallback: Literal["eager"] | No
     its program runs, reads the tensors it captured as they are then, and gives those that it
     changed their new values. What cannot be traced raises `TraceError`; with `fallback="eager"` it
     warns once and runs as it is.
+
+    A result is on the tape, as the function's own would be, unless it was differentiated inside: a
+    compiled model trains in an eager loop, and its backward pass is a compiled program too. The
+    results of `scan` are not.
 
     >>> import thalweg as tw
     >>> w = tw.ones(3, requires_grad=True)

@@ -21,6 +21,7 @@ import numpy as np
 
 from thalweg._tensor import Tensor
 from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Origin, Variable
+from thalweg.compiler.pullback import Pullback, pullback_of
 from thalweg.compiler.structure import Structure, flatten
 from thalweg.errors import TraceError
 from thalweg.ops.lift import is_literal
@@ -74,11 +75,12 @@ class Trace:
     graph      inputs: the arguments' tensors, then the captured ones; outputs: the results, then
                the new values of captured tensors, then gradients
     arguments  how many inputs are arguments
-    results    how many outputs are results
+    results    how many outputs are results, or saved for their pullback
     updates    number of an input to the number of the output that is its new value
     gradients  captured tensors whose .grad was set: (tensor, number of an output, or None)
     structure  of the function's result
     constants  its leaves, with `Variable` where a tensor stands
+    pullback   of the results that are on the tape; what it wants saved follows the results
     """
 
     graph: Graph
@@ -90,6 +92,7 @@ class Trace:
     structure: Structure
     constants: list[Any]
     guards: list[Guard] = field(default_factory=list)
+    pullback: Pullback | None = None
 
 
 class Tracer:
@@ -137,7 +140,7 @@ class Tracer:
             return
         variable = self.new(array.shape, array.dtype)
         self.slots[id(x)] = Slot(x, array, variable, x._node, x._requires_grad, x._grad)
-        x._value = variable
+        x._value, x._node = variable, None  # what it was computed from is not in this program
 
     def guard(self, owner: Any, name: str, value: Any) -> None:
         """Note that the program depends on owner.name, which is no tensor."""
@@ -181,10 +184,13 @@ def user_line() -> Origin | None:
     return None
 
 
-def trace_program(fn: Callable[..., Any], args: Structure, leaves: Sequence[Any]) -> Trace:
+def trace_program(
+    fn: Callable[..., Any], args: Structure, leaves: Sequence[Any], differentiate: bool = False
+) -> Trace:
     """Trace fn(*args, **kwargs), whose tensors are replaced by variables.
 
-    `args` is the structure of (args, kwargs), `leaves` its leaves, tensors and others.
+    `args` is the structure of (args, kwargs), `leaves` its leaves, tensors and others. With
+    `differentiate`, results that require a gradient get a pullback.
     """
     if mode.trace is not None:
         raise TraceError("a trace within a trace")
@@ -207,7 +213,9 @@ def trace_program(fn: Callable[..., Any], args: Structure, leaves: Sequence[Any]
         positional, keyword = args.build(symbolic)
         results, structure = flatten(fn(*positional, **keyword))
         _check_arguments(arguments, given)
-        program = _finished(tracer, given, results, structure)
+        tensors = [x for x in results if isinstance(x, Tensor)]
+        pullback = pullback_of(tracer, arguments, tensors) if differentiate else None
+        program = _finished(tracer, given, results, structure, pullback)
         program.graph.names.update(_names(fn, args, [getattr(x, "_value", x) for x in symbolic]))
         return program
     except TraceError as error:
@@ -236,9 +244,16 @@ def _check_arguments(arguments: list[Tensor], given: list[Variable]) -> None:
 
 
 def _finished(
-    tracer: Tracer, given: list[Variable], results: list[Any], structure: Structure
+    tracer: Tracer,
+    given: list[Variable],
+    results: list[Any],
+    structure: Structure,
+    pullback: Pullback | None,
 ) -> Trace:
     outputs = [tracer.atom(x) for x in results if isinstance(x, Tensor)]
+    if pullback is not None:
+        there = {*given, *(slot.variable for slot in tracer.slots.values()), *outputs}
+        outputs += [variable for variable in pullback.saved if variable not in there]
     count = len(outputs)
     slots = list(tracer.slots.values())
     updates, gradients = {}, []
@@ -249,6 +264,7 @@ def _finished(
     for slot in slots:
         grad = slot.tensor._grad
         if grad is not slot.grad:
+            _check_leaf(slot)
             gradients.append((slot.tensor, None if grad is None else len(outputs)))
             if grad is not None:
                 outputs.append(tracer.atom(grad))
@@ -268,7 +284,17 @@ def _finished(
         structure=structure,
         constants=[Variable if isinstance(x, Tensor) else x for x in results],
         guards=list(tracer.guards.values()),
+        pullback=pullback,
     )
+
+
+def _check_leaf(slot: Slot) -> None:
+    if slot.node is not None:
+        raise TraceError(
+            "backward() inside a compiled function reached a tensor of shape "
+            f"{slot.variable.shape} that was computed outside of it, from tensors that require a "
+            "gradient. Compute it inside, detach() it, or call backward() outside"
+        )
 
 
 def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
