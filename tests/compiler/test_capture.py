@@ -58,6 +58,16 @@ def test_data_is_written_through() -> None:
     assert p.requires_grad
 
 
+def test_what_was_cut_out_of_state_keeps_its_value() -> None:
+    p = tw.zeros(3)
+    step = tw.compile(lambda: p.add_(1))
+    step()
+    part, array = p.detach()[1:], p.detach().numpy()[:2]
+    step()
+    assert (part.tolist(), array.tolist()) == ([1, 1], [1, 1])
+    assert p.tolist() == [2, 2, 2]
+
+
 LOOKS: dict[str, Callable[[tw.Tensor], object]] = {
     "item": lambda w: w[0].item(),
     "item of itself": lambda w: w.item() if w.numel() == 1 else w[0].item(),

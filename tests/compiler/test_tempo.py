@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from thalweg.compiler.tempo import Tempo
+from thalweg.compiler.tempo import TRY, Tempo
 
 
 def simulate(threads: int, cost: Callable[[int, float], float], until: float) -> dict[int, float]:
@@ -47,9 +47,10 @@ def test_it_follows_a_machine_that_becomes_busy_and_free_again() -> None:
     while now < 3.0:
         number = tempo.pick(2, now)
         each = cost(number, now)
-        now += each * 20
-        late[number] += each * 20 if 1.2 < now < 2.0 else 0.0
-        tempo.note(number, each * 20, 20, now)
+        count = 20 if number == tempo.best(2) else max(1, int(TRY / each))
+        now += each * count
+        late[number] += each * count if 1.2 < now < 2.0 else 0.0
+        tempo.note(number, each * count, count, now)
     assert late[1] > 10 * late[2]
     assert tempo.best(2) == 2
 

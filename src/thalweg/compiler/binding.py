@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from thalweg._tensor import Tensor
+from thalweg.compiler.frame import aligned_array
 from thalweg.compiler.machine import host
 from thalweg.compiler.passes import build_plan
 from thalweg.compiler.program import Program
@@ -29,6 +30,13 @@ _SAMPLE_BYTES = 4 << 20
 
 def _address(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
+
+
+def _aligned(array: Array) -> Array:
+    """A contiguous copy that begins at a line of the cache."""
+    copy = aligned_array(array.shape, array.dtype)
+    copy[...] = array
+    return copy
 
 
 class Bound:
@@ -160,7 +168,7 @@ class _Captured:
         if array is self.known and not (self.is_state and sys.getrefcount(array) > _OURS):
             return self.place
         if self.is_state or not array.flags.c_contiguous:
-            array = np.array(array, order="C")
+            array = _aligned(array)
             self.tensor._value = array
         self.known, self.place = array, _address(array)
         return self.place
@@ -188,7 +196,7 @@ class _Gradient:
             value: Array = grad._value
             if sys.getrefcount(value) <= 3 and value.shape == shape:
                 return value
-        self.grad = wrap(np.empty(shape, dtype))
+        self.grad = wrap(aligned_array(shape, dtype))
         return self.grad._value  # type: ignore[no-any-return]
 
     def set(self) -> None:

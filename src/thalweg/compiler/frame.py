@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+import math
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["FAILED", "Frame", "LINE", "PAUSED", "aligned_bytes"]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["FAILED", "Frame", "LINE", "PAUSED", "aligned_array", "aligned_bytes"]
 
 LINE = 64  # bytes that processors pass between each other as one
 
@@ -67,3 +72,29 @@ def aligned_bytes(size: int, alignment: int = LINE) -> tuple[Any, int]:
     array = np.empty(size + alignment, np.uint8)
     address = array.__array_interface__["data"][0]
     return array, -(-address // alignment) * alignment
+
+
+def aligned_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A contiguous array of any content that begins at a line: no vector of it lies on two.
+
+    >>> import numpy as np
+    >>> aligned_array((3, 5), np.dtype(np.float32)).ctypes.data % 64
+    0
+    """
+    import numpy as np
+
+    return np.asarray(_Memory(shape, dtype))
+
+
+class _Memory:
+    """Owns an array's memory. NumPy lets what is cut out of an array refer to the array itself
+    only where no other array owns the memory; so it can be told whether an array is in use."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._memory, address = aligned_bytes(math.prod(shape) * dtype.itemsize)
+        self.__array_interface__ = {
+            "data": (address, False),
+            "shape": shape,
+            "typestr": dtype.str,
+            "version": 3,
+        }

@@ -19,14 +19,13 @@ from thalweg.compiler.machine import Machine
 from thalweg.compiler.main import CLOCK, MAIN, MainText, scratch_bytes
 from thalweg.compiler.runtime import MOST, get_num_threads, pool
 from thalweg.compiler.schedule import effects, schedule, threads_worth
-from thalweg.compiler.tempo import Tempo
+from thalweg.compiler.tempo import TRY, Tempo
 from thalweg.errors import OutOfMemoryError, OutOfRangeError, ThalwegError
 from thalweg.files import size_text
 
 __all__ = ["Program"]
 
 _CHUNK_SECONDS: Final = 0.05
-_TRY_SECONDS: Final = 0.002
 _HOUR: Final = 3600.0
 _PAGE: Final = 4096
 _programs: weakref.WeakSet[Program] = weakref.WeakSet()
@@ -295,7 +294,7 @@ class _Running:
         number = tempo.pick(most, start) if threads is None else min(self.most, threads)
         if count > 1:
             trying = threads is None and number != tempo.best(most)
-            self._pause_after(_TRY_SECONDS if trying else _CHUNK_SECONDS)
+            self._pause_after(TRY if trying else _CHUNK_SECONDS)
         used = self._execute(count, number)
         now = time.perf_counter()
         if used == number:

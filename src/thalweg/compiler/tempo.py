@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["Tempo"]
+__all__ = ["TRY", "Tempo"]
 
+TRY: Final = 0.002  # seconds of a try, where one iteration is not longer
 _LONG: Final = 0.02  # seconds of an iteration that threads are always worth it for
 _PATIENCE: Final = 40  # a try may take a fortieth of the time until it is made again
 _HOPELESS: Final = 1.5  # what is so much slower with fewer threads is slower still with fewer yet
@@ -62,7 +63,7 @@ class Tempo:
         new = seconds / max(1, iterations)
         old = self._each.get(threads, new)
         self._each[threads] = old + _WEIGHT * (new - old)
-        self._due[threads] = now + _PATIENCE * seconds
+        self._due[threads] = now + _PATIENCE * min(seconds, max(TRY, new))
 
 
 def _halves(threads: int) -> Iterator[int]:

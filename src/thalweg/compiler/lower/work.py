@@ -13,6 +13,8 @@ __all__ = ["Work", "blocks_for", "footprint", "work_of"]
 
 _BLOCK_SECONDS = 30e-6
 _MOST_BLOCKS = 64
+# A core waits for no more than a few lines of memory at a time: two cores read twice as fast.
+_WAIT_SECONDS, _FEW_BLOCKS = 1e-6, 8
 # Rough rates of one core: additions a second and lane, and bytes a second from memory.
 _RATE, _BANDWIDTH = 4e9, 1.5e10
 
@@ -34,7 +36,21 @@ def work_of(loop: Loop, machine: Machine) -> Work:
     kept = [size for axis, size in enumerate(loop.space) if axis not in loop.reduced]
     total = body * points(loop.space) + tail * points(kept)
     moved = float(sum(footprint(access, loop.space) for access in accesses(loop)))
-    return Work(total, moved, body, blocks_for(total, moved, machine))
+    blocks = blocks_for(total, moved, machine)
+    if any(_is_far(access, machine) for access in accesses(loop)):
+        blocks = max(blocks, _few_for(moved))
+    return Work(total, moved, body, blocks)
+
+
+def _is_far(access: Access, machine: Machine) -> bool:
+    """Whether it reads here and there in what no cache of a core holds."""
+    return bool(access.indirect) and access.buffer.size * access.buffer.dtype.itemsize > machine.l2
+
+
+def _few_for(bytes: float) -> int:
+    """1, 2, 4 or 8 blocks, which also a few rows fall into evenly."""
+    wanted = int(bytes / _BANDWIDTH / _WAIT_SECONDS)
+    return min(_FEW_BLOCKS, 1 << max(0, wanted.bit_length() - 1))
 
 
 def footprint(access: Access, space: tuple[int, ...]) -> int:
