@@ -83,6 +83,10 @@ class Indexing:
         """The primitive scatter-add: self added into zeros of `shape` at `indices`."""
         return bind(i.scatter_add, self, *indices, shape=shape, axes=axes, wrap=wrap)
 
+    def _positions(self: Tensor, axis: int) -> Tensor:
+        """Where each element stands along `axis`, int64, in the shape of self."""
+        return bind(iota, shape=self._value.shape, axis=axis, dtype=dtypes.int64.numpy)
+
     def index_select(self: Tensor, dim: int, index: Tensor) -> Tensor:
         """The slices of `dim` that the vector `index` names, in its order.
 

@@ -9,6 +9,7 @@ So the VJP of a contraction is a contraction with the names exchanged. A convolu
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -108,6 +109,28 @@ def _transposed(spec: str) -> tuple[str, str]:
     return f"{result},{right}->{left}", f"{result},{left}->{right}"
 
 
+def _jvp(apply: Any, tangents: Any, out: Any, a: Any, b: Any, *, spec: str) -> Any:
+    """A product's rule: dA B + A dB."""
+    da, db = tangents
+    first = None if da is None else apply(da, b, spec=spec)
+    second = None if db is None else apply(a, db, spec=spec)
+    if first is None or second is None:
+        return second if first is None else first
+    return first + second
+
+
+@cache
+def _with_cases(spec: str, first: bool, second: bool) -> str:
+    """`spec` with one more name, in front of the operands that have cases and of the result."""
+    left, right, result = parse(spec)
+    name = next(n for n in string.ascii_letters if n not in spec)
+    return f"{name * first}{left},{name * second}{right}->{name}{result}"
+
+
+def _batch(apply: Any, size: int, batched: Any, a: Any, b: Any, *, spec: str) -> Any:
+    return apply(a, b, spec=_with_cases(spec, *batched))
+
+
 contraction = primitive(
     "contraction",
     _infer,
@@ -116,4 +139,6 @@ contraction = primitive(
         lambda g, out, a, b, *, spec: g.contract(b, _transposed(spec)[0]),
         lambda g, out, a, b, *, spec: g.contract(a, _transposed(spec)[1]),
     ),
+    _jvp,
+    _batch,
 )

@@ -43,6 +43,9 @@ __all__ = [
     "Rule",
     "broadcast_shapes",
     "check_kind",
+    "leading",
+    "linear",
+    "lined_up",
     "normalize_axis",
     "outside",
     "primitive",
@@ -122,6 +125,40 @@ def primitive(
     assert name not in REGISTRY, name
     REGISTRY[name] = row = Primitive(name, infer, evaluate, vjp, jvp, batch)
     return row
+
+
+# --- rules of forward mode and batching that several families share --------------------------
+
+
+def linear(apply: Any, tangents: Sequence[Any], out: Any, *operands: Any, **attributes: Any) -> Any:
+    """The JVP of what is linear in its first operand, and has no derivative in any other."""
+    first = tangents[0]
+    return None if first is None else apply(first, *operands[1:], **attributes)
+
+
+def leading(
+    apply: Any, size: int, batched: Sequence[bool], *operands: Any, **attributes: Any
+) -> Any:
+    """The batching rule of what computes all leading axes alike: one more, for every operand."""
+    pairs = zip(operands, batched, strict=True)
+    full = [x if b else x.expand((size, *x._value.shape)) for x, b in pairs]
+    return apply(*full, **attributes)
+
+
+def lined_up(batched: Sequence[bool], operands: Sequence[Any]) -> list[Any]:
+    """The operands, which broadcast, with the axis of cases in front of all others.
+
+    A case of lower rank than another operand gets axes of size 1 behind it.
+    """
+    pairs = list(zip(operands, batched, strict=True))
+    rank = max(len(x._value.shape) - b for x, b in pairs)
+    found = []
+    for x, b in pairs:
+        shape = x._value.shape
+        if b and len(shape) <= rank:
+            x = x.reshape((shape[0], *(1,) * (rank + 1 - len(shape)), *shape[1:]))
+        found.append(x)
+    return found
 
 
 # --- shape rules that several families share -------------------------------------------------

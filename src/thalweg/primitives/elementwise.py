@@ -2,7 +2,8 @@
 
 Operands broadcast as in NumPy, and have one dtype (select's condition is bool). Their
 Jacobians are diagonal: the VJP of every one of them is g times a derivative, summed over
-whatever broadcasting repeated (`unbroadcast`, here and nowhere else).
+whatever broadcasting repeated (`unbroadcast`, here and nowhere else); the JVP is the tangent
+times the same derivative.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from thalweg.primitives.core import (
     Rule,
     broadcast_shapes,
     check_kind,
+    linear,
+    lined_up,
     primitive,
     same_dtype,
     spoken,
@@ -107,6 +110,29 @@ def _fitted(rule: Rule | None, position: int) -> Rule | None:
     return vjp
 
 
+def _forward(*rules: Rule | None) -> Rule:
+    """The JVP from the VJP rules: a diagonal Jacobian is its own transpose."""
+
+    def jvp(
+        apply: Any, tangents: Sequence[Any], out: Any, *operands: Any, **attributes: Any
+    ) -> Any:
+        total = None
+        for rule, t in zip(rules, tangents, strict=True):
+            if rule is not None and t is not None:
+                part = rule(t, out, *operands, **attributes)
+                total = part if total is None else total + part
+        return total if total is None else total.expand(out._value.shape)
+
+    return jvp
+
+
+def _together(
+    apply: Any, size: int, batched: Sequence[bool], *operands: Any, **attributes: Any
+) -> Any:
+    """The batching rule: operands broadcast against each other, cases against cases."""
+    return apply(*lined_up(batched, operands), **attributes)
+
+
 def _elementwise(
     name: str,
     evaluate: Callable[..., Any],
@@ -125,7 +151,7 @@ def _elementwise(
     if vjp:
         single = len(vjp) == 1
         fitted = vjp if single else tuple(_fitted(rule, i) for i, rule in enumerate(vjp))
-    return primitive(name, infer, evaluate, fitted)
+    return primitive(name, infer, evaluate, fitted, _forward(*vjp) if vjp else None, _together)
 
 
 # --- arithmetic ------------------------------------------------------------------------------
@@ -259,7 +285,8 @@ def _scalar_power(x: Any, *, exponent: float) -> Any:
     return x * x * x if exponent == 3 else x**exponent
 
 
-scalar_power = primitive("scalar_power", _scalar_power_infer, _scalar_power, (_scalar_power_slope,))
+scalar_power = primitive("scalar_power", _scalar_power_infer, _scalar_power, (_scalar_power_slope,),
+                         _forward(_scalar_power_slope), _together)
 
 # --- comparison and selection -----------------------------------------------------------------
 
@@ -306,6 +333,14 @@ def _select(condition: Any, a: Any, b: Any) -> Any:
     return (second ^ ((first ^ second) & mask)).view(a.dtype)
 
 
+def _select_jvp(apply: Any, tangents: Sequence[Any], out: Any, condition: Any, *_: Any) -> Any:
+    _, a, b = tangents
+    if a is None:
+        return None if b is None else b.where(condition.logical_not(), 0).expand(out._value.shape)
+    t = a.where(condition, 0) if b is None else apply(condition, a, b)
+    return t.expand(out._value.shape)
+
+
 select = primitive(
     "select",
     _select_infer,
@@ -315,6 +350,8 @@ select = primitive(
         _fitted(lambda g, out, condition, a, b: g.where(condition, 0), 1),
         _fitted(lambda g, out, condition, a, b: g.where(condition.logical_not(), 0), 2),
     ),
+    _select_jvp,
+    _together,
 )
 
 
@@ -356,4 +393,6 @@ cast = primitive(
     lambda x, *, dtype: (x.shape, dtype),
     _cast,
     (_cast_vjp,),
+    linear,
+    _together,
 )

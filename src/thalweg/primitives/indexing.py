@@ -24,6 +24,8 @@ from thalweg.primitives.core import (
     Shape,
     broadcast_shapes,
     check_kind,
+    linear,
+    lined_up,
     outside,
     primitive,
 )
@@ -147,8 +149,66 @@ def _argsort(x: Any, *, axis: int, descending: bool) -> Any:
     return x.shape[axis] - 1 - np.flip(order, axis)
 
 
+# --- many cases at once --------------------------------------------------------------------------
+
+
+def _with_case(
+    size: int, x_batched: bool, batched: Any, indices: Any, axes: Shape
+) -> tuple[list[Any], Shape]:
+    """Indices and axes for many cases of both: each place also says which case it is of.
+
+    Where either has cases alone, the indices stay as they are.
+    """
+    axes = tuple(axis + x_batched for axis in axes)
+    if not any(batched):
+        return indices, axes
+    indices = lined_up(batched, indices)
+    if not x_batched:
+        return indices, axes
+    rank = max(len(index._value.shape) for index in indices)
+    line = indices[0].new_zeros((size, *(1,) * (rank - 1)))._positions(0)
+    return [line, *indices], (0, *axes)
+
+
+def _gather_batch(
+    apply: Any, size: int, batched: Any, x: Any, *indices: Any, axes: Shape, wrap: bool
+) -> Any:
+    x_batched, *index_batched = batched
+    indices, axes = _with_case(size, x_batched, index_batched, indices, axes)
+    out = apply(x, *indices, axes=axes, wrap=wrap)
+    if any(index_batched):
+        return out
+    return out.movedim(max(len(index._value.shape) for index in indices), 0)
+
+
+def _scatter_batch(
+    apply: Any,
+    size: int,
+    batched: Any,
+    updates: Any,
+    *indices: Any,
+    shape: Shape,
+    axes: Shape,
+    wrap: bool,
+) -> Any:
+    own, *index_batched = batched
+    indices, axes = _with_case(size, True, index_batched, indices, axes)
+    if not any(index_batched):  # the axis of cases is one that was not indexed, the first of them
+        places = max(len(index._value.shape) for index in indices)
+        updates = updates.movedim(0, places)
+    elif not own:
+        updates = updates.expand((size, *updates._value.shape))
+    return apply(updates, *indices, shape=(size, *shape), axes=axes, wrap=wrap)
+
+
+def _argsort_batch(
+    apply: Any, size: int, batched: Any, x: Any, *, axis: int, descending: bool
+) -> Any:
+    return apply(x, axis=axis + 1, descending=descending)
+
+
 # fmt: off
-gather      = primitive("gather", _gather_infer, _gather, AnyOperand(_gather_vjp))
-scatter_add = primitive("scatter_add", _scatter_infer, _scatter_add, AnyOperand(_scatter_vjp))
-argsort     = primitive("argsort", _argsort_infer, _argsort, None)
+gather      = primitive("gather", _gather_infer, _gather, AnyOperand(_gather_vjp), linear, _gather_batch)
+scatter_add = primitive("scatter_add", _scatter_infer, _scatter_add, AnyOperand(_scatter_vjp), linear, _scatter_batch)
+argsort     = primitive("argsort", _argsort_infer, _argsort, None, None, _argsort_batch)
 # fmt: on

@@ -1,4 +1,5 @@
-"""Movement: the same elements in another arrangement. Linear, so each VJP is another movement.
+"""Movement: the same elements in another arrangement. Linear, so each VJP is another movement,
+and each JVP the same one.
 
 Attributes are normalized by the callers in `thalweg.ops`: axes non-negative, sizes resolved.
 Evaluation gives NumPy views where it can: values are immutable, so nobody can tell.
@@ -18,6 +19,8 @@ from thalweg.primitives.core import (
     Shape,
     broadcast_shapes,
     check_kind,
+    leading,
+    linear,
     primitive,
     same_dtype,
 )
@@ -149,17 +152,68 @@ def _concatenate_vjp(position: int, g: Any, out: Any, *operands: Any, axis: int)
     return g.narrow(axis, start, operands[position].shape[axis])
 
 
+# --- many cases at once: the axis of cases stays in front --------------------------------------
+
+
+def _behind(axes: Shape) -> Shape:
+    return tuple(axis + 1 for axis in axes)
+
+
+def _broadcast_batch(apply: Any, size: int, batched: Any, x: Any, *, shape: Shape) -> Any:
+    own = x._value.shape[1:]
+    return apply(x.reshape((size, *(1,) * (len(shape) - len(own)), *own)), shape=(size, *shape))
+
+
+def _slice_batch(
+    apply: Any, size: int, batched: Any, x: Any, *, starts: Shape, sizes: Shape, steps: Shape
+) -> Any:
+    return apply(x, starts=(0, *starts), sizes=(size, *sizes), steps=(1, *steps))
+
+
+def _pad_batch(
+    apply: Any,
+    size: int,
+    batched: Any,
+    x: Any,
+    *,
+    low: Shape,
+    high: Shape,
+    inner: Shape,
+    value: float,
+) -> Any:
+    return apply(x, low=(0, *low), high=(0, *high), inner=(0, *inner), value=value)
+
+
+def _pad_jvp(apply: Any, tangents: Any, out: Any, x: Any, *, value: float, **sides: Shape) -> Any:
+    return None if tangents[0] is None else apply(tangents[0], value=0, **sides)
+
+
+def _concatenate_jvp(apply: Any, tangents: Any, out: Any, *operands: Any, axis: int) -> Any:
+    if all(t is None for t in tangents):
+        return None
+    pairs = zip(tangents, operands, strict=True)
+    return apply(*[x.zeros_like() if t is None else t for t, x in pairs], axis=axis)
+
+
+def _concatenate_batch(apply: Any, size: int, batched: Any, *operands: Any, axis: int) -> Any:
+    return leading(apply, size, batched, *operands, axis=axis + 1)
+
+
 # fmt: off
 reshape     = primitive("reshape", _reshape_infer, lambda x, *, shape: x.reshape(shape),
-                        (lambda g, out, x, *, shape: g.reshape(x._value.shape),))
+                        (lambda g, out, x, *, shape: g.reshape(x._value.shape),), linear,
+                        lambda apply, size, batched, x, *, shape: apply(x, shape=(size, *shape)))
 transpose   = primitive("transpose", _transpose_infer, lambda x, *, axes: x.transpose(axes),
-                        (lambda g, out, x, *, axes: g.permute(_inverse(axes)),))
+                        (lambda g, out, x, *, axes: g.permute(_inverse(axes)),), linear,
+                        lambda apply, size, batched, x, *, axes: apply(x, axes=(0, *_behind(axes))))
 broadcast   = primitive("broadcast", _broadcast_infer, lambda x, *, shape: np.broadcast_to(x, shape),
-                        (lambda g, out, x, *, shape: unbroadcast(g, x),))
-slice_      = primitive("slice", _slice_infer, _slice, (_slice_vjp,))
-pad         = primitive("pad", _pad_infer, _pad, (_pad_vjp,))
+                        (lambda g, out, x, *, shape: unbroadcast(g, x),), linear, _broadcast_batch)
+slice_      = primitive("slice", _slice_infer, _slice, (_slice_vjp,), linear, _slice_batch)
+pad         = primitive("pad", _pad_infer, _pad, (_pad_vjp,), _pad_jvp, _pad_batch)
 flip        = primitive("flip", lambda x, *, axes: (x.shape, x.dtype), lambda x, *, axes: np.flip(x, axes),
-                        (lambda g, out, x, *, axes: g.flip(axes),))
+                        (lambda g, out, x, *, axes: g.flip(axes),), linear,
+                        lambda apply, size, batched, x, *, axes: apply(x, axes=_behind(axes)))
 concatenate = primitive("concatenate", _concatenate_infer,
-                        lambda *operands, axis: np.concatenate(operands, axis=axis), AnyOperand(_concatenate_vjp))
+                        lambda *operands, axis: np.concatenate(operands, axis=axis), AnyOperand(_concatenate_vjp),
+                        _concatenate_jvp, _concatenate_batch)
 # fmt: on

@@ -1,6 +1,7 @@
 """Reductions: sum, product, maximum, minimum, argmax, argmin and the cumulative sum.
 
 `axes` is a sorted tuple of non-negative axes; the result drops them (`keepdims` is a reshape).
+Each result depends on elements of its own, so the JVP weighs a tangent by the VJP of ones and sums.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.errors import ShapeError
-from thalweg.primitives.core import Abstract, Primitive, Rule, check_kind, primitive
+from thalweg.primitives.core import Abstract, Primitive, Rule, check_kind, linear, primitive
 
 __all__ = [
     "argmax",
@@ -36,7 +37,8 @@ def _reduced(shape: Axes, axes: Axes) -> Axes:
 def _reduction(
     name: str,
     evaluate: Callable[..., Any],
-    vjp: Rule | None,
+    vjp: Rule,
+    jvp: Rule | None = None,
     *,
     kinds: str = "fiu",
     has_identity: bool = True,
@@ -49,7 +51,25 @@ def _reduction(
             )
         return _reduced(x.shape, axes), x.dtype
 
-    return primitive(name, infer, evaluate, None if vjp is None else (vjp,))
+    return primitive(name, infer, evaluate, (vjp,), jvp or _weighted(vjp), _axes_behind)
+
+
+def _weighted(vjp: Rule) -> Rule:
+    def jvp(apply: Any, tangents: Any, out: Any, x: Any, *, axes: Axes) -> Any:
+        if tangents[0] is None:
+            return None
+        weights = vjp(out.new_ones(out._value.shape), out, x, axes=axes)
+        return (tangents[0] * weights).sum(axes)
+
+    return jvp
+
+
+def _axes_behind(apply: Any, size: int, batched: Any, x: Any, *, axes: Axes) -> Any:
+    return apply(x, axes=tuple(axis + 1 for axis in axes))
+
+
+def _axis_behind(apply: Any, size: int, batched: Any, x: Any, *, axis: int) -> Any:
+    return apply(x, axis=axis + 1)
 
 
 def kept(g: Any, shape: Axes, axes: Axes) -> Any:
@@ -107,7 +127,9 @@ def _position(name: str, evaluate: Callable[..., Any]) -> Primitive:
             raise ShapeError(f"{name}: dimension {axis} of shape {x.shape} holds no element")
         return _reduced(x.shape, (axis,)), _INT64
 
-    return primitive(name, infer, lambda x, *, axis: evaluate(x, axis=axis), None)
+    return primitive(
+        name, infer, lambda x, *, axis: evaluate(x, axis=axis), None, None, _axis_behind
+    )
 
 
 def _cumsum_infer(x: Abstract, *, axis: int) -> tuple[Axes, np.dtype[Any]]:
@@ -135,12 +157,13 @@ def _folded(ufunc: Any) -> Callable[..., Any]:
 
 
 # fmt: off
-sum  = _reduction("sum",  _folded(np.add), _sum_vjp)
+sum  = _reduction("sum",  _folded(np.add), _sum_vjp, linear)
 prod = _reduction("prod", lambda x, *, axes: np.multiply.reduce(x, axis=axes, dtype=x.dtype), _prod_vjp)
 max  = _reduction("max",  _folded(np.maximum), _extremum_vjp, kinds="fiub", has_identity=False)
 min  = _reduction("min",  _folded(np.minimum), _extremum_vjp, kinds="fiub", has_identity=False)
 
 argmax = _position("argmax", np.argmax)
 argmin = _position("argmin", np.argmin)
-cumsum = primitive("cumsum", _cumsum_infer, lambda x, *, axis: np.add.accumulate(x, axis=axis, dtype=x.dtype), (_cumsum_vjp,))
+cumsum = primitive("cumsum", _cumsum_infer, lambda x, *, axis: np.add.accumulate(x, axis=axis, dtype=x.dtype), (_cumsum_vjp,),
+                   linear, _axis_behind)
 # fmt: on

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from thalweg.errors import ShapeError
-from thalweg.primitives.core import Abstract, Shape, check_kind, primitive
+from thalweg.primitives.core import Abstract, Shape, check_kind, leading, linear, primitive
 
 __all__ = [
     "overlap_add",
@@ -123,5 +123,7 @@ def _overlap_vjp(
     return g.windows(own[len(own) - len(shape) :], strides, dilations)
 
 
-windows = primitive("windows", _windows_infer, _windows, (_windows_vjp,))
-overlap_add = primitive("overlap_add", _overlap_infer, _overlap_add, (_overlap_vjp,))
+windows = primitive("windows", _windows_infer, _windows, (_windows_vjp,), linear, leading)
+overlap_add = primitive(
+    "overlap_add", _overlap_infer, _overlap_add, (_overlap_vjp,), linear, leading
+)
