@@ -26,9 +26,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__main__"}),
     frozenset({"cli", "lab"}),
     frozenset({"__init__"}),
-    frozenset({"train", "inspect", "lectures", "minimize"}),
+    frozenset({"train", "inspect", "lectures", "minimize", "search"}),
     frozenset({"nn", "optim", "data", "interop"}),
-    frozenset({"_tensor", "_format", "ops", "autodiff", "autograd", "compiler", "tape"}),
+    frozenset({"_tensor", "_format", "ops", "linalg", "autodiff", "autograd", "compiler", "tape"}),
     frozenset({"primitives"}),
     frozenset({"dtypes", "errors", "files", "memory"}),
 )

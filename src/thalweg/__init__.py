@@ -116,7 +116,7 @@ from thalweg.tape import (
 )
 
 if TYPE_CHECKING:
-    from thalweg import autograd, data, inspect, interop, nn, optim, train
+    from thalweg import autograd, data, inspect, interop, linalg, nn, optim, train
     from thalweg.compiler.function import compile
     from thalweg.compiler.runtime import get_num_threads, set_num_threads
     from thalweg.compiler.trace import trace
@@ -182,6 +182,7 @@ __all__ = [
     "interop",
     "is_grad_enabled",
     "keep_freed_memory",
+    "linalg",
     "linspace",
     "log_softmax",
     "logspace",
@@ -229,7 +230,9 @@ __all__ += functions.__all__
 __all__.sort()
 
 # Loaded when first used: subpackages, and functions by the module they stand in.
-_LAZY = dict.fromkeys(("autograd", "data", "inspect", "interop", "nn", "optim", "train")) | {
+_LAZY = dict.fromkeys(
+    ("autograd", "data", "inspect", "interop", "linalg", "nn", "optim", "train")
+) | {
     "compile": "compiler.function",
     "get_num_threads": "compiler.runtime",
     "cond": "ops.loops",

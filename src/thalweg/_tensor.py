@@ -23,6 +23,7 @@ from thalweg.ops.creation import Creation
 from thalweg.ops.indexing import Indexing
 from thalweg.ops.inplace import InPlace
 from thalweg.ops.lift import to_dtype
+from thalweg.ops.linalg import Linalg
 from thalweg.ops.maths import Maths
 from thalweg.ops.products import Products
 from thalweg.ops.reductions import Reductions
@@ -62,6 +63,7 @@ class Tensor(
     Activations,
     Reductions,
     Products,
+    Linalg,
     Shape,
     Indexing,
     Sorting,

@@ -5,6 +5,7 @@
     |-- DTypeError       (TypeError)     element types that do not fit
     |-- OutOfRangeError  (IndexError)    indices and labels outside what there is
     |-- GradientError    (RuntimeError)  a backward pass that cannot run
+    |-- LinAlgError      (RuntimeError)  matrices that a decomposition or a solution asks more of
     |-- DataError        (ValueError)    data sets, splits, labels, files of data
     |-- CheckpointError  (RuntimeError)  files of parameters and run folders
     |-- ConfigError      (ValueError)    options, names and settings
@@ -27,6 +28,7 @@ __all__ = [
     "DTypeError",
     "DataError",
     "GradientError",
+    "LinAlgError",
     "OutOfMemoryError",
     "OutOfRangeError",
     "ShapeError",
@@ -73,6 +75,10 @@ class OutOfRangeError(ThalwegError, IndexError):
 
 class GradientError(ThalwegError, RuntimeError):
     """A backward pass that cannot run."""
+
+
+class LinAlgError(ThalwegError, RuntimeError):
+    """A matrix that is singular, or not positive definite, where that is asked for."""
 
 
 class DataError(ThalwegError, ValueError):

@@ -6,7 +6,16 @@ any one operation. A row is missing where `test_complete.py` fails.
 
 from __future__ import annotations
 
-from tests.table import arrangement, elementwise, images, networks, products, reductions, sliding
+from tests.table import (
+    arrangement,
+    elementwise,
+    images,
+    linear,
+    networks,
+    products,
+    reductions,
+    sliding,
+)
 from tests.table.row import Row
 
 __all__ = ["TABLE"]
@@ -16,6 +25,7 @@ TABLE: list[Row] = [
     *reductions.ROWS,
     *arrangement.ROWS,
     *products.ROWS,
+    *linear.ROWS,
     *networks.ROWS,
     *images.ROWS,
     *sliding.ROWS,

@@ -13,6 +13,7 @@ from thalweg.compiler.kernels import (
     Axis,
     Buffer,
     Contraction,
+    Host,
     Kernel,
     Loop,
     Plan,
@@ -44,6 +45,9 @@ def describe(kernel: Kernel) -> str:
         lines = _contraction(kernel)
     elif isinstance(kernel, Scatter):
         lines = _scatter(kernel)
+    elif isinstance(kernel, Host):
+        operands = ", ".join(_view(view) for view in kernel.sources)
+        lines = iter([f"{_view(kernel.target)} = NumPy's {kernel.primitive} of {operands}"])
     else:
         lines = iter([f"{_view(kernel.target)} = {type(kernel).__name__} {_view(kernel.source)}"])
     return "\n".join([kernel.label, *(f"    {line}" for line in lines)])

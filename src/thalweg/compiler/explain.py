@@ -20,7 +20,7 @@ import numpy as np
 
 from thalweg.compiler.binding import Array, Bound
 from thalweg.compiler.graph import Origin
-from thalweg.compiler.kernels import Contraction, Kernel, Loop, Scatter
+from thalweg.compiler.kernels import Contraction, Host, Kernel, Loop, Scatter
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.roof import Roof, roof
 from thalweg.compiler.runtime import get_num_threads
@@ -177,6 +177,8 @@ def _space(kernel: Kernel) -> str:
             return f"{_times(kept)} of {_times(over)}" if over else _times(kept)
         case Scatter():
             return _times(kernel.space)
+        case Host():
+            return _times(kernel.sources[0].shape)
         case _:
             return _times(kernel.source.shape)
 

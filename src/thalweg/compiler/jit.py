@@ -12,7 +12,7 @@ import itertools
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from thalweg.compiler import cache
+from thalweg.compiler.host import address
+from thalweg.compiler.lower.host import HOST
 from thalweg.compiler.machine import Machine
 from thalweg.errors import ThalwegError
 
@@ -42,10 +44,13 @@ if hasattr(os, "register_at_fork"):
 class Library:
     """Modules loaded together; their code stays as long as this object does.
 
-    `names` are the functions that their object code defines for the outside.
+    `names` are the functions that their object code defines for the outside, `imports` the
+    addresses of those that it calls and that this process gives it.
     """
 
-    def __init__(self, objects: Sequence[bytes], names: Sequence[str]) -> None:
+    def __init__(
+        self, objects: Sequence[bytes], names: Sequence[str], imports: Mapping[str, int]
+    ) -> None:
         import llvmlite.binding as llvm
 
         builder = llvm.JITLibraryBuilder().add_current_process()
@@ -53,6 +58,8 @@ class Library:
             builder.add_object_img(code)
         for name in names:
             builder.export_symbol(name)
+        for name, place in imports.items():
+            builder.import_symbol(name, place)
         try:
             self._tracker = builder.link(_linker(), f"thalweg{next(_numbers)}")
         except RuntimeError as error:
@@ -94,7 +101,15 @@ def compile_modules(irs: Sequence[str], machine: Machine, plain: Sequence[str] =
         if keep and missing:
             cache.shrink()
         names = [name for module in modules for name in _DEFINED.findall(module.ir)]
-        return Library([code for code in codes.values() if code is not None], names)
+        imports = _imports(modules)
+        return Library([code for code in codes.values() if code is not None], names, imports)
+
+
+def _imports(modules: Sequence[_Module]) -> dict[str, int]:
+    """The function that calls Python back, where one of the modules calls it."""
+    if not any(f"@{HOST}(" in module.ir for module in modules):
+        return {}
+    return {HOST: address()}
 
 
 @dataclass(frozen=True, slots=True)

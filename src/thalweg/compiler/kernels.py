@@ -1,7 +1,7 @@
 """Kernels: what fusion makes of a graph, and what lowering turns into native code.
 
     Plan    ::=  buffers  Kernel*                         in order of execution
-    Kernel  ::=  Loop | Contraction | Scatter | Sort | Scan
+    Kernel  ::=  Loop | Contraction | Scatter | Sort | Scan | Host
     Loop    ::=  for every point of `space`: body; over `reduced` axes: reduce; then tail; stores
     body    ::=  Scalar*                                  a straight-line list, like the graph
 
@@ -29,6 +29,7 @@ __all__ = [
     "Axis",
     "Buffer",
     "Contraction",
+    "Host",
     "Indirect",
     "Kernel",
     "Loop",
@@ -230,7 +231,23 @@ class Scan:
     label: str = ""
 
 
-Kernel: TypeAlias = Loop | Contraction | Scatter | Sort | Scan
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A primitive that NumPy evaluates, called back by the program: linear algebra, by LAPACK.
+
+    The calling thread does it. It may fail, as on a singular matrix: then it raises the program's
+    error flag.
+    """
+
+    primitive: str
+    attributes: Mapping[str, Any]
+    sources: tuple[View, ...]
+    target: View
+    origins: tuple[Origin, ...] = ()
+    label: str = ""
+
+
+Kernel: TypeAlias = Loop | Contraction | Scatter | Sort | Scan | Host
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from thalweg.compiler.frame import FAILED, Frame, aligned_bytes
+from thalweg.compiler.host import failure
 from thalweg.compiler.jit import Library, assembly, compile_modules
 from thalweg.compiler.kernels import Buffer, Kernel, Plan
 from thalweg.compiler.lower.lowered import Lowered
@@ -342,10 +343,14 @@ class _Running:
     def _stopped(self) -> None:
         """Go on after a pause; after a failure, say which kernel met an index out of range."""
         failed = [number for number, flag in enumerate(self.errors) if flag]
-        failure = self.frame.stop & FAILED
+        faults = [failure(ctypes.addressof(self.errors) + 8 * number) for number in failed]
+        stopped = self.frame.stop & FAILED
         self._clear()
-        if not failure:
+        if not stopped:
             return
+        for number, fault in zip(failed, faults, strict=True):
+            if fault is not None:
+                raise _placed(fault, self.program.plan.kernels[number])
         kernels = [self.program.plan.kernels[number] for number in failed]
         where = "; ".join(_origin(kernel) for kernel in kernels)
         raise OutOfRangeError(
@@ -369,6 +374,13 @@ def _tick_rate(clock: Callable[[], int]) -> float:
             pass
         _rate = (clock() - begin) / seconds
     return _rate
+
+
+def _placed(fault: BaseException, kernel: Kernel) -> BaseException:
+    """The error of a call back, with the user's line."""
+    if isinstance(fault, ThalwegError):
+        fault.message += f"\n  in a compiled program: {_origin(kernel)}"
+    return fault
 
 
 def _origin(kernel: Kernel) -> str:

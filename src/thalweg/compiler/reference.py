@@ -18,6 +18,7 @@ from thalweg.compiler.kernels import (
     Axis,
     Buffer,
     Contraction,
+    Host,
     Kernel,
     Loop,
     Plan,
@@ -105,6 +106,10 @@ def _run(kernel: Kernel, memory: _Memory) -> None:
         op = REGISTRY["argsort"].evaluate
         order = op(source, axis=source.ndim - 1, descending=kernel.descending)
         _write(kernel.target, order, memory)
+    elif isinstance(kernel, Host):
+        operands = [memory.view(view) for view in kernel.sources]
+        result = REGISTRY[kernel.primitive].evaluate(*operands, **kernel.attributes)
+        _write(kernel.target, result, memory)
     else:
         assert isinstance(kernel, Scan)
         source = memory.view(kernel.source)

@@ -15,6 +15,7 @@ from thalweg.compiler.kernels import (
     Access,
     Buffer,
     Contraction,
+    Host,
     Kernel,
     Loop,
     Scalar,
@@ -38,7 +39,8 @@ Stretch: TypeAlias = tuple[int, int, int]  # of what memory, from, to
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What a kernel reads and writes; `may_fail`: it has indices that may be out of range."""
+    """What a kernel reads and writes; `may_fail`: it has indices that may be out of range,
+    or calls what may fail."""
 
     reads: frozenset[Buffer]
     writes: frozenset[Buffer]
@@ -72,6 +74,9 @@ def effects(kernel: Kernel) -> Effects:
         case Sort() | Scan():
             reads.add(kernel.source.buffer)
             return Effects(frozenset(reads), frozenset({kernel.target.buffer}), False)
+        case Host():
+            reads |= {view.buffer for view in kernel.sources}
+            return Effects(frozenset(reads), frozenset({kernel.target.buffer}), True)
         case _:
             pass
     may_fail = any(access.indirect for access in [*loads, *stores])

@@ -11,8 +11,9 @@ low .. high-1 of `Lowered.blocks`; which call does a block never changes the res
 
 from __future__ import annotations
 
-from thalweg.compiler.kernels import Contraction, Kernel, Loop, Scan, Scatter
+from thalweg.compiler.kernels import Contraction, Host, Kernel, Loop, Scan, Scatter
 from thalweg.compiler.lower.contraction import lower_contraction
+from thalweg.compiler.lower.host import lower_host
 from thalweg.compiler.lower.loops import lower_loop
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.lower.scan import lower_scan
@@ -34,4 +35,6 @@ def lower(kernel: Kernel, name: str, machine: Machine) -> Lowered:
             return lower_scatter(kernel, name, machine)
         case Scan():
             return lower_scan(kernel, name, machine)
+        case Host():
+            return lower_host(kernel, name, machine)
     return lower_sort(kernel, name, machine)

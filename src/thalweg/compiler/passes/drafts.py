@@ -5,6 +5,7 @@
     contraction  a contraction, then values of its result's points: the epilogue
     scatter      a scatter-add
     line         a sort or a cumulative sum, from an address to an address
+    host         what NumPy evaluates, from addresses to an address
 
 A draft is built anew for every root that wants to join it. That fails with a `Conflict` where a
 root would read another one of the draft at a point that has not been computed yet.
@@ -20,7 +21,7 @@ from thalweg.compiler.graph import Equation, Variable
 from thalweg.compiler.kernels import Buffer
 from thalweg.compiler.passes.body import Body, Conflict, Read
 from thalweg.compiler.passes.layout import Layout
-from thalweg.compiler.passes.operations import REDUCTIONS
+from thalweg.compiler.passes.operations import HOST, REDUCTIONS
 from thalweg.compiler.passes.views import (
     Affine,
     Undivided,
@@ -33,7 +34,7 @@ from thalweg.compiler.passes.views import (
 __all__ = ["Draft", "build", "kind_of", "refine", "same_points"]
 
 Slots = Mapping[Variable, Buffer]
-Kind = Literal["loop", "reduce", "contraction", "scatter", "line"]
+Kind = Literal["loop", "reduce", "contraction", "scatter", "line", "host"]
 Loops = list[tuple[int, bool]]  # of each loop its size, and whether it is reduced
 
 
@@ -90,6 +91,8 @@ def kind_of(equation: Equation) -> Kind:
         return "reduce"
     if name in ("argsort", "cumsum"):
         return "line"
+    if name in HOST:
+        return "host"
     return {"contraction": "contraction", "scatter_add": "scatter"}.get(name, "loop")  # type: ignore[return-value]
 
 
@@ -248,16 +251,17 @@ def _refined(loops: Loops, kept: Loops) -> Loops:
 
 
 def _alone(kind: Kind, layout: Layout, slots: Slots, members: list[Variable]) -> Draft | None:
-    """A scatter, a sort or a cumulative sum, which nothing joins."""
+    """A scatter, a sort, a cumulative sum or a call back, which nothing joins."""
     if len(members) != 1:
         return None
     (member,) = members
     equation = layout.equations[member]
     source, *indices = equation.inputs
-    if kind == "line":
+    if kind in ("line", "host"):
         body = Body(layout, slots, ())
-        assert isinstance(source, Variable)
-        draft = Draft(kind, members, body, body, operands=[layout.place[source].root])
+        stored = [x for x in equation.inputs if isinstance(x, Variable) and elements(x.shape)]
+        operands = [layout.place[x].root for x in stored]
+        draft = Draft(kind, members, body, body, operands=operands)
     else:
         body = Body(layout, slots, strip_ones(source.shape))
         draft = Draft(kind, members, body, body)

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.compiler.graph import Equation, Origin, Variable
+from thalweg.compiler.graph import Atom, Equation, Origin, Variable
 from thalweg.compiler.kernels import (
     Access,
     Axis,
     Buffer,
     Contraction,
+    Host,
     Kernel,
     Loop,
     Reduce,
@@ -28,7 +29,7 @@ from thalweg.compiler.passes.contractions import Named, product_of
 from thalweg.compiler.passes.drafts import Draft
 from thalweg.compiler.passes.layout import Layout
 from thalweg.compiler.passes.operations import MOVEMENT
-from thalweg.compiler.passes.views import Affine, address
+from thalweg.compiler.passes.views import Affine, address, elements
 
 __all__ = ["Outlets", "emit"]
 
@@ -47,6 +48,8 @@ def emit(
         return _scatter(draft, layout, outlets)
     if draft.kind == "line":
         return _line(draft, layout, slots, outlets)
+    if draft.kind == "host":
+        return _host(draft, layout, slots, outlets)
     return _loop(draft, layout, outlets)
 
 
@@ -276,6 +279,29 @@ def _line(
         return Scan(read, write, _origins(draft), _label(draft))
     descending = equation.attributes["descending"]
     return Sort(read, write, descending, _origins(draft), _label(draft))
+
+
+def _host(
+    draft: Draft, layout: Layout, slots: Mapping[Variable, Buffer], outlets: Outlets
+) -> Host:
+    (member,) = draft.members
+    equation = layout.equations[member]
+    (buffer,) = outlets[member]
+
+    def view(atom: Atom) -> View:
+        place = layout.place.get(atom) if isinstance(atom, Variable) else None
+        if place is None or not elements(atom.shape):  # nothing is read
+            return View(Buffer("nothing", 0, atom.dtype, "temporary"), 0, atom.shape, atom.shape)
+        return View(slots[place.root], place.offset, place.shape, place.strides)
+
+    return Host(
+        primitive=equation.op.name,
+        attributes=equation.attributes,
+        sources=tuple(map(view, equation.inputs)),
+        target=View(buffer, 0, member.shape, layout.place[member].strides),
+        origins=_origins(draft),
+        label=_label(draft),
+    )
 
 
 # --- what people are told ------------------------------------------------------------------------

@@ -21,15 +21,16 @@ from dataclasses import dataclass, field, replace
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Variable
 from thalweg.compiler.passes.channels import Order, convolved, followed, place_in_order
-from thalweg.compiler.passes.operations import ELEMENTWISE, HEAVY, MOVEMENT, SOURCES
+from thalweg.compiler.passes.operations import ELEMENTWISE, HEAVY, HOST, MOVEMENT, SOURCES
 from thalweg.compiler.passes.views import Place, contiguous, elements, moved
 from thalweg.errors import TraceError
 from thalweg.primitives import REGISTRY
 
 __all__ = ["Layout", "lay_out"]
 
-_WRITTEN_IN_ORDER = frozenset({"scatter_add", "argsort", "cumsum"})  # their targets are row-major
-_WHOLE = {"contraction": 2, "cumsum": 1, "argsort": 1}  # operands that need an address
+_WRITTEN_IN_ORDER = HOST | {"scatter_add", "argsort", "cumsum"}  # their targets are row-major
+# How many operands need an address.
+_WHOLE = {"contraction": 2, "cumsum": 1, "argsort": 1, **dict.fromkeys(HOST, 2)}
 _LARGE = 1 << 14  # elements from which filling only the border saves more than kernels cost
 
 
@@ -116,7 +117,8 @@ class _Pass:
             joined[name](equation)
         elif name in HEAVY:
             for atom in equation.inputs[: _WHOLE.get(name, 0)]:
-                self.demand(atom)
+                if elements(atom.shape):
+                    self.demand(atom)
             self.root(output)
         elif name in MOVEMENT:
             self.movement(equation)

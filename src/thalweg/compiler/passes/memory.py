@@ -10,6 +10,7 @@ from thalweg.compiler.kernels import (
     Access,
     Buffer,
     Contraction,
+    Host,
     Kernel,
     Loop,
     Plan,
@@ -98,6 +99,8 @@ def reads_of(kernel: Kernel) -> list[Buffer]:
     loads = [s.attributes["access"].buffer for s in _scalars(kernel) if s.op == "load"]
     if isinstance(kernel, Contraction):
         loads = [kernel.a, kernel.b, *loads]
+    elif isinstance(kernel, Host):
+        loads = [view.buffer for view in kernel.sources]
     elif not isinstance(kernel, Loop | Scatter):
         loads = [kernel.source.buffer]
     return list(dict.fromkeys(loads))
@@ -140,6 +143,11 @@ def with_buffers(kernel: Kernel, exchange: Exchange) -> Kernel:
         }
     elif isinstance(kernel, Scatter):
         changed = {"body": scalars(kernel.body), "store": store(kernel.store)}
+    elif isinstance(kernel, Host):
+        changed = {
+            "sources": tuple(replace(v, buffer=exchange(v.buffer)) for v in kernel.sources),
+            "target": replace(kernel.target, buffer=exchange(kernel.target.buffer)),
+        }
     else:
         changed = {
             "source": replace(kernel.source, buffer=exchange(kernel.source.buffer)),

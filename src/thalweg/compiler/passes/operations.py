@@ -12,6 +12,7 @@ __all__ = [
     "COST",
     "ELEMENTWISE",
     "HEAVY",
+    "HOST",
     "KERNEL_COST",
     "LOAD_COST",
     "LONGEST_BODY",
@@ -40,9 +41,11 @@ ELEMENTWISE = frozenset(COST) - {"random_bits", "gather"}
 MOVEMENT = frozenset({"reshape", "transpose", "broadcast", "slice", "flip", "windows"})
 SOURCES = frozenset({"iota", "full", "random_bits"})
 REDUCTIONS = frozenset({"sum", "prod", "max", "min", "argmax", "argmin"})
+# Evaluated by NumPy, which the program calls back.
+HOST = frozenset({"solve", "cholesky", "eigh", "qr", "svd", "det", "slogdet"})
 
 # Computed by a kernel of their own kind, never within another's loop.
-HEAVY = REDUCTIONS | {"contraction", "scatter_add", "argsort", "cumsum", "overlap_add"}
+HEAVY = HOST | REDUCTIONS | {"contraction", "scatter_add", "argsort", "cumsum", "overlap_add"}
 
 LOAD_COST = 1
 STORE_COST = 2

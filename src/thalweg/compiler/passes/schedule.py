@@ -21,6 +21,8 @@ from thalweg.compiler.passes.views import elements
 
 __all__ = ["Schedule", "schedule"]
 
+_ALONE = frozenset({"scatter", "line", "host"})  # they write one buffer, and in place none
+
 
 @dataclass(slots=True)
 class Schedule:
@@ -93,7 +95,7 @@ def _place_outputs(
         buffers.append(buffer)
         if not buffer.size or root is (graph.inputs[number] if number is not None else None):
             continue  # nothing, or a state that keeps its value
-        sole = root not in fused.home or fused.drafts[fused.home[root]].kind in ("scatter", "line")
+        sole = root not in fused.home or fused.drafts[fused.home[root]].kind in _ALONE
         if direct and not (sole and stored.outlets[root]):
             stored.outlets[root].append(buffer)
             stored.buffer.setdefault(root, buffer)
@@ -135,7 +137,7 @@ def _in_place(
 
 def _reads_where_it_writes(draft: Draft, state: Variable) -> bool:
     """Whether a kernel reads `state` only at the element that it stores at that point."""
-    if state in draft.operands or draft.kind in ("scatter", "line"):
+    if state in draft.operands or draft.kind in _ALONE:
         return False
     body = draft.tail
     if body is not draft.main and any(read.root is state for read in draft.main.reads):
