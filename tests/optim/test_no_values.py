@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from tests.optim.kinds import KINDS, parameters
 from thalweg import tape
 from thalweg.errors import TraceError
-from thalweg.optim import SGD, Adam, AdamW, Optimizer
+from thalweg.optim import SGD
 from thalweg.optim import lr_scheduler as schedules
 
 
@@ -47,19 +48,6 @@ def valueless(x: tw.Tensor) -> None:
 
 
 # fmt: off
-OPTIMIZERS: dict[str, tuple[Callable[[Any], Optimizer], int]] = {
-    "sgd":        (lambda p: SGD(p, lr=0.1), 2),
-    "decay":      (lambda p: SGD(p, lr=0.1, weight_decay=0.1), 4),
-    "momentum":   (lambda p: SGD(p, lr=0.1, momentum=0.9), 4),
-    "dampening":  (lambda p: SGD(p, lr=0.1, momentum=0.9, dampening=0.5), 5),
-    "nesterov":   (lambda p: SGD(p, lr=0.1, momentum=0.9, nesterov=True), 6),
-    "averaged":   (lambda p: SGD(p, lr=0.1, momentum=0.9, form="averaged"), 5),
-    "velocity":   (lambda p: SGD(p, lr=0.1, momentum=0.9, form="velocity"), 4),
-    "maximize":   (lambda p: SGD(p, lr=0.1, maximize=True), 3),
-    "adam":       (lambda p: Adam(p), 12),
-    "amsgrad":    (lambda p: Adam(p, amsgrad=True), 13),
-    "adamw":      (lambda p: AdamW(p), 13),
-}
 SCHEDULES: dict[str, Callable[[Any], Any]] = {
     "step":        lambda o: schedules.StepLR(o, 3),
     "multi_step":  lambda o: schedules.MultiStepLR(o, [2, 5]),
@@ -81,10 +69,10 @@ SCHEDULES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("dtype", [tw.float32, tw.float64], ids=str)
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", KINDS)
 def test_a_step_asks_for_no_value(name: str, dtype: Any) -> None:
-    params = [tw.ones(*shape, dtype=dtype, requires_grad=True) for shape in ((3, 4), (4,), ())]
-    optimizer = OPTIMIZERS[name][0](params)
+    params = parameters(KINDS[name], dtype)
+    optimizer = KINDS[name].make(params)
     for p in params:
         p.grad = tw.ones_like(p)
         valueless(p.grad)
@@ -94,25 +82,24 @@ def test_a_step_asks_for_no_value(name: str, dtype: Any) -> None:
     with shapes_only():
         optimizer.step()
         optimizer.zero_grad()
-    for p, shape in zip(params, ((3, 4), (4,), ()), strict=True):
+    for p, shape in zip(params, KINDS[name].shapes, strict=True):
         assert p._value == Valueless(shape, dtype.numpy)
     assert lr._value == Valueless((), np.dtype(np.float64))
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", KINDS)
 def test_operations_a_parameter(name: str) -> None:
-    """The number of elementwise passes over each further parameter."""
-    make, expected = OPTIMIZERS[name]
+    """The number of operations that each further parameter takes."""
     counts = []
     for size in (1, 2):
-        params = [tw.ones(3, requires_grad=True) for _ in range(size)]
-        optimizer = make(params)
+        params = [tw.ones(3, 3, requires_grad=True) for _ in range(size)]
+        optimizer = KINDS[name].make(params)
         for p in params:
             p.grad = tw.ones_like(p)
         with shapes_only() as names:
             optimizer.step()
         counts.append(len(names))
-    assert counts[1] - counts[0] == expected
+    assert counts[1] - counts[0] == KINDS[name].operations
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

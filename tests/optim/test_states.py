@@ -122,6 +122,7 @@ def test_layout() -> None:
             "eps": 1e-8,
             "weight_decay": 0.0,
             "amsgrad": False,
+            "decoupled_weight_decay": False,
             "params": [0, 1],
         }
     ]

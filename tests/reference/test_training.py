@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 
 import thalweg
 from tests.reference.both import BOTH, DTYPES, TOLERANCES, dtype_name, plain
+from tests.reference.cases_optimizers import FAMILIES
 from tests.reference.cases_schedules import SCHEDULES
 from tests.reference.training import (
     INPUTS,
     assert_same_trajectory,
     classifier,
+    default_dtype,
     model_of,
     train,
 )
@@ -52,10 +55,20 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "AdamW betas, eps":       ("AdamW", {"lr": 0.02, "betas": (0.7, 0.95), "eps": 1e-4}),
     "AdamW amsgrad":          ("AdamW", {"lr": 0.05, "amsgrad": True, "betas": (0.9, 0.9)}),
     "AdamW maximize":         ("AdamW", {"lr": 0.005, "maximize": True}),
+    **FAMILIES,
 }
 # fmt: on
 # One of each kind, for what does not depend on the optimizer's other options.
-KINDS = ("SGD nesterov, decay", "SGD dampening", "Adam amsgrad, decay", "AdamW decay")
+KINDS = (
+    "SGD nesterov, decay",
+    "SGD dampening",
+    "Adam amsgrad, decay",
+    "AdamW decay",
+    "RMSprop all",
+    "NAdam decay",
+    "Adafactor decay",
+    "ASGD average",
+)
 
 
 def make(name: str) -> Any:
@@ -64,7 +77,8 @@ def make(name: str) -> Any:
 
 
 def both(dtype: str, made: Any, **options: Any) -> None:
-    ours, theirs = (train(tw, made, dtype, **options) for tw in BOTH)
+    with default_dtype(dtype):
+        ours, theirs = (train(tw, made, dtype, **options) for tw in BOTH)
     assert_same_trajectory(ours, theirs, dtype)
 
 
@@ -315,6 +329,12 @@ def _after_some_steps(tw: Any, name: str) -> Any:
     return model, optimizer
 
 
+@pytest.fixture
+def _double() -> Iterator[None]:
+    with default_dtype("float64"):
+        yield
+
+
 def _plain_state(state: dict[str, Any]) -> dict[int, dict[str, Any]]:
     return {
         number: {name: plain(x) for name, x in tensors.items() if x is not None}
@@ -322,6 +342,7 @@ def _plain_state(state: dict[str, Any]) -> dict[int, dict[str, Any]]:
     }
 
 
+@pytest.mark.usefixtures("_double")
 @pytest.mark.parametrize("name", KINDS)
 def test_the_state_has_pytorch_layout(name: str) -> None:
     ours, theirs = (_after_some_steps(tw, name)[1].state_dict() for tw in BOTH)
@@ -337,6 +358,7 @@ def test_the_state_has_pytorch_layout(name: str) -> None:
 
 
 # Dampening spares the first gradient: ours counts steps for that, PyTorch's state has no count.
+@pytest.mark.usefixtures("_double")
 @pytest.mark.parametrize("name", [name for name in KINDS if name != "SGD dampening"])
 def test_going_on_from_pytorch_state(name: str) -> None:
     """A checkpoint of PyTorch's optimizer and model, by NumPy: the next steps are the same."""

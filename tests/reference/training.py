@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,15 @@ import torch
 
 from tests.reference.both import TOLERANCES, copied, plain
 
-__all__ = ["STEPS", "Trajectory", "assert_same_trajectory", "batches", "classifier", "train"]
+__all__ = [
+    "STEPS",
+    "Trajectory",
+    "assert_same_trajectory",
+    "batches",
+    "classifier",
+    "default_dtype",
+    "train",
+]
 
 STEPS = 50
 BATCH = 8
@@ -41,6 +50,17 @@ def initial_weights(build: Build) -> dict[str, Any]:
     """PyTorch's, of a fixed seed."""
     torch.manual_seed(3)
     return {name: plain(x).astype("float64") for name, x in build(torch).state_dict().items()}
+
+
+@contextmanager
+def default_dtype(dtype: str) -> Iterator[None]:
+    """PyTorch's optimizers keep some numbers of their state in its default dtype."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(getattr(torch, dtype))
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def model_of(tw: Any, build: Build, dtype: str) -> Any:

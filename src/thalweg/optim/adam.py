@@ -10,10 +10,10 @@ from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.ops.creation import zeros, zeros_like
 from thalweg.optim.groups import Params
-from thalweg.optim.optimizer import Optimizer
+from thalweg.optim.optimizer import Numbers, Optimizer
 from thalweg.optim.settings import Rule, flag, fractions, nonnegative
 
-__all__ = ["Adam", "AdamW", "Moments"]
+__all__ = ["Adam", "AdamW", "Moments", "decayed"]
 
 
 @dataclass(slots=True)
@@ -24,6 +24,17 @@ class Moments:
     exp_avg: Tensor
     exp_avg_sq: Tensor
     max_exp_avg_sq: Tensor | None
+
+
+def decayed(p: Tensor, g: Tensor, group: Mapping[str, Any], kept: Tensor | float) -> Tensor:
+    """The gradient with the penalty's added, or, decoupled, `p` shrunk to its share `kept`."""
+    decay: float = group["weight_decay"]
+    if not decay:
+        return g
+    if not group["decoupled_weight_decay"]:
+        return g + decay * p
+    p *= kept
+    return g
 
 
 class Adam(Optimizer):
@@ -41,7 +52,8 @@ class Adam(Optimizer):
 
     `weight_decay` = lambda adds the gradient lambda theta of the penalty lambda/2 ||theta||^2 to g.
     It then goes through m and v and is divided by sqrt(v^): a weight whose gradients are large
-    decays less. That is not weight decay, which shrinks all weights at one rate: see `AdamW`.
+    decays less. That is not weight decay, which shrinks all weights at one rate: see `AdamW`, which
+    is this with `decoupled_weight_decay`.
     `maximize` ascends: g becomes -g, before the penalty is added.
 
     Sources: Kingma, Ba, "Adam: a method for stochastic optimization", ICLR 2015; decks 000
@@ -64,6 +76,7 @@ class Adam(Optimizer):
         "betas": fractions,
         "eps": nonnegative,
         "amsgrad": flag,
+        "decoupled_weight_decay": flag,
     }
 
     def __init__(
@@ -76,6 +89,7 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        decoupled_weight_decay: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -84,6 +98,7 @@ class Adam(Optimizer):
             "weight_decay": weight_decay,
             "amsgrad": amsgrad,
             "maximize": maximize,
+            "decoupled_weight_decay": decoupled_weight_decay,
         }
         super().__init__(params, defaults)
 
@@ -92,44 +107,28 @@ class Adam(Optimizer):
         largest = zeros_like(p) if group["amsgrad"] else None
         return Moments(zeros(dtype=dtypes.float64), zeros_like(p), zeros_like(p), largest)
 
-    def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> tuple[Tensor, ...]:
-        """eta r / (1 - beta1^t) and eps r, with r = sqrt(1 - beta2^t)."""
+    def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> Numbers:
+        """eta r / (1 - beta1^t), eps r, r = sqrt(1 - beta2^t); beta1, 1 - beta1; 1 - eta lambda."""
         assert step is not None  # `Moments` counts
         beta1, beta2 = group["betas"]
         root = (1 - beta2**step).sqrt()
-        return lr * root / (1 - beta1**step), group["eps"] * root
+        size = lr * root / (1 - beta1**step)
+        return size, group["eps"] * root, beta1, 1 - beta1, 1 - lr * group["weight_decay"]
 
     def update(
-        self,
-        p: Tensor,
-        g: Tensor,
-        state: Moments,
-        group: Mapping[str, Any],
-        numbers: tuple[Tensor, ...],
+        self, p: Tensor, g: Tensor, state: Moments, group: Mapping[str, Any], numbers: Numbers
     ) -> None:
-        """The equations above, the penalty first."""
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
-        p -= self.move(g, state, group, numbers)
-
-    def move(
-        self,
-        g: Tensor,
-        state: Moments,
-        group: Mapping[str, Any],
-        numbers: tuple[Tensor, ...],
-    ) -> Tensor:
-        """eta m^ / (sqrt(v^) + eps), how far the parameter goes, with `g` in both means."""
-        size, eps, *_ = numbers
-        beta1, beta2 = group["betas"]
-        m, v = state.exp_avg, state.exp_avg_sq
+        """The equations above, the penalty or the decay first."""
+        size, eps, beta1, weight, kept = numbers
+        m, v, beta2 = state.exp_avg, state.exp_avg_sq, group["betas"][1]
+        g = decayed(p, g, group, kept)
         m *= beta1
-        m += (1 - beta1) * g
+        m += weight * g
         v *= beta2
         v += (1 - beta2) * g * g
         if state.max_exp_avg_sq is not None:
             v = state.max_exp_avg_sq._assign(state.max_exp_avg_sq.maximum(v))
-        return size * m / (v.sqrt() + eps)
+        p -= size * m / (v.sqrt() + eps)
 
 
 class AdamW(Adam):
@@ -170,22 +169,13 @@ class AdamW(Adam):
         *,
         maximize: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
-
-    def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> tuple[Tensor, ...]:
-        """Adam's two numbers, and the share 1 - eta lambda that decay leaves."""
-        return *super().once(group, lr, step), 1 - lr * group["weight_decay"]
-
-    def update(
-        self,
-        p: Tensor,
-        g: Tensor,
-        state: Moments,
-        group: Mapping[str, Any],
-        numbers: tuple[Tensor, ...],
-    ) -> None:
-        """The equation above."""
-        move = self.move(g, state, group, numbers)
-        if group["weight_decay"]:
-            p *= numbers[2]
-        p -= move
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            decoupled_weight_decay=True,
+        )

@@ -17,6 +17,8 @@ Params: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[
 
 # What schedules change: rank-0 float64 tensors, so that no step size is a constant of a program.
 SCHEDULED = ("lr", "initial_lr")
+# Where a group may have a momentum, which some schedules change too.
+MOMENTUM = ("momentum", "betas")
 # What a group holds beside its hyperparameters, once and for all.
 FIXED = ("params", "param_names")
 
@@ -30,7 +32,8 @@ class ParamGroup(MutableMapping[str, Any]):
     its value now. Keep that float, not the tensor, in a list of past step sizes.
 
     The others are plain Python values, checked when they are set. "params" is a tuple: use
-    `Optimizer.add_param_group` to train more parameters. "name" may hold a name of your own.
+    `Optimizer.add_param_group` to train more parameters. "name" may hold a name of your own. Where
+    a schedule changes the momentum, that is a tensor like "lr"; see `changing_momentum`.
 
     Raises `ConfigError` for an unknown name or a value out of range.
 
@@ -73,9 +76,13 @@ class ParamGroup(MutableMapping[str, Any]):
         refuse_unknown(self.owner, [key], self.known)
         if key in SCHEDULED:
             self._schedule(key, value)
-        else:
-            rule = self.rules.get(key)
-            self.raw[key] = rule(f"{self.owner}: {key}", value) if rule else value
+            return
+        rule = self.rules.get(key)
+        value = rule(f"{self.owner}: {key}", value) if rule else value
+        if self._is_changing(key):
+            value = self._keep_tensor(key, value)
+        if key not in self.raw or value is not self.raw[key]:
+            self.raw[key] = value
             self.version += 1
 
     def _schedule(self, key: str, value: Any) -> None:
@@ -90,6 +97,42 @@ class ParamGroup(MutableMapping[str, Any]):
             raise ConfigError(f"{self.owner}: {key} of shape {tuple(value.shape)}; expected rank 0")
         else:
             self.raw[key] = value
+
+    @property
+    def momentum_key(self) -> str | None:
+        """Which hyperparameter is the momentum: "momentum", or "betas" for the first of them."""
+        return next((key for key in MOMENTUM if key in self.raw), None)
+
+    def changing_momentum(self) -> Tensor:
+        """The momentum, from now on a tensor that a schedule may change as it does "lr".
+
+        It is a float64 tensor of rank 0: `raw["momentum"]` itself, or the first of `raw["betas"]`.
+
+        Raises `ConfigError` if the optimizer has neither.
+        """
+        key = self.momentum_key
+        if key is None:
+            raise ConfigError(
+                f"{self.owner} has no momentum and no betas for a schedule to change; "
+                "make the schedule with cycle_momentum=False"
+            )
+        if not self._is_changing(key):
+            first = tensor(_first(self.raw[key]), dtype=dtypes.float64)
+            self.raw[key] = (first, *self.raw[key][1:]) if key == "betas" else first
+            self.version += 1
+        found: Tensor = _first(self.raw[key])
+        return found
+
+    def _is_changing(self, key: str) -> bool:
+        return key in MOMENTUM and key in self.raw and isinstance(_first(self.raw[key]), Tensor)
+
+    def _keep_tensor(self, key: str, value: Any) -> Any:
+        """`value` of the momentum, given to the tensor that holds it."""
+        held = self.raw[key]
+        _first(held).fill_(_first(value))
+        if key == "betas" and value[1:] != held[1:]:
+            return (held[0], *value[1:])
+        return held
 
     def __delitem__(self, key: str) -> None:
         raise ConfigError(f"a group keeps its {key!r}; set it to another value")
@@ -131,12 +174,19 @@ class ParamGroup(MutableMapping[str, Any]):
         for key, plain in {**dict.fromkeys(SCHEDULED, float), "param_names": list}.items():
             if key in values:
                 values[key] = plain(values[key])
+        for key in filter(self._is_changing, MOMENTUM):
+            value = self.raw[key]
+            values[key] = (float(value[0]), *value[1:]) if key == "betas" else float(value)
         return values
 
     def label(self, position: int) -> str:
         """How an error calls the parameter at `position`: by its name, if it has one."""
         names = self.raw.get("param_names")
         return f"parameter {names[position]!r}" if names else f"parameter {position}"
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, tuple) else value
 
 
 def read_groups(params: Any) -> list[dict[str, Any]]:

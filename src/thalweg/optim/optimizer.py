@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 from thalweg._tensor import Tensor
 from thalweg.dtypes import DType
@@ -27,9 +27,11 @@ from thalweg.optim.settings import Configured, Rule, flag, nonnegative
 from thalweg.optim.states import read_state, snapshot, tensors_of
 from thalweg.tape import enable_grad, mode, no_grad
 
-__all__ = ["Optimizer", "Schedule", "Stateless"]
+__all__ = ["Numbers", "Optimizer", "Schedule", "Stateless"]
 
 R = TypeVar("R")
+# What all parameters share in a step: tensors of rank 0, and what never changes as plain numbers.
+Numbers: TypeAlias = "tuple[Tensor | float, ...]"
 
 
 class Schedule(Protocol):
@@ -40,6 +42,12 @@ class Schedule(Protocol):
 
     def scheduled(self, lr: Tensor, index: int) -> Tensor:
         """The step size of group `index` now; `lr` is what it is without this schedule."""
+
+    def has_momentum(self) -> bool:
+        """Whether the schedule changes the momentum as well."""
+
+    def scheduled_momentum(self, momentum: Tensor, index: int) -> Tensor:
+        """The momentum of group `index` now; `momentum` is what it was."""
 
 
 @dataclass(slots=True)
@@ -95,11 +103,12 @@ class Optimizer(Configured, ABC):
         """
         return Stateless()
 
-    def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> tuple[Tensor, ...]:
+    def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> Numbers:
         """Numbers that all parameters share, of rank 0 in float64: here the step size alone.
 
         `step` counts from 1; it is None if the states do not count. `update` is given the numbers
-        in the dtype of its parameter.
+        in the dtype of its parameter. A momentum is to be used by way of these numbers: it is a
+        tensor in float64 where a schedule changes it.
         """
         return (lr,)
 
@@ -110,7 +119,7 @@ class Optimizer(Configured, ABC):
         g: Tensor,
         state: Any,
         group: Mapping[str, Any],
-        numbers: tuple[Tensor, ...],
+        numbers: Numbers,
     ) -> None:
         """Give `state` and `p` their new values, from the gradient `g` and `once`'s `numbers`."""
 
@@ -149,11 +158,11 @@ class Optimizer(Configured, ABC):
     def _update(self, group: ParamGroup, ready: list[tuple[Tensor, Tensor]]) -> None:
         hyper = group.raw
         numbers = self.once(hyper, hyper["lr"], self._count(ready))
-        cast: dict[DType, tuple[Tensor, ...]] = {}
+        cast: dict[DType, Numbers] = {}
         for p, g in ready:
             dtype = p.dtype
             if dtype not in cast:
-                cast[dtype] = tuple([x.to(dtype) for x in numbers])
+                cast[dtype] = tuple([x.to(dtype) if isinstance(x, Tensor) else x for x in numbers])
                 self._follow(group, dtype)
             self.update(p, -g if hyper["maximize"] else g, self._state[p], hyper, cast[dtype])
 
@@ -293,6 +302,16 @@ class Optimizer(Configured, ABC):
             for schedule in self.schedules:
                 lr = schedule.scheduled(lr, index)
             group["lr"] = lr
+            self._reschedule_momentum(group, index)
+
+    def _reschedule_momentum(self, group: ParamGroup, index: int) -> None:
+        if not any(schedule.has_momentum() for schedule in self.schedules):
+            return
+        momentum = group.changing_momentum()
+        now = momentum
+        for schedule in self.schedules:
+            now = schedule.scheduled_momentum(now, index)
+        momentum._assign(now)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

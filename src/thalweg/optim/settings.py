@@ -16,6 +16,7 @@ from thalweg.errors import ConfigError, nearest
 __all__ = [
     "Configured",
     "Rule",
+    "absent",
     "choice",
     "flag",
     "fraction",
@@ -74,6 +75,11 @@ def fractions(name: str, value: Any) -> tuple[float, float]:
         raise ConfigError(f"{name}={value!r}; expected {expected}")
     first, second = (_number(name, x, expected, lambda x: 0 <= x < 1) for x in pair)
     return first, second
+
+
+def absent(value: Any) -> bool:
+    """Whether a hyperparameter is 0: a plain number, not a tensor that a schedule changes."""
+    return isinstance(value, numbers.Real) and value == 0
 
 
 def flag(name: str, value: Any) -> bool:

@@ -11,8 +11,8 @@ from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
 from thalweg.ops.creation import full_like, zeros, zeros_like
 from thalweg.optim.groups import Params
-from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import Rule, choice, flag, nonnegative, real
+from thalweg.optim.optimizer import Numbers, Optimizer
+from thalweg.optim.settings import Rule, absent, choice, flag, nonnegative, real
 
 __all__ = ["Momentum", "SGD"]
 
@@ -101,7 +101,7 @@ class SGD(Optimizer):
 
     def check(self, group: Mapping[str, Any]) -> None:
         """Nesterov needs momentum and no dampening; only "polyak" has dampening."""
-        if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
+        if group["nesterov"] and (absent(group["momentum"]) or group["dampening"] != 0):
             raise ConfigError(
                 f"SGD: nesterov=True with momentum={group['momentum']}, "
                 f"dampening={group['dampening']}; expected momentum above 0 and no dampening"
@@ -114,46 +114,37 @@ class SGD(Optimizer):
 
     def init(self, p: Tensor, group: Mapping[str, Any]) -> Momentum:
         """A velocity of 0, and a count where the first gradient differs from the others."""
-        moving = group["momentum"] != 0
+        moving = not absent(group["momentum"])
         dampened = moving and group["dampening"] != 0
         return Momentum(
             momentum_buffer=zeros_like(p) if moving else None,
             step=zeros(dtype=dtypes.float64) if dampened else None,
         )
 
-    def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> tuple[Tensor, ...]:
-        """The step size; with dampening also the weight of the gradient, 1 in the first step."""
+    def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> Numbers:
+        """The step size, the momentum, and the weight of the gradient in the velocity."""
+        mu = group["momentum"]
+        if group["form"] == "averaged":
+            return lr, mu, 1 - mu
+        if group["form"] == "velocity":
+            return lr, mu, lr
         if step is None:
-            return (lr,)
-        return lr, full_like(step, 1 - group["dampening"]).where(step > 1, 1)
+            return lr, mu
+        return lr, mu, full_like(step, 1 - group["dampening"]).where(step > 1, 1)
 
     def update(
-        self,
-        p: Tensor,
-        g: Tensor,
-        state: Momentum,
-        group: Mapping[str, Any],
-        numbers: tuple[Tensor, ...],
+        self, p: Tensor, g: Tensor, state: Momentum, group: Mapping[str, Any], numbers: Numbers
     ) -> None:
         """The equations above."""
-        lr, mu, velocity = numbers[0], group["momentum"], state.momentum_buffer
+        lr, mu, *weight = numbers
+        velocity = state.momentum_buffer
         if group["weight_decay"]:
             g = g + group["weight_decay"] * p
         if velocity is None:
             p -= lr * g
             return
-        push = self._push(g, group, numbers)
+        push = g * weight[0] if weight else g
         velocity *= mu
         velocity += push
         move = push + mu * velocity if group["nesterov"] else velocity
         p -= move if group["form"] == "velocity" else lr * move
-
-    @staticmethod
-    def _push(g: Tensor, group: Mapping[str, Any], numbers: tuple[Tensor, ...]) -> Tensor:
-        """What the gradient adds to the velocity."""
-        if group["form"] == "averaged":
-            share: float = 1 - group["momentum"]
-            return g * share
-        if group["form"] == "velocity":
-            return g * numbers[0]
-        return g * numbers[1] if group["dampening"] else g

@@ -49,6 +49,14 @@ class Scheduler(Configured, ABC):
     def scheduled(self, lr: Tensor, index: int) -> Tensor:
         """The step size of group `index` now; `lr` is what it is without this schedule."""
 
+    def has_momentum(self) -> bool:
+        """Whether this schedule changes the momentum as well."""
+        return False
+
+    def scheduled_momentum(self, momentum: Tensor, index: int) -> Tensor:
+        """The momentum of group `index` now; `momentum` is what it was."""
+        return momentum
+
     def joined(self, group: ParamGroup, index: int) -> None:
         """Called for each group of the optimizer, also for those that are added later."""
 

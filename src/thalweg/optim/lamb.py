@@ -1,0 +1,95 @@
+"""LAMB: Adam's direction, with a step as long as the layer's weights allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from thalweg import dtypes
+from thalweg._tensor import Tensor
+from thalweg.ops.creation import ones_like, zeros, zeros_like
+from thalweg.optim.adam import Moments
+from thalweg.optim.groups import Params
+from thalweg.optim.optimizer import Numbers, Optimizer
+from thalweg.optim.settings import Rule, fractions, nonnegative
+
+__all__ = ["LAMB"]
+
+
+class LAMB(Optimizer):
+    """Layer-wise adaptive moments, for large batches. With eta = `lr`, lambda = `weight_decay` and
+    Adam's m^ and v^ (see `Adam`), for each parameter tensor:
+
+        u = m^ / (sqrt(v^) + eps) + lambda theta
+        theta <- theta - eta (||theta|| / ||u||) u
+
+    so that no layer moves by more than a share eta of its norm. The ratio is 1 where one of the
+    norms is 0, as at a bias that starts at 0. `maximize` ascends: g becomes -g.
+
+    Source: You et al., "Large batch optimization for deep learning: training BERT in 76 minutes",
+    ICLR 2020, algorithm 2, with phi(x) = x. PyTorch has no LAMB.
+
+    Raises `ConfigError` for numbers out of range.
+
+    >>> import thalweg as tw
+    >>> w = tw.tensor([3.0, 4.0], requires_grad=True)
+    >>> optimizer = LAMB([w], lr=0.1, weight_decay=0.0)
+    >>> w.grad = tw.tensor([1.0, 0.0])
+    >>> optimizer.step()  # by a tenth of the norm 5
+    >>> w
+    tensor([2.5000, 4.0000], requires_grad=True)
+    """
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **Optimizer.rules,
+        "betas": fractions,
+        "eps": nonnegative,
+    }
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-6,
+        weight_decay: float = 1e-2,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def init(self, p: Tensor, group: Mapping[str, Any]) -> Moments:
+        """Means of 0, after 0 steps."""
+        return Moments(zeros(dtype=dtypes.float64), zeros_like(p), zeros_like(p), None)
+
+    def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> Numbers:
+        """eta; r / (1 - beta1^t) and eps r with r = sqrt(1 - beta2^t); beta1, 1 - beta1."""
+        assert step is not None  # `Moments` counts
+        beta1, beta2 = group["betas"]
+        root = (1 - beta2**step).sqrt()
+        return lr, root / (1 - beta1**step), group["eps"] * root, beta1, 1 - beta1
+
+    def update(
+        self, p: Tensor, g: Tensor, state: Moments, group: Mapping[str, Any], numbers: Numbers
+    ) -> None:
+        """The equations above."""
+        lr, size, eps, beta1, weight = numbers
+        m, v, beta2 = state.exp_avg, state.exp_avg_sq, group["betas"][1]
+        m *= beta1
+        m += weight * g
+        v *= beta2
+        v += (1 - beta2) * g * g
+        u = size * m / (v.sqrt() + eps)
+        if group["weight_decay"]:
+            u = u + group["weight_decay"] * p
+        weights, length = p.norm(), u.norm()
+        is_ratio = (weights > 0) & (length > 0)
+        ratio = weights / length.where(is_ratio, 1)
+        p -= lr * ratio.where(is_ratio, ones_like(ratio)) * u
