@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from tests.reference import cases_activations, cases_losses, cases_sliding
+from tests.reference import cases_activations, cases_layers, cases_losses, cases_sliding
 from tests.reference.both import DTYPES, Case, compare
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("this", cases_activations.CASES, ids=repr)
 def test_activations_and_layers(this: Case, dtype: str) -> None:
+    compare(this, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("this", cases_layers.CASES, ids=repr)
+def test_layers_with_a_state(this: Case, dtype: str) -> None:
     compare(this, dtype)
 
 

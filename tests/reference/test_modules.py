@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -22,9 +23,10 @@ from tests.reference.both import (
     plain,
     tensors,
 )
+from tests.reference.cases_layers import MODULES
 from tests.reference.cases_modules import LAYERS, LOSSES, MODELS, Built
 
-ALL = {**LAYERS, **LOSSES, **MODELS}
+ALL = {**LAYERS, **LOSSES, **MODELS, **MODULES}
 # Ours alone, or with nothing to compare: containers stand in the models.
 NOT_TABLED = {
     *("Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList"),
@@ -81,6 +83,31 @@ def test_outputs_and_gradients(name: str, dtype: str) -> None:
             assert_close(x, y, TOLERANCES["value", kind], f"{what} {position}")
 
 
+@pytest.mark.parametrize("is_compiled", [False, True])
+@pytest.mark.parametrize("name", MODULES)
+def test_what_it_keeps_and_eval_mode(name: str, is_compiled: bool) -> None:
+    """Two batches in training, then one in eval mode; all compiled, too."""
+    found = []
+    for tw, module in zip(BOTH, pair(MODULES[name]), strict=True):
+        inputs = [tensors(tw, x, "float32") for x in MODULES[name].inputs]
+        run = partial(_outputs, tw, module, inputs)
+        run = thalweg.compile(run) if is_compiled and tw is thalweg else run
+        training = [run(1.0), run(0.5)]
+        module.eval()
+        found.append([*flat([*training, run(1.0)]), *module.state_dict().values()])
+    for position, (x, y) in enumerate(zip(*found, strict=True)):
+        assert_close(x, y, TOLERANCES["value", "float32"], f"{position}")
+
+
+def _outputs(tw: Any, module: Any, inputs: list[Any], share: float) -> list[Any]:
+    """Outputs and gradients of parameters and inputs."""
+    leaves = [x for x in (*module.parameters(), *inputs) if x.requires_grad]
+    outputs = flat(module(*(x * share if x.is_floating_point() else x for x in inputs)))
+    weights = [numbers(y.numel()).reshape(tuple(y.shape)).astype("float32") for y in outputs]
+    total = sum((y * tw.tensor(w)).sum() for y, w in zip(outputs, weights, strict=True))
+    return [*outputs, *tw.autograd.grad(total, leaves)] if total.requires_grad else outputs
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_prints_alike(name: str) -> None:
     ours, theirs = (repr(ALL[name].build(tw)) for tw in BOTH)
@@ -89,7 +116,7 @@ def test_prints_alike(name: str) -> None:
 
 def test_every_common_module_is_compared() -> None:
     common = {name for name in thalweg.nn.__all__ if name[0].isupper() and hasattr(torch.nn, name)}
-    tabled = {name.split()[0] for name in (*LAYERS, *LOSSES)}
+    tabled = {name.split()[0] for name in (*LAYERS, *LOSSES, *MODULES)}
     assert common - tabled == NOT_TABLED
 
 

@@ -12,6 +12,7 @@ from tests.table import (
     images,
     linear,
     networks,
+    normalizing,
     products,
     reductions,
     sliding,
@@ -29,4 +30,5 @@ TABLE: list[Row] = [
     *networks.ROWS,
     *images.ROWS,
     *sliding.ROWS,
+    *normalizing.ROWS,
 ]

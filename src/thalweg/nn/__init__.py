@@ -3,8 +3,7 @@
     model = nn.Sequential(nn.Linear(784, 30), nn.Sigmoid(), nn.Linear(30, 10))
     loss = nn.CrossEntropyLoss()
 
-The functions behind the modules are in `nn.functional`. Normalization, recurrence and attention
-each join as a file of their own.
+The functions behind the modules are in `nn.functional`. A family of layers is a file.
 """
 
 from __future__ import annotations
@@ -68,6 +67,16 @@ from thalweg.nn.margins import (
     TripletMarginLoss,
 )
 from thalweg.nn.module import Module
+from thalweg.nn.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
 from thalweg.nn.pooling import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from thalweg.nn.record import record
 from thalweg.nn.shape import Flatten, Unflatten
@@ -78,6 +87,8 @@ __all__ = [
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "CELU",
     "Conv1d",
     "Conv2d",
@@ -91,6 +102,7 @@ __all__ = [
     "GELU",
     "GLU",
     "GaussianNLLLoss",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -98,10 +110,14 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -120,6 +136,7 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "PoissonNLLLoss",
+    "RMSNorm",
     "ReLU",
     "ReLU6",
     "SELU",
