@@ -54,7 +54,17 @@ def worth_storing(graph: Graph, layout: Layout) -> set[Variable]:
                 chosen.add(output)
                 uses[output] = {_group(equation, sums.level[output]): elements(output.shape)}
             _read(equation, uses[output], uses)
-    return chosen
+    return chosen - _computed_from(chosen, layout)
+
+
+def _computed_from(chosen: set[Variable], layout: Layout) -> set[Variable]:
+    """What is computed on the spot from a value in `chosen`: cheaper, once that is stored."""
+    found: set[Variable] = set()
+    for output, equation in layout.equations.items():
+        if output not in layout.roots and output not in layout.place:
+            if any(atom in found or atom in chosen for atom in equation.inputs):
+                found.add(output)
+    return found
 
 
 def _points(equation: Equation) -> int:
@@ -93,6 +103,11 @@ def _better_stored(output: Variable, uses: Uses, sums: _Sums) -> bool:
     return again > stored
 
 
+def _stays_near(operand: Variable, output: Variable) -> bool:
+    """Whether `operand` is computed once and stays in the cache: `output` is far larger."""
+    return elements(operand.shape) * _HOISTED <= elements(output.shape)
+
+
 class _Sums:
     """Of every value, summed up over all it is computed from within a kernel."""
 
@@ -127,8 +142,9 @@ class _Sums:
         inline = [atom for atom in operands if atom not in self.layout.place]
         level = max((self.level.get(atom, 0) for atom in operands), default=0)
         self.level[output] = level + (name in HEAVY)
-        loads = sum(map(self._load_cost, operands))
-        self.cost[output] = COST.get(name, 0) + loads + sum(self.cost[x] for x in inline)
+        far = [x for x in operands if not _stays_near(x, output)]
+        within = sum(self.cost[x] for x in inline if not _stays_near(x, output))
+        self.cost[output] = COST.get(name, 0) + sum(map(self._load_cost, far)) + within
         self.length[output] = 1 + len(operands) + sum(self.length[x] for x in inline)
         if self.length[output] > LONGEST_BODY and name not in MOVEMENT:
             self.long.add(output)  # whoever reads it will load it
