@@ -62,6 +62,9 @@ def apply(layers: Sequence[Layer], parameters: Parameters, x: Any) -> Any:
                 kinds = ("NHWC", "HWIO", "NHWC")
                 x = lax.conv_general_dilated(x, weight, (1, 1), edges, dimension_numbers=kinds)
                 x = x + bias
+            case ("batchnorm", _):  # without running statistics, which training does not read
+                mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+                x = (x - mean) * (lax.rsqrt(var + 1e-5) * weight) + bias
             case ("pool",):
                 x = lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
             case ("flatten",):  # in the order of channels first, as the others have it

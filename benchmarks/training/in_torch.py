@@ -46,8 +46,8 @@ def build(work: Work, x: Array, y: Array, variant: str) -> Callable[[Array], Seq
 def network(torch: Any, work: Work) -> Any:
     """The network, of PyTorch or of Thalweg, with the work's initial parameters."""
     model = torch.nn.Sequential(*(_module(torch.nn, layer) for layer in work.layers))
-    state = {name: torch.from_numpy(value) for name, value in work.parameters().items()}
-    model.load_state_dict(state)
+    begun = {name: torch.from_numpy(value) for name, value in work.parameters().items()}
+    model.load_state_dict({**model.state_dict(), **begun})
     return model
 
 
@@ -57,6 +57,8 @@ def _module(nn: Any, layer: Layer) -> Any:
             return nn.Linear(fan_in, fan_out)
         case ("conv", fan_in, fan_out, padding):
             return nn.Conv2d(fan_in, fan_out, 3, padding=padding)
+        case ("batchnorm", channels):
+            return nn.BatchNorm2d(channels)
         case ("pool",):
             return nn.MaxPool2d(2)
         case (name,):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 __all__ = ["WORKS", "Array", "Layer", "Work", "data", "dense", "work_named"]
 
 Array = npt.NDArray[Any]
-Layer = tuple[Any, ...]  # (name, sizes..): linear in out | conv in out padding | relu | pool | ..
+Layer = tuple[Any, ...]  # (name, sizes..): linear in out | conv in out padding | batchnorm n | ..
 _KERNEL = 3
 
 
@@ -59,6 +59,9 @@ class Work:
                 scale = np.sqrt(2 / np.prod(shape[1:]))
                 found[f"{number}.weight"] = _f32(scale * rng.standard_normal(shape))
                 found[f"{number}.bias"] = np.zeros(fan_out, np.float32)
+            elif layer[0] == "batchnorm":
+                found[f"{number}.weight"] = np.ones(layer[1], np.float32)
+                found[f"{number}.bias"] = np.zeros(layer[1], np.float32)
         return found
 
     @property
@@ -123,6 +126,11 @@ def convolution(fan_in: int, fan_out: int, padding: int) -> tuple[Layer, ...]:
     return ("conv", fan_in, fan_out, padding), ("relu",)
 
 
+def normalized(fan_in: int, fan_out: int, padding: int) -> tuple[Layer, ...]:
+    """A 3x3 convolution, batch normalization and a ReLU."""
+    return ("conv", fan_in, fan_out, padding), ("batchnorm", fan_out), ("relu",)
+
+
 # fmt: off
 WORKS = (
     Work("epoch 784-30-10, batch 32, SGD", (784,), dense((784, 30, 10), "sigmoid"),
@@ -139,6 +147,11 @@ WORKS = (
     Work("step of 5 convolutions, 32x32x3, batch 64, AdamW", (3, 32, 32),
          (*convolution(3, 64, 1), *convolution(64, 64, 1), ("pool",), *convolution(64, 128, 1),
           *convolution(128, 128, 1), ("pool",), *convolution(128, 256, 1), ("flatten",),
+          ("linear", 256 * 8 * 8, 10)),
+         64, "adamw", 1e-4, 3, to_torch=0.85, examples=1000),
+    Work("step of 5 convolutions with batch norm, 32x32x3, batch 64, AdamW", (3, 32, 32),
+         (*normalized(3, 64, 1), *normalized(64, 64, 1), ("pool",), *normalized(64, 128, 1),
+          *normalized(128, 128, 1), ("pool",), *normalized(128, 256, 1), ("flatten",),
           ("linear", 256 * 8 * 8, 10)),
          64, "adamw", 1e-4, 3, to_torch=0.85, examples=1000),
 )
