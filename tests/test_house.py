@@ -28,7 +28,9 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__"}),
     frozenset({"train", "inspect", "lectures", "minimize", "search"}),
     frozenset({"nn", "optim", "data", "interop"}),
-    frozenset({"_tensor", "_format", "ops", "linalg", "autodiff", "autograd", "compiler", "tape"}),
+    frozenset(
+        {"_tensor", "_format", "ops", "linalg", "autodiff", "autograd", "func", "compiler", "tape"}
+    ),
     frozenset({"primitives"}),
     frozenset({"dtypes", "errors", "files", "memory"}),
 )

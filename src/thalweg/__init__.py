@@ -116,7 +116,7 @@ from thalweg.tape import (
 )
 
 if TYPE_CHECKING:
-    from thalweg import autograd, data, inspect, interop, linalg, nn, optim, train
+    from thalweg import autograd, data, func, inspect, interop, linalg, nn, optim, train
     from thalweg.compiler.function import compile
     from thalweg.compiler.runtime import get_num_threads, set_num_threads
     from thalweg.compiler.trace import trace
@@ -166,6 +166,7 @@ __all__ = [
     "from_numpy",
     "full",
     "full_like",
+    "func",
     "get_default_dtype",
     "get_num_threads",
     "graph",
@@ -231,7 +232,7 @@ __all__.sort()
 
 # Loaded when first used: subpackages, and functions by the module they stand in.
 _LAZY = dict.fromkeys(
-    ("autograd", "data", "inspect", "interop", "linalg", "nn", "optim", "train")
+    ("autograd", "data", "func", "inspect", "interop", "linalg", "nn", "optim", "train")
 ) | {
     "compile": "compiler.function",
     "get_num_threads": "compiler.runtime",

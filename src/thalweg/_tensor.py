@@ -32,7 +32,7 @@ from thalweg.ops.sorting import Sorting
 from thalweg.ops.windows import Windows
 from thalweg.primitives import movement
 from thalweg.primitives.core import normalize_axis
-from thalweg.tape import TensorBase, bind, mode, wrap
+from thalweg.tape import Lifted, TensorBase, bind, mode, wrap
 
 if TYPE_CHECKING:
     from thalweg.autodiff.backward import HookHandle
@@ -189,6 +189,8 @@ class Tensor(
         """The array, for something that needs the values now."""
         if mode.trace is not None:
             mode.trace.touch(self)
+        if isinstance(self._value, Lifted):
+            return self._value.concrete(what)
         if not isinstance(self._value, np.ndarray):
             raise TraceError(
                 f"{what} needs the values, which a traced tensor does not have yet. Use tw.where "
@@ -353,6 +355,8 @@ class Tensor(
         """The same value, off the tape."""
         if mode.trace is not None:
             mode.trace.touch(self)
+            if isinstance(self._value, Lifted):
+                return wrap(self._value.detached())
         return wrap(self._value)
 
     def clone(self) -> Tensor:

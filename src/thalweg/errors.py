@@ -11,6 +11,7 @@
     |-- ConfigError      (ValueError)    options, names and settings
     |-- OutOfMemoryError (MemoryError)   memory a compiled program needs and cannot have
     |-- TraceError       (RuntimeError)  what cannot be traced to a graph
+    |-- TransformError   (RuntimeError)  what a function transform, such as vmap, cannot do
     `-- AnomalyError     (RuntimeError)  the operation that made a NaN, where that is looked for
 
 Each class also derives from the built-in error PyTorch users would catch.
@@ -34,6 +35,7 @@ __all__ = [
     "ShapeError",
     "ThalwegError",
     "TraceError",
+    "TransformError",
     "nearest",
 ]
 
@@ -103,6 +105,10 @@ class AnomalyError(ThalwegError, RuntimeError):
 
 class TraceError(ThalwegError, RuntimeError):
     """An operation that cannot be traced to a graph."""
+
+
+class TransformError(ThalwegError, RuntimeError):
+    """An operation that a function transform such as `vmap` cannot do."""
 
 
 def nearest(given: str, known: Iterable[str]) -> str:

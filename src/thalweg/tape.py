@@ -22,17 +22,20 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 import numpy as np
 
 from thalweg.errors import DTypeError, ThalwegError, TraceError
-from thalweg.primitives.core import AnyOperand, Primitive, Rule
+from thalweg.primitives.core import VJP, Primitive, Rule
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
 __all__ = [
     "Composite",
+    "Level",
+    "Lifted",
     "Node",
     "TensorBase",
     "TraceNotes",
     "bind",
+    "compose",
     "composite",
     "enable_grad",
     "inference_mode",
@@ -83,6 +86,53 @@ class TraceNotes(Protocol):
         """What is done depends on owner.name, which is no tensor and has this value."""
 
 
+class Lifted:
+    """A value inside a function transform, as the transformed function sees it.
+
+    It has a shape and a dtype, and holds tensors of the level outside: many cases, or a value and
+    its tangent. The tape outside goes through those.
+    """
+
+    __slots__ = ("dtype", "level", "shape")
+
+    shape: tuple[int, ...]
+    dtype: Any
+    level: Any  # the transform that it is a value of
+
+    def concrete(self, what: str) -> Any:
+        """The array that `what` needs now, or an error."""
+        raise NotImplementedError
+
+    def detached(self) -> Any:
+        """The value that no derivative goes through."""
+        raise NotImplementedError
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TraceError(
+            "a value was used outside of the vmap, jvp or other transform that it belongs to: it "
+            "escaped through an attribute or a global. Return it instead"
+        )
+
+
+class Level(Protocol):
+    """A function transform in force, as the door sees it; it interprets primitives too."""
+
+    def owns(self, x: Tensor) -> bool:
+        """Whether the value of `x` is of this level."""
+
+    def lifted(self, x: Tensor) -> Any:
+        """A value from outside as one of this level, to be differentiated by inside."""
+
+    def compose(
+        self,
+        op: Composite,
+        function: Callable[..., Tensor],
+        inputs: tuple[Tensor, ...],
+        attributes: dict[str, Any],
+    ) -> Any:
+        """The value of a composite operation on this level's values."""
+
+
 class _Mode(threading.local):
     """What holds in this thread: whether the tape records, and who interprets primitives."""
 
@@ -91,6 +141,8 @@ class _Mode(threading.local):
         self.interpret = _numpy_interpreter()
         self.trace: TraceNotes | None = None  # while a function is traced
         self.watched = False  # each value is looked at as it comes: nothing runs natively
+        self.level: Level | None = None  # the innermost function transform
+        self.cases = 1  # how many cases draw random numbers of their own
 
 
 mode = _Mode()
@@ -126,7 +178,7 @@ class Composite:
 
     __slots__ = ("name", "vjp")
 
-    def __init__(self, name: str, vjp: tuple[Rule | None, ...] | AnyOperand) -> None:
+    def __init__(self, name: str, vjp: VJP) -> None:
         self.name = name
         self.vjp = vjp
 
@@ -225,6 +277,34 @@ def not_a_tensor(name: str, *operands: Any) -> DTypeError:
     return DTypeError(f"{name}: a tensor is expected, got {given}; make one with tw.tensor(...)")
 
 
+def compose(
+    op: Composite,
+    function: Callable[..., Tensor],
+    inputs: tuple[Any, ...],
+    attributes: dict[str, Any],
+) -> Tensor:
+    """Apply `function`, whose derivative is that of `op`: one node on the tape."""
+    try:
+        recorded = mode.grad and any(x._requires_grad for x in inputs)
+    except AttributeError:
+        raise not_a_tensor(op.name, *inputs) from None
+    if mode.level is not None:
+        value = mode.level.compose(op, function, inputs, attributes)
+    elif not recorded:
+        return function(*inputs, **attributes)
+    else:
+        mode.grad = False
+        try:
+            value = function(*inputs, **attributes)._value
+        finally:
+            mode.grad = True
+    out = wrap(value)
+    if recorded:
+        out._node = Node(op, inputs, value, attributes)
+        out._requires_grad = True
+    return out
+
+
 def composite(name: str, *vjp: Rule | None) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
     """Declare a hand-written VJP for a function composed of primitives.
 
@@ -237,21 +317,7 @@ def composite(name: str, *vjp: Rule | None) -> Callable[[Callable[P, Tensor]], C
     def decorate(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
         @wraps(function)
         def call(*inputs: Any, **attributes: Any) -> Tensor:
-            try:
-                recorded = mode.grad and any(x._requires_grad for x in inputs)
-            except AttributeError:
-                raise not_a_tensor(name, *inputs) from None
-            if not recorded:
-                return function(*inputs, **attributes)
-            mode.grad = False
-            try:
-                value = function(*inputs, **attributes)._value
-            finally:
-                mode.grad = True
-            out = wrap(value)
-            out._node = Node(op, inputs, value, attributes)
-            out._requires_grad = True
-            return out
+            return compose(op, function, inputs, attributes)
 
         return call
 

@@ -28,6 +28,7 @@ __all__ = [
     "backward",
     "backward_steps",
     "grad",
+    "pulled",
     "register_hook",
     "retain_grad",
 ]
@@ -132,6 +133,24 @@ def grad(
     return tuple(None if g is None else _own(g, create_graph) for g in gradients)
 
 
+def pulled(
+    roots: Roots, wanted: Sequence[Node], within: set[Node], retain: bool, connect: bool
+) -> list[Tensor | None]:
+    """The cotangents of the `wanted` nodes, by a walk that visits nodes `within` alone.
+
+    Whether the VJPs are recorded is for the caller's mode to say; with `connect` what they read is
+    connected to where it came from. A cotangent that does not arrive is None.
+    """
+    found: Cotangents = {}
+    starts = set(wanted)
+    for node, cotangent in _walk(roots, {}, retain, connect, within):
+        if node in starts:
+            found[node] = cotangent
+    keep = mode.grad and (connect or any(g._requires_grad for _, g in roots))
+    gradients = [found.get(node) for node in wanted]
+    return [None if g is None else _own(g, keep) for g in gradients]
+
+
 def backward_steps(output: Tensor, gradient: Tensor | None = None) -> Iterator[Step]:
     """Step through the backward pass of `output`, each cotangent as it is computed.
 
@@ -180,12 +199,18 @@ def _seed(output: Tensor, gradient: Tensor | None) -> Tensor:
 
 
 def _walk(
-    roots: Roots, leaves: Cotangents, retain: bool, create_graph: bool
+    roots: Roots,
+    leaves: Cotangents,
+    retain: bool,
+    create_graph: bool,
+    within: set[Node] | None = None,
 ) -> Iterator[tuple[Node, Tensor]]:
     """Visit every node from the latest to the earliest; yields it with its complete cotangent.
 
     Cotangents of leaves gather in `leaves`. VJPs are recorded on the tape only under
     `create_graph`; what a node held is freed when it has been visited, unless `retain`.
+    Given nodes `within`, no other and no leaf is visited, and the caller's mode decides whether
+    VJPs are recorded.
     """
     cotangents: Cotangents = {}
     pending: list[tuple[int, Node]] = []
@@ -209,9 +234,9 @@ def _walk(
         node = heappop(pending)[1]
         cotangent = _hooked(node.hooks, cotangents.pop(node))
         yield node, cotangent
-        mode.grad = create_graph
+        mode.grad = create_graph if within is None else before
         try:
-            for parent, contribution in _pullback(node, cotangent, create_graph):
+            for parent, contribution in _pullback(node, cotangent, create_graph, within):
                 send(parent, contribution)
         finally:
             mode.grad = before
@@ -222,7 +247,7 @@ def _walk(
 
 
 def _pullback(
-    node: Node, cotangent: Tensor, create_graph: bool
+    node: Node, cotangent: Tensor, create_graph: bool, within: set[Node] | None
 ) -> Iterable[tuple[Node | Tensor, Tensor]]:
     """The VJP of one node: a contribution for each operand that wants one."""
     if node.values is None:
@@ -238,14 +263,18 @@ def _pullback(
         out = wrap(node.output)
     vjp = node.op.vjp
     assert vjp is not None
-    attributes = node.attributes
+    attributes, parents = node.attributes, node.parents
+    if within is not None:
+        parents = [parent if parent in within else None for parent in parents]
     if isinstance(vjp, AllOperands):
+        if all(parent is None for parent in parents):
+            return []
         together = vjp.rule(cotangent, out, *operands, **attributes)
-        pairs = zip(node.parents, together, strict=True)
+        pairs = zip(parents, together, strict=True)
         return [(parent, g) for parent, g in pairs if parent is not None and g is not None]
     return [
         (parent, vjp[position](cotangent, out, *operands, **attributes))  # type: ignore[misc]
-        for position, parent in enumerate(node.parents)
+        for position, parent in enumerate(parents)
         if parent is not None and (position < 0 or _differentiable(vjp, position))
     ]
 

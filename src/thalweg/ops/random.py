@@ -18,7 +18,7 @@ from thalweg.ops.creation import shape_of, tensor
 from thalweg.ops.joining import cat
 from thalweg.ops.lift import floating, to_dtype
 from thalweg.primitives import sources
-from thalweg.tape import bind, no_grad
+from thalweg.tape import bind, mode, no_grad
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -93,7 +93,7 @@ class Generator:
         """Uniform uint32 numbers; moves the stream on."""
         out = bind(sources.random_bits, self.key, self.counter, shape=shape)
         with no_grad():
-            self.counter += sources.blocks(math.prod(shape))
+            self.counter += sources.blocks(math.prod(shape)) * mode.cases
         return out
 
 

@@ -41,6 +41,7 @@ __all__ = [
     "Primitive",
     "REGISTRY",
     "Rule",
+    "VJP",
     "broadcast_shapes",
     "check_kind",
     "leading",

@@ -1,0 +1,355 @@
+"""Batching: `vmap` makes a function of one case a function of many, without a loop.
+
+Inside, a tensor that has cases holds `Batched`: a tensor of the level outside with the axis of
+cases in front. Each operation is applied once, by the batching rule of its row in the op table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from thalweg.autodiff.levels import Transform, application, drop, rewrite
+from thalweg.compiler.structure import Structure, flatten
+from thalweg.errors import ConfigError, ShapeError, TransformError
+from thalweg.ops.joining import cat
+from thalweg.primitives.core import (
+    AllOperands,
+    AnyOperand,
+    Primitive,
+    Rule,
+    normalize_axis,
+)
+from thalweg.primitives.sources import blocks, random_bits
+from thalweg.tape import Composite, Lifted, TensorBase, bind, compose, mode, not_a_tensor, wrap
+
+if TYPE_CHECKING:
+    from thalweg._tensor import Tensor
+
+__all__ = ["Batched", "Batching", "vmap"]
+
+_RANDOMNESS = ("error", "different", "same")
+
+
+class Batched(Lifted):
+    """Many cases of a value: `tensor` of the level outside has them along its first axis.
+
+    Or, without `has_cases`, one value for all of them, which something inside is differentiated by.
+    """
+
+    __slots__ = ("has_cases", "tensor")
+
+    def __init__(self, level: Batching, tensor: Tensor, has_cases: bool = True) -> None:
+        self.level, self.tensor, self.has_cases = level, tensor, has_cases
+        shape = tensor._value.shape
+        self.shape, self.dtype = shape[1:] if has_cases else shape, tensor._value.dtype
+
+    def concrete(self, what: str) -> Any:
+        """The array, where it is the same for all cases."""
+        if not self.has_cases:
+            return self.tensor._concrete(what)
+        raise TransformError(
+            f"{what} inside vmap needs one value, and there are {self.level.size}: one for each "
+            "case. Use tw.where instead of a Python branch, or leave this outside of vmap"
+        )
+
+    def detached(self) -> Any:
+        """The same cases, off the tape outside."""
+        return Batched(self.level, self.tensor.detach(), self.has_cases)
+
+    def __repr__(self) -> str:
+        return f"<{self.level.size} cases of {self.dtype} {self.shape}>"
+
+
+class Batching(Transform):
+    """The level of one `vmap`: `size` cases."""
+
+    def __init__(self, size: int, randomness: str) -> None:
+        super().__init__()
+        self.size, self.randomness = size, randomness
+        self.cases = size if randomness == "different" else 1
+
+    def wrap(self, x: Tensor) -> Tensor:
+        """What the function sees of `x`, whose first axis is that of cases."""
+        return wrap(Batched(self, x))
+
+    def unwrap(self, x: Tensor) -> Tensor:
+        """The tensor outside, with the axis of cases in front."""
+        if self.owns(x):
+            if x._value.has_cases:
+                return x._value.tensor  # type: ignore[no-any-return]
+            x = x._value.tensor
+        return x.expand((self.size, *x._value.shape))
+
+    def lifted(self, x: Tensor) -> Any:
+        """A value from outside as one of this level."""
+        return Batched(self, x, has_cases=False)
+
+    def _parts(
+        self, inputs: Sequence[Tensor], own: Sequence[bool]
+    ) -> tuple[list[Tensor], list[bool]]:
+        """The tensors outside, and which of them have cases."""
+        tensors = [x._value.tensor if mine else x for x, mine in zip(inputs, own, strict=True)]
+        return tensors, [mine and x._value.has_cases for x, mine in zip(inputs, own, strict=True)]
+
+    def plain(
+        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
+    ) -> Any:
+        """The value of an operation on nothing of this level; random numbers may differ by case."""
+        if primitive is random_bits and self.randomness != "same":
+            return self._drawn(*inputs, **attributes)
+        return super().plain(primitive, inputs, attributes)
+
+    def _drawn(self, key: Tensor, counter: Tensor, *, shape: tuple[int, ...]) -> Any:
+        """Random numbers for each case: those that a loop over the cases would draw."""
+        if self.randomness == "error":
+            raise TransformError(
+                "random numbers inside vmap: are they to be the same for all cases, or different? "
+                'Say vmap(f, randomness="same") or "different", or draw them outside'
+            )
+        count = math.prod(shape)
+        bits = bind(random_bits, key, counter, shape=(self.size, 4 * blocks(count)))
+        return Batched(self, bits.narrow(1, 0, count).reshape((self.size, *shape)))
+
+    def apply(
+        self,
+        primitive: Primitive,
+        inputs: tuple[Tensor, ...],
+        own: Sequence[bool],
+        attributes: dict[str, Any],
+    ) -> Any:
+        """All cases at once, by the batching rule."""
+        tensors, cases = self._parts(inputs, own)
+        if True not in cases:
+            return Batched(self, bind(primitive, *tensors, **attributes), has_cases=False)
+        if primitive.batch is None:
+            raise TransformError(
+                f"{primitive.name} has no batching rule for these operands: it cannot be used on "
+                "cases of a vmap. Compute it outside, or loop over the cases"
+            )
+        apply = application(primitive)
+        return Batched(self, primitive.batch(apply, self.size, cases, *tensors, **attributes))
+
+    # --- composite operations --------------------------------------------------------------------
+
+    def apply_composite(
+        self,
+        op: Composite,
+        function: Callable[..., Tensor],
+        inputs: tuple[Tensor, ...],
+        own: Sequence[bool],
+        attributes: dict[str, Any],
+    ) -> Any:
+        """The operation of all cases is a composite one too: its rules are batched likewise."""
+        tensors, cases = self._parts(inputs, own)
+        if True not in cases:
+            return Batched(self, compose(op, function, tuple(tensors), attributes), False)
+
+        def batched(*operands: Tensor, **attributes: Any) -> Tensor:
+            with self.inside():
+                result = function(*self._seen(operands, cases), **attributes)
+            return self.unwrap(result)
+
+        rules = Composite(op.name, self._vjp(op.vjp, cases))
+        return Batched(self, compose(rules, batched, tuple(tensors), attributes))
+
+    def _seen(self, tensors: Sequence[Tensor], cases: Sequence[bool]) -> list[Tensor]:
+        return [self.wrap(x) if has else x for x, has in zip(tensors, cases, strict=True)]
+
+    def _vjp(self, vjp: Any, cases: Sequence[bool]) -> Any:
+        """The VJP column of many cases."""
+        if isinstance(vjp, AllOperands):
+            return AllOperands(self._all_cotangents(vjp.rule, cases))
+        if isinstance(vjp, AnyOperand):
+            return AnyOperand(
+                lambda k, *given, **attributes: self._cotangent(vjp[k], cases, k)(
+                    *given, **attributes
+                )
+            )
+        return tuple(
+            None if rule is None else self._cotangent(rule, cases, k) for k, rule in enumerate(vjp)
+        )
+
+    def _cotangent(self, rule: Rule, cases: Sequence[bool], position: int) -> Rule:
+        def batched(g: Tensor, out: Tensor, *operands: Tensor, **attributes: Any) -> Tensor:
+            with self.inside():
+                seen = self._seen((g, out, *operands), (True, True, *cases))
+                found = rule(*seen, **attributes)
+            return self._gathered(found, cases[position])
+
+        return batched
+
+    def _all_cotangents(self, rule: Rule, cases: Sequence[bool]) -> Rule:
+        def batched(g: Tensor, out: Tensor, *operands: Tensor, **attributes: Any) -> list[Any]:
+            with self.inside():
+                seen = self._seen((g, out, *operands), (True, True, *cases))
+                found = rule(*seen, **attributes)
+            pairs = zip(found, cases, strict=True)
+            return [None if x is None else self._gathered(x, mine) for x, mine in pairs]
+
+        return batched
+
+    def _gathered(self, cotangent: Tensor, is_batched: bool) -> Tensor:
+        """The cotangent of an operand: of each case, or, if all cases share it, their sum."""
+        found = self.unwrap(cotangent)
+        return found if is_batched else found.sum(0)
+
+    def escaped(self, x: Tensor, before: tuple[Any, ...]) -> None:
+        """A tensor from outside cannot hold a value for each case."""
+        gradient = x._grad
+        values = [y._value for y in (x, gradient) if y is not None and self.owns(y)]
+        if not any(value.has_cases for value in values):
+            drop(x, lambda y: y._value.tensor if self.owns(y) else y)
+            return
+        rewrite(x, before)
+        raise TransformError(
+            f"inside vmap a tensor of shape {tuple(x._value.shape)} from outside was given a value "
+            "(or a .grad) that differs from case to case. Return the value instead, or detach it "
+            "and reduce it over the cases outside"
+        )
+
+
+# --- the transform -------------------------------------------------------------------------------
+
+
+def vmap(
+    func: Callable[..., Any],
+    in_dims: Any = 0,
+    out_dims: Any = 0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
+) -> Callable[..., Any]:
+    """The function of many cases that a function of one case is: y[k] = func(x[k]), at once.
+
+    `in_dims` says which dimension of each argument holds the cases, None that it is the same for
+    all of them: an int for all arguments, or a tuple with an entry for each, which for nested
+    arguments may itself be nested. Keyword arguments hold them in dimension 0. `out_dims` says
+    where the results are to hold them. With `chunk_size` so many cases are computed at a time.
+
+    `randomness`: whether random numbers drawn inside are an "error", "same" for all cases, or
+    "different": those that a loop over the cases would draw.
+
+    >>> import thalweg as tw
+    >>> a, b = tw.tensor([[1.0, 2.0], [3.0, 4.0]]), tw.tensor([10.0, 100.0])
+    >>> tw.func.vmap(tw.dot, in_dims=(0, None))(a, b)
+    tensor([210., 430.])
+
+    A gradient for each sample of a batch is vmap of grad:
+
+    >>> loss = lambda w, x: (w * x).sum() ** 2
+    >>> tw.func.vmap(tw.func.grad(loss), in_dims=(None, 0))(b, a)
+    tensor([[ 420.,  840.],
+            [2580., 3440.]])
+
+    Raises `ShapeError` where arguments differ in their number of cases, `ConfigError` for an
+    option that does not fit, `TransformError` for what cannot be done for many cases at once:
+    `.item()` and branches on values, writing to tensors from outside.
+
+    Source: `torch.func.vmap`.
+    """
+    if randomness not in _RANDOMNESS:
+        raise ConfigError(f"vmap: randomness is one of {_RANDOMNESS}, got {randomness!r}")
+    if chunk_size is not None and chunk_size < 1:
+        raise ConfigError(f"vmap: chunk_size is a positive int or None, got {chunk_size!r}")
+
+    @wraps(func)
+    def mapped(*args: Any, **kwargs: Any) -> Any:
+        leaves, structure = flatten((args, kwargs))
+        dims = _dims_of_arguments(in_dims, args, kwargs)
+        size = _size(leaves, dims)
+        moved = [x if d is None else x.movedim(d, 0) for x, d in zip(leaves, dims, strict=True)]
+        step = size if chunk_size is None else chunk_size
+        parts = []
+        for start in range(0, size, step) if size else (0,):
+            count = min(step, size - start)
+            given = [
+                x if d is None or count == size else x.narrow(0, start, count)
+                for x, d in zip(moved, dims, strict=True)
+            ]
+            level = Batching(count, randomness)
+            parts.append(_mapped(level, func, given, dims, structure))
+        results, inner = parts[0]
+        if len(parts) > 1:
+            results = [cat(list(column)) for column in zip(*(p for p, _ in parts), strict=True)]
+        return inner.build(_placed(results, inner, out_dims))
+
+    return mapped
+
+
+def _mapped(
+    level: Batching,
+    func: Callable[..., Any],
+    given: Sequence[Any],
+    dims: Sequence[int | None],
+    structure: Structure,
+) -> tuple[list[Tensor], Structure]:
+    """The results of one chunk of cases, which stand in front."""
+    seen = [x if d is None else level.wrap(x) for x, d in zip(given, dims, strict=True)]
+    args, kwargs = structure.build(seen)
+    results, inner = level.run(lambda: func(*args, **kwargs))
+    found = [level.unwrap(x) for x in results]
+    return (found if mode.grad else [x.detach() for x in found]), inner
+
+
+def _dims_of_arguments(in_dims: Any, args: Any, kwargs: Any) -> list[int | None]:
+    if isinstance(in_dims, tuple | list):
+        if len(in_dims) != len(args):
+            raise ConfigError(
+                f"vmap: in_dims has {len(in_dims)} entries for {len(args)} arguments; expected one "
+                "for each, or one int for all"
+            )
+        in_dims = tuple(in_dims)
+    found = _spread(in_dims, args, "in_dims") + _spread(0, kwargs, "in_dims")
+    leaves = flatten((args, kwargs))[0]
+    for position, (x, dim) in enumerate(zip(leaves, found, strict=True)):
+        if not isinstance(x, TensorBase):
+            if dim is not None and in_dims != 0:
+                raise not_a_tensor(f"vmap: an argument with in_dims {dim}", x)
+            if dim is not None:
+                raise not_a_tensor("vmap: an argument without in_dims None", x)
+        elif dim is not None:
+            found[position] = normalize_axis("vmap: in_dims", dim, len(x._value.shape))
+    return found
+
+
+def _spread(dims: Any, value: Any, name: str) -> list[int | None]:
+    """A dimension for each leaf of `value`, of which `dims` may have the upper structure only."""
+    if dims is None or (isinstance(dims, int) and not isinstance(dims, bool)):
+        return [dims] * len(flatten(value)[0])
+    if isinstance(dims, dict) and isinstance(value, dict) and dims.keys() == value.keys():
+        return [d for key, part in value.items() for d in _spread(dims[key], part, name)]
+    is_list = isinstance(dims, tuple | list) and isinstance(value, tuple | list)
+    if is_list and len(dims) == len(value):
+        return [d for e, part in zip(dims, value, strict=True) for d in _spread(e, part, name)]
+    raise ConfigError(
+        f"vmap: {name} is an int, None, or of the structure of what it describes; got {dims!r} "
+        f"for {type(value).__name__}"
+    )
+
+
+def _size(leaves: Sequence[Any], dims: Sequence[int | None]) -> int:
+    given = [(x, d) for x, d in zip(leaves, dims, strict=True) if d is not None]
+    if not given:
+        raise ConfigError("vmap: no argument has cases: at least one in_dims must not be None")
+    sizes = [x._value.shape[d] for x, d in given]
+    if len(set(sizes)) > 1:
+        shapes = ", ".join(f"{tuple(x.shape)} in dimension {d}" for x, d in given)
+        raise ShapeError(f"vmap: arguments with {sizes} cases: one number expected; got {shapes}")
+    return int(sizes[0])
+
+
+def _placed(results: list[Tensor], structure: Structure, out_dims: Any) -> list[Tensor]:
+    """Results with their cases where `out_dims` wants them."""
+    if out_dims == 0:
+        return results
+    outputs = structure.build(results)
+    dims = _spread(out_dims, outputs, "out_dims")
+    found = []
+    for x, dim in zip(results, dims, strict=True):
+        if dim is None:
+            raise ConfigError("vmap: out_dims is an int for every result, got None")
+        found.append(x.movedim(0, normalize_axis("vmap: out_dims", dim, len(x._value.shape))))
+    return found

@@ -1,0 +1,213 @@
+"""What function transforms have in common: a level, at which values are lifted.
+
+Inside `vmap` or `jvp` a tensor's value is not an array: it is `Lifted`, made of tensors of the
+level outside. The transform takes NumPy's place as the interpreter. It unwraps the values of its
+own level, applies the operation's rule to the tensors within, in the context outside, and wraps
+the result. So the tape, a trace and the transforms outside see every operation, and levels nest in
+any order. Values of other levels, and arrays, pass through as they are.
+"""
+
+from __future__ import annotations
+
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+from thalweg.compiler.structure import Structure, flatten
+from thalweg.errors import ThalwegError
+from thalweg.primitives.core import Primitive
+from thalweg.tape import Composite, Lifted, TensorBase, bind, compose, mode, not_a_tensor
+
+if TYPE_CHECKING:
+    from thalweg._tensor import Tensor
+
+__all__ = ["Transform", "application", "drop", "rewrite", "tensors_of"]
+
+
+@cache
+def application(primitive: Primitive) -> Callable[..., Tensor]:
+    """What rules call `apply`: the primitive, on tensors."""
+    return partial(bind, primitive)
+
+
+def tensors_of(name: str, value: Any) -> tuple[list[Tensor], Structure]:
+    """The tensors of a nested value, and its structure; anything else in it is an error."""
+    leaves, structure = flatten(value)
+    if not all(isinstance(x, TensorBase) for x in leaves):
+        raise not_a_tensor(name, *leaves)
+    return leaves, structure
+
+
+def _context() -> tuple[Any, ...]:
+    return mode.interpret, mode.trace, mode.watched, mode.level, mode.cases
+
+
+def _set_context(context: tuple[Any, ...]) -> None:
+    mode.interpret, mode.trace, mode.watched, mode.level, mode.cases = context
+
+
+class Transform(ABC):
+    """A level: the interpreter inside a transformed function, and what it is told as a trace is."""
+
+    cases = 1  # how many of them draw random numbers of their own
+
+    def __init__(self) -> None:
+        self._around = _context()
+        self._touched: dict[int, tuple[weakref.ref[Tensor], tuple[Any, ...]]] = {}
+
+    def owns(self, x: Tensor) -> bool:
+        """Whether the value of `x` is of this level."""
+        value = x._value
+        return isinstance(value, Lifted) and value.level is self
+
+    # --- contexts --------------------------------------------------------------------------------
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """The context of the transformed function."""
+        before, self._around = self._around, _context()
+        _set_context((self, self, True, self, mode.cases * self.cases))
+        try:
+            yield
+        finally:
+            _set_context(self._around)
+            self._around = before
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """The context that the transformed function was called in."""
+        here = _context()
+        _set_context(self._around)
+        try:
+            yield
+        finally:
+            _set_context(here)
+
+    def run(self, function: Callable[[], Any]) -> tuple[list[Tensor], Structure]:
+        """The results of `function` inside; no tensor that was there before stays lifted."""
+        with self.inside():
+            try:
+                results, structure = tensors_of("a transformed function's result", function())
+            except BaseException:
+                for x, before in self._written(()):
+                    rewrite(x, before)
+                raise
+        for x, before in self._written(results):
+            self.escaped(x, before)
+        return results, structure
+
+    # --- what an operation does ------------------------------------------------------------------
+
+    def __call__(
+        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
+    ) -> Any:
+        own = [isinstance(x._value, Lifted) and x._value.level is self for x in inputs]
+        here = _context()
+        _set_context(self._around)
+        try:
+            if True not in own:
+                return self.plain(primitive, inputs, attributes)
+            return self.apply(primitive, inputs, own, attributes)
+        except ThalwegError:
+            primitive.infer(*[x._value for x in inputs], **attributes)  # in the shapes seen inside
+            raise
+        finally:
+            _set_context(here)
+
+    def plain(
+        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
+    ) -> Any:
+        """The value of an operation on nothing of this level."""
+        return mode.interpret(primitive, inputs, attributes)
+
+    @abstractmethod
+    def apply(
+        self,
+        primitive: Primitive,
+        inputs: tuple[Tensor, ...],
+        own: Sequence[bool],
+        attributes: dict[str, Any],
+    ) -> Any:
+        """The value of an operation, outside, on operands of which those that are `own` unwrap."""
+
+    def compose(
+        self,
+        op: Composite,
+        function: Callable[..., Tensor],
+        inputs: tuple[Tensor, ...],
+        attributes: dict[str, Any],
+    ) -> Any:
+        """The value of a composite operation; its own derivative holds outside too."""
+        own = [self.owns(x) for x in inputs]
+        with self.outside():
+            if not any(own):
+                return compose(op, function, inputs, attributes)._value
+            return self.apply_composite(op, function, inputs, own, attributes)
+
+    @abstractmethod
+    def apply_composite(
+        self,
+        op: Composite,
+        function: Callable[..., Tensor],
+        inputs: tuple[Tensor, ...],
+        own: Sequence[bool],
+        attributes: dict[str, Any],
+    ) -> Any:
+        """As `apply`, for a composite operation."""
+
+    # --- what a trace is told, and a level -------------------------------------------------------
+
+    def touch(self, x: Tensor) -> None:
+        """The value of `x` is about to be taken, or replaced, other than by a primitive."""
+        if self.owns(x):
+            return
+        trace = self._around[1]
+        if trace is not None:
+            trace.touch(x)
+        known = self._touched.get(id(x))
+        if known is None or known[0]() is not x:
+            state = x._value, x._node, x._requires_grad, x._grad
+            self._touched[id(x)] = weakref.ref(x), state
+
+    def guard(self, owner: Any, name: str, value: Any) -> None:
+        """What is done depends on owner.name, which is no tensor and has this value."""
+        trace = self._around[1]
+        if trace is not None:
+            trace.guard(owner, name, value)
+
+    def _written(self, results: Iterable[Tensor]) -> list[tuple[Tensor, tuple[Any, ...]]]:
+        """The tensors from outside that hold a value of this level, and what they held before."""
+        known = {id(x) for x in results}
+        there = [(ref(), before) for ref, before in self._touched.values()]
+        self._touched.clear()
+        return [
+            (x, before)
+            for x, before in there
+            if x is not None
+            and id(x) not in known
+            and (self.owns(x) or (x._grad is not None and self.owns(x._grad)))
+        ]
+
+    @abstractmethod
+    def lifted(self, x: Tensor) -> Any:
+        """A value from outside as one of this level, to be differentiated by inside."""
+
+    @abstractmethod
+    def escaped(self, x: Tensor, before: tuple[Any, ...]) -> None:
+        """A tensor from outside was given a value of this level."""
+
+
+def rewrite(x: Tensor, state: tuple[Any, ...]) -> None:
+    """Let `x` hold what it held before."""
+    x._value, x._node, x._requires_grad, x._grad = state
+
+
+def drop(x: Tensor, outside: Callable[[Tensor], Tensor]) -> None:
+    """Let `x` hold what is left of its value, and of its gradient's, outside."""
+    y = outside(x)
+    x._value, x._node, x._requires_grad = y._value, y._node, y._requires_grad
+    if x._grad is not None:
+        x._grad = outside(x._grad)
