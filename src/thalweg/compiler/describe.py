@@ -17,6 +17,7 @@ from thalweg.compiler.kernels import (
     Kernel,
     Loop,
     Plan,
+    Repeat,
     Scalar,
     Scatter,
     Store,
@@ -38,13 +39,18 @@ def describe_plan(plan: Plan) -> str:
 
 
 def describe(kernel: Kernel) -> str:
-    """One kernel: its label, its loops, a line for each scalar, reduction and store."""
+    """One kernel: its label, its loops, a line for each scalar, reduction and store.
+
+    Of a loop of kernels, where each buffer of a round stands, and its kernels.
+    """
     if isinstance(kernel, Loop):
         lines = _loop(kernel)
     elif isinstance(kernel, Contraction):
         lines = _contraction(kernel)
     elif isinstance(kernel, Scatter):
         lines = _scatter(kernel)
+    elif isinstance(kernel, Repeat):
+        lines = _repeat(kernel)
     elif isinstance(kernel, Host):
         operands = ", ".join(_view(view) for view in kernel.sources)
         lines = iter([f"{_view(kernel.target)} = NumPy's {kernel.primitive} of {operands}"])
@@ -69,6 +75,19 @@ def _loop(kernel: Loop) -> Iterator[str]:
         yield f"  r{number}: {kind} = {reduction.kind} of {reduction.value}"
     yield from ("  " + line for line in _scalars(kernel.tail, names, len(kernel.body)))
     yield from ("  " + line for line in _stores(kernel.stores, names))
+
+
+def _repeat(kernel: Repeat) -> Iterator[str]:
+    for before in kernel.first:
+        yield from describe(before).splitlines()
+    yield f"{kernel.count} rounds t"
+    for link in kernel.links:
+        place = _access(Access(link.outer, link.offset, (link.step,)), "t")
+        yield f"  {_buffer(link.inner)} at {place}"
+    for number, inner in enumerate(kernel.kernels):
+        head, *rest = describe(inner).splitlines()
+        yield f"  kernel {number}: {head}"
+        yield from (f"  {line}" for line in rest)
 
 
 def _contraction(kernel: Contraction) -> Iterator[str]:

@@ -20,7 +20,15 @@ import numpy as np
 
 from thalweg.compiler.binding import Array, Bound
 from thalweg.compiler.graph import Origin
-from thalweg.compiler.kernels import Contraction, Host, Kernel, Loop, Scatter
+from thalweg.compiler.kernels import (
+    Contraction,
+    Host,
+    Kernel,
+    Loop,
+    Repeat,
+    Scatter,
+    leaves,
+)
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.roof import Roof, roof
 from thalweg.compiler.runtime import get_num_threads
@@ -42,8 +50,9 @@ class Row:
 
     operations  the names of what was fused, joined by +
     origins     the user's lines
-    space       its loops: of a contraction batch, rows, columns, and what is summed over
-    flops, bytes, seconds   of one run
+    space       its loops: of a contraction batch, rows, columns, and what is summed over; before
+                them, within a scan, the number of its rounds
+    flops, bytes, seconds   of one run, in all rounds
     reach       bytes of all the memory that it reads from or writes to
     roof        of as many threads as worked on it
     """
@@ -108,8 +117,11 @@ def explain(bound: Bound, threads: int | None = None) -> Explanation:
         raise TraceError("explain: the program has not run yet: call it once")
     threads = min(threads or get_num_threads(), bound.program.threads)
     seconds, times = _Rehearsal(bound, *bound.sample).measured(threads)
-    pairs = zip(bound.plan.kernels, bound.program.lowered, times, strict=True)
-    rows = [_row(number, *measured, threads) for number, measured in enumerate(pairs)]
+    every = zip(leaves(bound.plan.kernels), bound.program.lowered, times, strict=True)
+    rows = [
+        _row(number, kernel, count, code, seconds, threads)
+        for number, ((kernel, count), code, seconds) in enumerate(every)
+    ]
     return Explanation(tuple(rows), seconds, roof(threads))
 
 
@@ -151,14 +163,16 @@ class _Rehearsal:
         return (time.perf_counter() - start) / count
 
 
-def _row(number: int, kernel: Kernel, code: Lowered, seconds: float, threads: int) -> Row:
+def _row(
+    number: int, kernel: Kernel, count: int, code: Lowered, seconds: float, threads: int
+) -> Row:
     return Row(
         number,
         kernel.label or type(kernel).__name__.lower(),
         kernel.origins,
-        _space(kernel),
-        code.flops,
-        code.bytes,
+        (f"{count} * " if count > 1 else "") + _space(kernel),
+        count * code.flops,
+        count * code.bytes,
         seconds,
         sum(buffer.size * buffer.dtype.itemsize for buffer in code.buffers),
         roof(max(1, min(threads, code.blocks))),
@@ -177,6 +191,8 @@ def _space(kernel: Kernel) -> str:
             return f"{_times(kept)} of {_times(over)}" if over else _times(kept)
         case Scatter():
             return _times(kernel.space)
+        case Repeat():
+            return str(kernel.count)
         case Host():
             return _times(kernel.sources[0].shape)
         case _:

@@ -1,9 +1,9 @@
 """The graph: a straight-line list of typed equations (the Wengert list), as deck 004 writes it.
 
     Graph    ::=  inputs  Equation*  outputs
-    Equation ::=  Variable = primitive[attributes] Atom*
+    Equation ::=  Variable = primitive[attributes] Atom*    and what a scan does, a Graph
     Atom     ::=  Variable | Literal
-    Type     ::=  dtype[shape]
+    Type     ::=  dtype[shape] | (Type, ..)                 the latter a scan's
 
 A variable is assigned once. Its position in the list is its order of evaluation. A traced tensor
 holds a `Variable` where an eager one holds an array.
@@ -20,6 +20,7 @@ import numpy as np
 
 from thalweg.errors import TraceError
 from thalweg.primitives.core import Primitive
+from thalweg.primitives.loops import parts_of
 from thalweg.primitives.notation import INFIX
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Origin",
     "Variable",
     "all_variables",
+    "inner_graphs",
     "spell_type",
 ]
 
@@ -112,6 +114,8 @@ class Graph:
         for e in self.equations:
             left = f"{spelled[e.output]:<{width}} : {spell_type(e.output):<{kinds}}"
             yield f"{left} = {_expression(e, spelled)}"
+            for inner in inner_graphs(e):
+                yield from (f"    {line}" for line in inner.lines())
         yield "outputs " + ", ".join(_spell(atom, spelled) for atom in self.outputs)
 
     def _spelled(self) -> dict[Variable, str]:
@@ -135,6 +139,8 @@ _SHORT = {
 
 def spell_type(value: Any) -> str:
     """f32[32,10], or f32 for rank 0."""
+    if parts := parts_of(value):
+        return f"({','.join(spell_type(Variable(*part)) for part in parts)})"
     dtype = str(value.dtype.names[0] if value.dtype.names else value.dtype.name)
     shape = f"[{','.join(map(str, value.shape))}]" if value.shape else ""
     return _SHORT.get(dtype, dtype) + shape
@@ -164,9 +170,10 @@ def _spell(atom: Atom, spelled: dict[Variable, str]) -> str:
 
 
 def _spell_attributes(attributes: dict[str, Any]) -> str:
-    if not attributes:
+    shown = {name: value for name, value in attributes.items() if not hasattr(value, "graph")}
+    if not shown:
         return ""
-    parts = (f"{name}={_spell_value(value)}" for name, value in attributes.items())
+    parts = (f"{name}={_spell_value(value)}" for name, value in shown.items())
     return f"[{' '.join(parts)}]"
 
 
@@ -176,6 +183,11 @@ def _spell_value(value: Any) -> str:
     if isinstance(value, tuple):
         return f"({','.join(map(str, value))})"
     return str(value)
+
+
+def inner_graphs(equation: Equation) -> list[Graph]:
+    """The graphs among an equation's attributes: what a scan does with each slice."""
+    return [value.graph for value in equation.attributes.values() if hasattr(value, "graph")]
 
 
 def all_variables(graph: Graph) -> Sequence[Variable]:

@@ -1,9 +1,10 @@
 """Kernels: what fusion makes of a graph, and what lowering turns into native code.
 
     Plan    ::=  buffers  Kernel*                         in order of execution
-    Kernel  ::=  Loop | Contraction | Scatter | Sort | Scan | Host
+    Kernel  ::=  Loop | Contraction | Scatter | Sort | Scan | Host | Repeat
     Loop    ::=  for every point of `space`: body; over `reduced` axes: reduce; then tail; stores
     body    ::=  Scalar*                                  a straight-line list, like the graph
+    Repeat  ::=  Kernel*; then `count` times: Kernel*     over slices of buffers
 
 Everything here is about scalars and addresses. A value at a point of the loops is read from a
 buffer at an affine address,
@@ -16,7 +17,7 @@ nothing: they are other strides. All sizes are static; all offsets and strides c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -32,15 +33,18 @@ __all__ = [
     "Host",
     "Indirect",
     "Kernel",
+    "Link",
     "Loop",
     "Plan",
     "Reduce",
+    "Repeat",
     "Scalar",
     "Scan",
     "Scatter",
     "Sort",
     "Store",
     "View",
+    "leaves",
 ]
 
 Shape = tuple[int, ...]
@@ -247,7 +251,46 @@ class Host:
     label: str = ""
 
 
-Kernel: TypeAlias = Loop | Contraction | Scatter | Sort | Scan | Host
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a buffer of a round stands: in `outer`, from element `offset` on, and in each round
+    `step` elements further."""
+
+    inner: Buffer
+    outer: Buffer
+    offset: int = 0
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Rounds of kernels, one after the other.
+
+    first    run once, before: they write what is carried from round to round
+    kernels  of a round, over buffers of its own: those with a link, and temporaries
+    arena    a stretch of memory, in bytes, that the temporaries of a round stand in
+    """
+
+    count: int
+    first: tuple[Kernel, ...]
+    kernels: tuple[Kernel, ...]
+    links: tuple[Link, ...]
+    arena: Buffer
+    origins: tuple[Origin, ...] = ()
+    label: str = ""
+
+
+Kernel: TypeAlias = Loop | Contraction | Scatter | Sort | Scan | Host | Repeat
+
+
+def leaves(kernels: Iterable[Kernel], times: int = 1) -> Iterator[tuple[Kernel, int]]:
+    """The kernels that are no loops of kernels, in order, and how often each runs."""
+    for kernel in kernels:
+        if isinstance(kernel, Repeat):
+            yield from leaves(kernel.first, times)
+            yield from leaves(kernel.kernels, times * kernel.count)
+        else:
+            yield kernel, times
 
 
 @dataclass(slots=True)

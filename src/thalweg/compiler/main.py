@@ -5,6 +5,7 @@
             barrier, where it depends on what other threads do
             kernel(addresses.., error, scratch, low, high)     this thread's blocks
 
+A scan in the program is a loop of kernels within, whose addresses advance from round to round.
 Addresses come from the frame's table and advance by their strides; temporaries stand at fixed
 places in the arena, the table's last address. At a barrier all threads learn alike whether to stop.
 """
@@ -16,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from thalweg.compiler.frame import FAILED, PAUSED, Frame
-from thalweg.compiler.kernels import Buffer
+from thalweg.compiler.kernels import Buffer, Link
 from thalweg.compiler.lower.lowered import Lowered
-from thalweg.compiler.schedule import Step
+from thalweg.compiler.schedule import Rounds, Step, steps_of
 from thalweg.compiler.waiting import barrier_text, waiting_text
 
 __all__ = ["CLOCK", "MAIN", "MainText", "scratch_bytes"]
@@ -44,11 +45,12 @@ class MainText:
     """
 
     lowered: Sequence[Lowered]
-    steps: Sequence[Step]
+    steps: Sequence[Step | Rounds]
     slots: Mapping[Buffer, int]
     failing: frozenset[int]
     threaded: bool
     timed: bool = False
+    _inner: dict[Buffer, str] = field(default_factory=dict)
     _lines: list[str] = field(default_factory=list)
     _numbers: int = 0
 
@@ -72,7 +74,7 @@ class MainText:
         self._start("iteration")
         self._write("%i = phi i64 [ 0, %entry ], [ %next, %again ]")
         self._addresses()
-        self._body()
+        self._body(self.steps)
         self._end()
         yield f"define void @{MAIN}(ptr %frame, i64 %thread) nounwind {{"
         yield from self._lines
@@ -109,7 +111,8 @@ class MainText:
     def _splits(self) -> None:
         """Thread t's part: blocks * t / threads up to blocks * (t + 1) / threads."""
         self._write("%after = add i64 %thread, 1")
-        for blocks in sorted({self.lowered[s.kernel].blocks for s in self.steps if not s.alone}):
+        shared = (step for step in steps_of(self.steps) if not step.alone)
+        for blocks in sorted({self.lowered[step.kernel].blocks for step in shared}):
             self._write(f"%low{blocks}.all = mul i64 %thread, {blocks}")
             self._write(f"%high{blocks}.all = mul i64 %after, {blocks}")
             self._write(f"%low{blocks} = udiv i64 %low{blocks}.all, %threads")
@@ -121,15 +124,53 @@ class MainText:
             self._write(f"%far{slot} = mul i64 %i, %stride{slot}")
             self._write(f"%at{slot} = getelementptr i8, ptr %given{slot}, i64 %far{slot}")
 
-    def _body(self) -> None:
-        for step in self.steps:
-            if self.threaded and (step.barrier or self.timed):
+    def _body(self, turns: Sequence[Step | Rounds]) -> None:
+        for turn in turns:
+            if self.threaded and (turn.barrier or self.timed):
                 self._meet()
-            elif step.check:
+            elif turn.check:
                 self._check()
-            self._turn(step)
+            if isinstance(turn, Rounds):
+                self._rounds(turn)
+                continue
+            self._turn(turn)
             if self.timed:
-                self._note(step)
+                self._note(turn)
+
+    def _rounds(self, loop: Rounds) -> None:
+        """A loop of kernels; where all have a part in it, they meet at the end of each round."""
+        around, begin, end = self._label("around"), self._label("round"), self._label("rounds")
+        turn, after, again, more = (self._name(n) for n in ("turn", "after", "again", "more"))
+        self._write(f"br label %{around}")
+        self._start(around)
+        self._write(f"br label %{begin}")
+        self._start(begin)
+        self._write(f"{turn} = phi i64 [ 0, %{around} ], [ {after}, {again} ]")
+        for link in loop.links:
+            self._inner[link.inner] = self._linked(link, turn)
+        self._body(loop.steps)
+        if self.threaded and not loop.alone:
+            self._meet()
+        self._write(f"br label {again}")
+        self._start(again[1:])
+        self._write(f"{after} = add i64 {turn}, 1")
+        self._write(f"{more} = icmp slt i64 {after}, {loop.count}")
+        self._write(f"br i1 {more}, label %{begin}, label %{end}")
+        self._start(end)
+
+    def _linked(self, link: Link, turn: str) -> str:
+        """The address of a slice in this round."""
+        base, item = self._pointer(link.outer), link.outer.dtype.itemsize
+        if link.step:
+            moved, far = self._name("far"), self._name("at")
+            self._write(f"{moved} = mul i64 {turn}, {link.step * item}")
+            self._write(f"{far} = getelementptr i8, ptr {base}, i64 {moved}")
+            base = far
+        if link.offset:
+            start = self._name("at")
+            self._write(f"{start} = getelementptr i8, ptr {base}, i64 {link.offset * item}")
+            base = start
+        return base
 
     def _turn(self, step: Step) -> None:
         """The call of a kernel, by the threads that have a part in it."""
@@ -172,6 +213,8 @@ class MainText:
         slot = self.slots.get(buffer)
         if slot is not None:
             return f"%at{slot}"
+        if buffer in self._inner:
+            return self._inner[buffer]
         place = self._name("place")
         arena = len(self.slots)
         self._write(f"{place} = getelementptr i8, ptr %given{arena}, i64 {buffer.place}")

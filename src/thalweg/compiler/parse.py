@@ -7,16 +7,20 @@ none, and int64 where the primitive wants an index.
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from thalweg.compiler.graph import _SHORT, Atom, Equation, Graph, Literal, Variable
+from thalweg.compiler.subgraph import Subgraph
 from thalweg.dtypes import as_dtype
 from thalweg.errors import TraceError
 from thalweg.primitives import REGISTRY
+from thalweg.primitives.loops import Bundle
 from thalweg.primitives.notation import INFIX
 
 __all__ = ["parse"]
@@ -41,9 +45,18 @@ def parse(text: str) -> Graph:
 
     Raises `TraceError` for a line that is no equation.
     """
+    lines = [line for line in text.splitlines() if line.strip()]
+    return _graph(lines)
+
+
+def _graph(lines: Sequence[str]) -> Graph:
+    """The graph of these lines; those that stand further in belong to the equation above them."""
     known: dict[str, Variable] = {}
     graph = Graph([], [], [])
-    for line in filter(None, (line.strip() for line in text.splitlines())):
+    margin = min(map(_margin, lines), default=0)
+    starts = [n for n, line in enumerate(lines) if _margin(line) == margin]
+    for start, stop in itertools.pairwise([*starts, len(lines)]):
+        line, inner = lines[start].strip(), lines[start + 1 : stop]
         word, _, rest = line.partition(" ")
         if word == "inputs":
             for name, kind in re.findall(r"(\w+): ([^ ,]+\[[^\]]*\]|\w+)", rest):
@@ -53,11 +66,19 @@ def parse(text: str) -> Graph:
         elif word == "outputs":
             graph.outputs = [_output(name, known) for name in rest.split(", ") if name]
         else:
-            graph.equations.append(_equation(line, known))
+            graph.equations.append(_equation(line, known, inner))
     return graph
 
 
+def _margin(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def _variable(kind: str) -> Variable:
+    if kind.startswith("("):
+        parts = [_variable(part) for part in re.findall(r"\w+(?:\[[^\]]*\])?", kind)]
+        bundle: Any = Bundle(tuple((part.shape, part.dtype) for part in parts))
+        return Variable((), bundle)
     short, _, sizes = kind.partition("[")
     shape = tuple(int(size) for size in sizes.rstrip("]").split(",") if size)
     return Variable(shape, _dtype(short))
@@ -75,7 +96,7 @@ def _output(name: str, known: dict[str, Variable]) -> Atom:
     return Literal(value, np.dtype(kinds[type(value)]))
 
 
-def _equation(line: str, known: dict[str, Variable]) -> Equation:
+def _equation(line: str, known: dict[str, Variable], inner: Sequence[str]) -> Equation:
     found = _LINE.match(line)
     call = found and _call(found[3], known)
     if not found or not call or call[0] not in REGISTRY:
@@ -87,7 +108,8 @@ def _equation(line: str, known: dict[str, Variable]) -> Equation:
     default = beside[0] if beside else output.dtype
     inputs = tuple(_operand(n, i, op, default, known) for i, n in enumerate(names))
     known[name] = output
-    return Equation(REGISTRY[op], inputs, output, _attributes(attributes))
+    body = {"body": Subgraph(_graph(inner))} if inner else {}
+    return Equation(REGISTRY[op], inputs, output, _attributes(attributes) | body)
 
 
 def _call(text: str, known: dict[str, Variable]) -> tuple[str, str, list[str]] | None:

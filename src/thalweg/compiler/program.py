@@ -13,7 +13,7 @@ from typing import Any, Final
 from thalweg.compiler.frame import FAILED, Frame, aligned_bytes
 from thalweg.compiler.host import failure
 from thalweg.compiler.jit import Library, assembly, compile_modules
-from thalweg.compiler.kernels import Buffer, Kernel, Plan
+from thalweg.compiler.kernels import Buffer, Kernel, Plan, leaves
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.lowering import lower_all
 from thalweg.compiler.machine import Machine
@@ -39,7 +39,8 @@ class Program:
     then of its outputs that are no state. A state's new value stands in its input's buffer. The
     memory behind an address must be contiguous and must not overlap another's.
 
-    lowered   the code of each kernel of the plan, in order; identical kernels share one
+    kernels   of the plan, in order, those within loops too
+    lowered   the code of each of them; identical kernels share one
     steps     the schedule: who does which kernel, and where threads meet
     threads   the most threads that are worth having for it
     """
@@ -49,8 +50,9 @@ class Program:
     ) -> None:
         self.plan = plan
         self.machine = machine
+        self.kernels = [kernel for kernel, _ in leaves(plan.kernels)]
         if lowered is None:
-            lowered = lower_all(plan.kernels, machine)
+            lowered = lower_all(self.kernels, machine)
         self.lowered = list(lowered)
         self.given = _given(plan)
         self.steps = schedule(plan.kernels, self.lowered)
@@ -130,7 +132,7 @@ class Program:
             lowered=self.lowered,
             steps=self.steps,
             slots={buffer: slot for slot, buffer in enumerate(self.given)},
-            failing=frozenset(n for n, k in enumerate(self.plan.kernels) if effects(k).may_fail),
+            failing=frozenset(n for n, k in enumerate(self.kernels) if effects(k).may_fail),
             threaded=self.threads > 1,
             timed=timed,
         ).module()
@@ -350,8 +352,8 @@ class _Running:
             return
         for number, fault in zip(failed, faults, strict=True):
             if fault is not None:
-                raise _placed(fault, self.program.plan.kernels[number])
-        kernels = [self.program.plan.kernels[number] for number in failed]
+                raise _placed(fault, self.program.kernels[number])
+        kernels = [self.program.kernels[number] for number in failed]
         where = "; ".join(_origin(kernel) for kernel in kernels)
         raise OutOfRangeError(
             f"an index is out of range in iteration {self.finished} of a compiled program: {where}"

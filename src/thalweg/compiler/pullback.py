@@ -28,6 +28,7 @@ from thalweg.compiler.graph import Atom, Graph, Variable
 from thalweg.compiler.machine import host
 from thalweg.compiler.passes import build_plan
 from thalweg.compiler.program import Program
+from thalweg.compiler.subgraph import keep_items
 from thalweg.errors import GradientError
 from thalweg.ops.creation import zeros
 from thalweg.primitives.core import AnyOperand
@@ -170,8 +171,9 @@ def pullback_of(
         )
     pairs = [(k, g) for (k, _), g in zip(leaves, gradients, strict=True) if g is not None]
     outputs = [tracer.atom(g) for _, g in pairs]
-    equations = tracer.equations[length:]
+    later = tracer.equations[length:]
     del tracer.equations[length:]
+    equations = keep_items(tracer.equations, later)
     known = {*cotangents, *(e.output for e in equations)}
     used = [*(atom for e in equations for atom in e.inputs), *outputs]
     saved = [a for a in dict.fromkeys(used) if isinstance(a, Variable) and a not in known]

@@ -22,6 +22,7 @@ from thalweg.compiler.kernels import (
     Kernel,
     Loop,
     Plan,
+    Repeat,
     Scalar,
     Scan,
     Scatter,
@@ -68,7 +69,7 @@ class _Memory:
             self.given[buffer] = np.array(array, buffer.dtype).reshape(-1)
 
     def __getitem__(self, buffer: Buffer) -> Any:
-        if buffer.kind == "temporary":
+        if buffer.kind == "temporary" and buffer not in self.given:
             end = buffer.place + buffer.size * buffer.dtype.itemsize
             return self.arena[buffer.place : end].view(buffer.dtype)
         if buffer not in self.given:
@@ -95,7 +96,9 @@ def _grid(offset: int, sizes: Sequence[int], strides: Sequence[int]) -> Any:
 
 
 def _run(kernel: Kernel, memory: _Memory) -> None:
-    if isinstance(kernel, Loop):
+    if isinstance(kernel, Repeat):
+        _repeat(kernel, memory)
+    elif isinstance(kernel, Loop):
         _loop(kernel, memory)
     elif isinstance(kernel, Contraction):
         _contraction(kernel, memory)
@@ -114,6 +117,18 @@ def _run(kernel: Kernel, memory: _Memory) -> None:
         assert isinstance(kernel, Scan)
         source = memory.view(kernel.source)
         _write(kernel.target, np.add.accumulate(source, axis=-1, dtype=source.dtype), memory)
+
+
+def _repeat(kernel: Repeat, memory: _Memory) -> None:
+    for before in kernel.first:
+        _run(before, memory)
+    for turn in range(kernel.count):
+        for link in kernel.links:
+            start = link.offset + turn * link.step
+            memory.given[link.inner] = memory[link.outer][start : start + link.inner.size]
+        for inner in kernel.kernels:
+            check_hazards(inner)
+            _run(inner, memory)
 
 
 def _write(view: View, values: Any, memory: _Memory) -> None:
@@ -242,7 +257,7 @@ def _words(key: Any, counter: Any, number: Any) -> Any:
 def check_hazards(kernel: Kernel) -> None:
     """Raise `TraceError` if a kernel reads a buffer that it writes at another point."""
     both = set(reads_of(kernel)) & set(writes_of(kernel))
-    if not both:
+    if not both or isinstance(kernel, Repeat):
         return
     if not isinstance(kernel, Loop | Contraction):
         raise TraceError(f"{kernel.label}: reads and writes {both}")

@@ -2,13 +2,14 @@
 
 Kernels run in the plan's order. A kernel of several blocks is split among all threads, one of a
 single block is done by thread 0. Between two kernels where one writes memory that the other reads
-or writes, all threads meet at a barrier, unless both are thread 0's.
+or writes, all threads meet at a barrier, unless both are thread 0's. Before a loop of kernels, and
+at the end of each round, all meet, unless all that is done in it is thread 0's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from thalweg.compiler.kernels import (
@@ -17,7 +18,9 @@ from thalweg.compiler.kernels import (
     Contraction,
     Host,
     Kernel,
+    Link,
     Loop,
+    Repeat,
     Scalar,
     Scan,
     Scatter,
@@ -25,7 +28,7 @@ from thalweg.compiler.kernels import (
 )
 from thalweg.compiler.lower.lowered import Lowered
 
-__all__ = ["Effects", "Step", "effects", "schedule", "threads_worth"]
+__all__ = ["Effects", "Rounds", "Step", "effects", "schedule", "steps_of", "threads_worth"]
 
 # For the choice of threads only: what a core does in a second, and what meeting costs.
 _OPERATIONS = 1e11
@@ -49,7 +52,7 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A kernel's turn.
+    """A kernel's turn; kernels are numbered through all loops, as `leaves` gives them.
 
     alone    thread 0 does it
     barrier  all threads meet before it
@@ -63,8 +66,34 @@ class Step:
     check: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """A loop's turn: `count` times the turns of its kernels, over slices of buffers.
+
+    alone    thread 0 does it all, and nobody else waits within
+    """
+
+    count: int
+    links: tuple[Link, ...]
+    steps: tuple[Step | Rounds, ...]
+    alone: bool
+    barrier: bool
+    check: bool
+
+
+def steps_of(turns: Iterable[Step | Rounds]) -> Iterator[Step]:
+    """The turns of kernels, within loops too."""
+    for turn in turns:
+        if isinstance(turn, Rounds):
+            yield from steps_of(turn.steps)
+        else:
+            yield turn
+
+
 def effects(kernel: Kernel) -> Effects:
     """What a kernel reads and writes."""
+    if isinstance(kernel, Repeat):
+        return _effects_of_rounds(kernel)
     loads = [a for scalar in _body(kernel) if (a := scalar.attributes.get("access"))]
     stores = _stores(kernel)
     reads = {access.buffer for access in loads}
@@ -81,6 +110,22 @@ def effects(kernel: Kernel) -> Effects:
             pass
     may_fail = any(access.indirect for access in [*loads, *stores])
     return Effects(frozenset(reads), frozenset(a.buffer for a in stores), may_fail)
+
+
+def _effects_of_rounds(loop: Repeat) -> Effects:
+    """Those of its kernels, on the buffers around."""
+    outer = {link.inner: link.outer for link in loop.links}
+    inside = [effects(kernel) for kernel in loop.kernels]
+
+    def around(buffers: Iterable[Buffer]) -> set[Buffer]:
+        return {outer.get(b, loop.arena) for b in buffers}
+
+    reads = around(b for effect in inside for b in effect.reads)
+    writes = around(b for effect in inside for b in effect.writes)
+    for effect in map(effects, loop.first):
+        reads |= effect.reads
+        writes |= effect.writes
+    return Effects(frozenset(reads), frozenset(writes), any(e.may_fail for e in inside))
 
 
 def _body(kernel: Kernel) -> Sequence[Scalar]:
@@ -124,20 +169,60 @@ class _Memory:
         return _overlap(reads, self.written) or _overlap(writes, [*self.written, *self.read])
 
 
-def schedule(kernels: Sequence[Kernel], lowered: Sequence[Lowered]) -> list[Step]:
-    """The kernels' turns, with as few barriers as one pass over them finds."""
-    steps, failing = [], False
-    own, shared = _Memory(), _Memory()  # touched by thread 0 alone, and by all
-    for number, (kernel, code) in enumerate(zip(kernels, lowered, strict=True)):
-        effect, alone = effects(kernel), code.blocks <= 1
-        check = failing and any(buffer.kind in ("state", "input") for buffer in effect.writes)
-        barrier = check or shared.meets(effect) or (not alone and own.meets(effect))
-        if barrier:
-            own, shared, failing = _Memory(), _Memory(), False
-        (own if alone else shared).add(effect)
-        failing |= effect.may_fail
-        steps.append(Step(number, alone, barrier, check))
-    return steps
+def schedule(kernels: Sequence[Kernel], lowered: Sequence[Lowered]) -> list[Step | Rounds]:
+    """The kernels' turns, with as few barriers as one pass over them finds.
+
+    `lowered` has the code of the kernels, those within loops too, as `leaves` orders them.
+    """
+    return _Schedule(lowered).turns(kernels)
+
+
+class _Schedule:
+    """Goes through kernels in order; `number` is that of the next one."""
+
+    def __init__(self, lowered: Sequence[Lowered]) -> None:
+        self.lowered = lowered
+        self.number = 0
+
+    def turns(self, kernels: Sequence[Kernel], inside: bool = False) -> list[Step | Rounds]:
+        """The turns of `kernels`, which have met all that was before."""
+        turns: list[Step | Rounds] = []
+        failing = False
+        own, shared = _Memory(), _Memory()  # touched by thread 0 alone, and by all
+        for kernel in _opened(kernels):
+            effect = effects(kernel)
+            step = self._rounds(kernel) if isinstance(kernel, Repeat) else self._step()
+            writes_state = any(buffer.kind in ("state", "input") for buffer in effect.writes)
+            check = failing and writes_state and not inside
+            barrier = check or shared.meets(effect) or (not step.alone and own.meets(effect))
+            if barrier:
+                own, shared, failing = _Memory(), _Memory(), False
+            if isinstance(step, Rounds) and not step.alone:  # all have met at its end
+                own, shared, failing = _Memory(), _Memory(), False
+            else:
+                (own if step.alone else shared).add(effect)
+                failing |= effect.may_fail
+            turns.append(replace(step, barrier=barrier, check=check))
+        return turns
+
+    def _step(self) -> Step:
+        self.number += 1
+        alone = self.lowered[self.number - 1].blocks <= 1
+        return Step(self.number - 1, alone, False, False)
+
+    def _rounds(self, loop: Repeat) -> Rounds:
+        steps = tuple(self.turns(loop.kernels, inside=True))
+        alone = all(step.alone for step in steps)
+        return Rounds(loop.count, loop.links, steps, alone, False, False)
+
+
+def _opened(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
+    """The kernels, and before a loop those that it begins with."""
+    for kernel in kernels:
+        if isinstance(kernel, Repeat):
+            yield from kernel.first
+            kernel = replace(kernel, first=())
+        yield kernel
 
 
 def _stretch(buffer: Buffer) -> Stretch:
@@ -159,25 +244,46 @@ def _overlap(some: Iterator[Stretch] | list[Stretch], others: list[Stretch]) -> 
 # -- threads ---------------------------------------------------------------------------------------
 
 
-def threads_worth(lowered: Sequence[Lowered], steps: Sequence[Step], most: int) -> int:
+def threads_worth(lowered: Sequence[Lowered], turns: Sequence[Step | Rounds], most: int) -> int:
     """How many threads, of at most `most`, are worth having for a program.
 
     The time is estimated from the kernels' work: a kernel's share is that of the thread with most
     blocks, and several threads have to be woken and to meet.
     """
+    times = dict(_times(turns))
     limit = min(most, max((code.blocks for code in lowered), default=1))
-    meetings = sum(step.barrier for step in steps) + 1
-    best, shortest = 1, _estimate(lowered, 1)
+    meetings = _meetings(turns) + 1
+    best, shortest = 1, _estimate(lowered, times, 1)
     for threads in range(2, limit + 1):
-        time = _estimate(lowered, threads) + _WAKING + meetings * _MEETING
+        time = _estimate(lowered, times, threads) + _WAKING + meetings * _MEETING
         if time < _WORTH * shortest:
             best, shortest = threads, time
     return best
 
 
-def _estimate(lowered: Sequence[Lowered], threads: int) -> float:
+def _meetings(turns: Iterable[Step | Rounds]) -> int:
+    """How often threads meet, in loops in every round."""
+    total = 0
+    for turn in turns:
+        total += turn.barrier
+        if isinstance(turn, Rounds) and not turn.alone:
+            total += turn.count * (_meetings(turn.steps) + 1)
+    return total
+
+
+def _times(turns: Iterable[Step | Rounds], rounds: int = 1) -> Iterator[tuple[int, int]]:
+    """How often each kernel runs."""
+    for turn in turns:
+        if isinstance(turn, Rounds):
+            yield from _times(turn.steps, rounds * turn.count)
+        else:
+            yield turn.kernel, rounds
+
+
+def _estimate(lowered: Sequence[Lowered], times: Mapping[int, int], threads: int) -> float:
     return sum(
-        max(code.flops / _OPERATIONS, code.bytes / _BYTES)
+        times[number]
+        * max(code.flops / _OPERATIONS, code.bytes / _BYTES)
         * (-(-code.blocks // threads) / max(1, code.blocks))
-        for code in lowered
+        for number, code in enumerate(lowered)
     )

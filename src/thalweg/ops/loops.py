@@ -54,9 +54,6 @@ def scan(
     if not slices:
         return init, []
     axis, count = _steps(slices, dim)
-    columns = [x.unbind(axis) for x in slices]
-    order = range(count - 1, -1, -1) if reverse else range(count)
-    ys: list[list[Tensor]] = []
     inner = Structure(tuple)
 
     def step(state: list[Tensor], leaves: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
@@ -68,17 +65,38 @@ def scan(
         y, inner = _tensors("scan: y", result[1])
         return after, y
 
+    if mode.trace is None:
+        carry, ys = _in_turn(step, carry, slices, axis, count, reverse)
+    else:
+        from thalweg.compiler import loops
+
+        slices = [x.movedim(axis, 0) for x in slices]
+        carry, ys = loops.scan(step, carry, slices, count, reverse)
+        ys = [y.movedim(0, axis) if axis < y.ndim else y for y in ys]
+    return kept.build(carry), inner.build(ys)
+
+
+def _in_turn(
+    step: Callable[[list[Tensor], Sequence[Tensor]], tuple[list[Tensor], list[Tensor]]],
+    carry: list[Tensor],
+    slices: Sequence[Tensor],
+    axis: int,
+    count: int,
+    reverse: bool,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """One step after the other."""
     if not count:
         with no_grad():
             empty = step(carry, [zeros_like(x.sum(axis)) for x in slices])[1]
-        return init, inner.build([y.unsqueeze(0)[:0] for y in empty])
-    for i in order:
+        return carry, [y.unsqueeze(0)[:0] for y in empty]
+    columns = [x.unbind(axis) for x in slices]
+    ys: list[list[Tensor]] = []
+    for i in range(count - 1, -1, -1) if reverse else range(count):
         carry, y = step(carry, [column[i] for column in columns])
         ys.append(y)
     if reverse:
         ys.reverse()
-    stacked = [stack(y, axis if axis <= y[0].ndim else 0) for y in zip(*ys, strict=True)]
-    return kept.build(carry), inner.build(stacked)
+    return carry, [stack(y, axis if axis <= y[0].ndim else 0) for y in zip(*ys, strict=True)]
 
 
 def _tensors(name: str, value: Any) -> tuple[list[Tensor], Structure]:

@@ -4,6 +4,8 @@ verify          every equation is what its primitive's shape rule says     (veri
 simplify        algebra that is exact, constants                           (simplify.py)
 share_common    equal equations once                                       (cse.py)
 remove_dead     nothing that no output depends on                          (dce.py)
+settle_scans    loops: the same in their bodies, and what need not be within
+                                                                           (loops.py, scans.py)
 settle_outputs  every output has an equation of its own                    (outputs.py)
 fuse            what is stored, what is computed on the spot, and where
                 (operations.py, views.py, layout.py, channels.py, costs.py,
@@ -23,8 +25,10 @@ from thalweg.compiler.kernels import Buffer, Plan, View
 from thalweg.compiler.passes.cse import share_common
 from thalweg.compiler.passes.dce import remove_dead_code
 from thalweg.compiler.passes.fuse import fuse
-from thalweg.compiler.passes.memory import arrange, check_memory, with_buffers
+from thalweg.compiler.passes.loops import settle_scans
+from thalweg.compiler.passes.memory import arrange, check_memory, in_arena, with_buffers
 from thalweg.compiler.passes.outputs import settle_outputs
+from thalweg.compiler.passes.rounds import carried, with_results
 from thalweg.compiler.passes.schedule import schedule
 from thalweg.compiler.passes.simplify import simplify
 from thalweg.compiler.passes.verify import verify
@@ -35,13 +39,22 @@ __all__ = ["build_plan", "optimize"]
 
 def optimize(graph: Graph) -> Graph:
     """The same program in fewer equations, verified before and after."""
-    graph = verify(graph)
+    return verify(_smaller(verify(graph)))
+
+
+def _smaller(graph: Graph) -> Graph:
+    graph = _simpler(graph)
+    if any(e.op.name == "scan" for e in graph.equations):
+        graph = _simpler(settle_scans(graph, _smaller))
+    return graph
+
+
+def _simpler(graph: Graph) -> Graph:
     graph = remove_dead_code(graph)
     graph = simplify(graph)
     graph = share_common(graph)
     graph = simplify(graph)
-    graph = remove_dead_code(graph)
-    return verify(graph)
+    return remove_dead_code(graph)
 
 
 def build_plan(graph: Graph, updates: Mapping[int, int]) -> Plan:
@@ -50,10 +63,18 @@ def build_plan(graph: Graph, updates: Mapping[int, int]) -> Plan:
     `updates`, for each input that is state, maps its number to the number of the output that is
     its new value: that output stands in the input's buffer when all kernels have run.
     """
-    graph = optimize(graph)
+    plan = _planned(optimize(graph), updates)
+    plan.kernels = [in_arena(kernel) for kernel in plan.kernels]
+    return plan
+
+
+def _planned(graph: Graph, updates: Mapping[int, int]) -> Plan:
     settled = settle_outputs(graph, updates)
-    fused = fuse(settled.graph, settled.stored)
-    scheduled = schedule(settled.graph, fused, settled.roots, updates)
+    whole = with_results(settled.graph)
+    scans = (e for e in whole.equations if e.op.name == "scan")
+    plans = {e.output: _planned(e.attributes["body"].graph, carried(e)) for e in scans}
+    fused = fuse(whole, settled.stored)
+    scheduled = schedule(whole, fused, settled.roots, updates, plans)
     places, arena = arrange(scheduled.kernels)
     placed = {buffer: replace(buffer, place=place) for buffer, place in places.items()}
 

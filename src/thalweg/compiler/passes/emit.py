@@ -29,6 +29,7 @@ from thalweg.compiler.passes.contractions import Named, product_of
 from thalweg.compiler.passes.drafts import Draft
 from thalweg.compiler.passes.layout import Layout
 from thalweg.compiler.passes.operations import MOVEMENT
+from thalweg.compiler.passes.rounds import Plans, repeat
 from thalweg.compiler.passes.views import Affine, address, elements
 
 __all__ = ["Outlets", "emit"]
@@ -39,9 +40,13 @@ _LONGEST_LABEL = 6
 
 
 def emit(
-    draft: Draft, layout: Layout, slots: Mapping[Variable, Buffer], outlets: Outlets
+    draft: Draft,
+    layout: Layout,
+    slots: Mapping[Variable, Buffer],
+    outlets: Outlets,
+    plans: Plans,
 ) -> Kernel:
-    """The kernel of `draft`. `slots` are the buffers of stored values."""
+    """The kernel of `draft`. `slots` are the buffers of stored values, `plans` those of loops."""
     if draft.kind == "contraction":
         return _contraction(draft, layout, slots, outlets)
     if draft.kind == "scatter":
@@ -50,6 +55,9 @@ def emit(
         return _line(draft, layout, slots, outlets)
     if draft.kind == "host":
         return _host(draft, layout, slots, outlets)
+    if draft.kind == "scan":
+        (equation,) = draft.origin_equations()
+        return repeat(equation, plans[equation.output], layout, slots, outlets)
     return _loop(draft, layout, outlets)
 
 
@@ -281,9 +289,7 @@ def _line(
     return Sort(read, write, descending, _origins(draft), _label(draft))
 
 
-def _host(
-    draft: Draft, layout: Layout, slots: Mapping[Variable, Buffer], outlets: Outlets
-) -> Host:
+def _host(draft: Draft, layout: Layout, slots: Mapping[Variable, Buffer], outlets: Outlets) -> Host:
     (member,) = draft.members
     equation = layout.equations[member]
     (buffer,) = outlets[member]

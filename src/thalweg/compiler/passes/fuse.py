@@ -82,6 +82,8 @@ def _fused(layout: Layout) -> Fused:
     fused = Fused(layout, _slots(layout))
     fills = {fill for fills in layout.after.values() for fill in fills}
     for root in sorted(layout.roots, key=lambda root: root not in fills):
+        if root in fused.home:
+            continue  # a loop's results come together
         kind = kind_of(layout.equations[root])
         alone = build(kind, layout, fused.slots, [root])
         assert alone is not None, root

@@ -22,13 +22,18 @@ from dataclasses import dataclass, field, replace
 from thalweg.compiler.graph import Atom, Equation, Graph, Variable
 from thalweg.compiler.passes.channels import Order, convolved, followed, place_in_order
 from thalweg.compiler.passes.operations import ELEMENTWISE, HEAVY, HOST, MOVEMENT, SOURCES
-from thalweg.compiler.passes.views import Place, contiguous, elements, moved
+from thalweg.compiler.passes.views import Place, contiguous, elements, moved, row_major
 from thalweg.errors import TraceError
 from thalweg.primitives import REGISTRY
 
 __all__ = ["Layout", "lay_out"]
 
-_WRITTEN_IN_ORDER = HOST | {"scatter_add", "argsort", "cumsum"}  # their targets are row-major
+_WRITTEN_IN_ORDER = HOST | {
+    "scatter_add",
+    "argsort",
+    "cumsum",
+    "item",
+}  # their targets are row-major
 # How many operands need an address.
 _WHOLE = {"contraction": 2, "cumsum": 1, "argsort": 1, **dict.fromkeys(HOST, 2)}
 _LARGE = 1 << 14  # elements from which filling only the border saves more than kernels cost
@@ -45,6 +50,7 @@ class Layout:
     parts       of a joined value: the roots that write it
     after       of a root: roots that must be written before it, since it overwrites a part of them
     orders      of stored values whose axes do not lie in row-major order
+    items       the results of each scan, which one kernel writes
     """
 
     equations: dict[Variable, Equation] = field(default_factory=dict)
@@ -54,6 +60,7 @@ class Layout:
     parts: dict[Variable, list[Variable]] = field(default_factory=lambda: defaultdict(list))
     after: dict[Variable, list[Variable]] = field(default_factory=lambda: defaultdict(list))
     orders: dict[Variable, Order] = field(default_factory=dict)
+    items: dict[Atom, list[Variable]] = field(default_factory=lambda: defaultdict(list))
 
     def writers(self, root: Variable) -> list[Variable]:
         """The roots whose kernels write the stored value `root`."""
@@ -109,12 +116,18 @@ class _Pass:
     def visit(self, equation: Equation) -> None:
         """Say what sort of value the result of `equation` is."""
         name, output = equation.op.name, equation.output
-        joined = {"concatenate": self.join, "pad": self.pad, "overlap_add": self.overlap_add}
+        others = {
+            "concatenate": self.join,
+            "pad": self.pad,
+            "overlap_add": self.overlap_add,
+            "scan": self.scan,
+            "item": self.item,
+        }
         self.layout.equations[output] = equation
         if not elements(output.shape):
             return
-        if name in joined:
-            joined[name](equation)
+        if name in others:
+            others[name](equation)
         elif name in HEAVY:
             for atom in equation.inputs[: _WHOLE.get(name, 0)]:
                 if elements(atom.shape):
@@ -173,6 +186,24 @@ class _Pass:
             return
         if self.layout.equations[atom].op.name not in ELEMENTWISE:
             self.demand(atom)
+
+    def scan(self, equation: Equation) -> None:
+        """The operands of a loop stand in row-major order, those that it slices slice by slice."""
+        whole = equation.attributes["consts"] + equation.attributes["carry"]
+        for number, atom in enumerate(equation.inputs):
+            if not elements(atom.shape):
+                continue
+            self.demand(atom)
+            place = self.layout.place.get(atom) if isinstance(atom, Variable) else None
+            if place is not None and not _in_order(place, int(number >= whole)):
+                permuted = place.root in self.layout.orders
+                again = place.root if permuted or not isinstance(atom, Variable) else atom
+                (self.straight if permuted else self.demanded).add(again)
+
+    def item(self, equation: Equation) -> None:
+        """A result of a loop, which its kernels write."""
+        self.layout.items[equation.inputs[0]].append(equation.output)
+        self.root(equation.output)
 
     def movement(self, equation: Equation) -> None:
         name, output = equation.op.name, equation.output
@@ -328,6 +359,13 @@ class _Pass:
         self.layout.equations[copy] = replace(equation, output=copy)
         self.root(copy)
         return copy
+
+
+def _in_order(place: Place, lead: int) -> bool:
+    """Whether elements stand in row-major order behind the first `lead` axes."""
+    shape, strides = place.shape[lead:], place.strides[lead:]
+    axes = zip(shape, strides, row_major(shape), strict=True)
+    return all(size == 1 or stride == wanted for size, stride, wanted in axes)
 
 
 def _size(place: Place) -> int:

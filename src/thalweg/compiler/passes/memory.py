@@ -14,13 +14,22 @@ from thalweg.compiler.kernels import (
     Kernel,
     Loop,
     Plan,
+    Repeat,
     Scalar,
     Scatter,
     Store,
 )
 from thalweg.errors import TraceError
 
-__all__ = ["arrange", "check_memory", "lifetimes", "reads_of", "with_buffers", "writes_of"]
+__all__ = [
+    "arrange",
+    "check_memory",
+    "in_arena",
+    "lifetimes",
+    "reads_of",
+    "with_buffers",
+    "writes_of",
+]
 
 ALIGNMENT = 64
 
@@ -96,6 +105,8 @@ def _scalars(kernel: Kernel) -> tuple[Scalar, ...]:
 
 def reads_of(kernel: Kernel) -> list[Buffer]:
     """The buffers that a kernel reads, each once, in order of appearance."""
+    if isinstance(kernel, Repeat):
+        return _around(kernel, reads_of)
     loads = [s.attributes["access"].buffer for s in _scalars(kernel) if s.op == "load"]
     if isinstance(kernel, Contraction):
         loads = [kernel.a, kernel.b, *loads]
@@ -108,13 +119,36 @@ def reads_of(kernel: Kernel) -> list[Buffer]:
 
 def writes_of(kernel: Kernel) -> list[Buffer]:
     """The buffers that a kernel writes, each once."""
+    if isinstance(kernel, Repeat):
+        return _around(kernel, writes_of)
     if isinstance(kernel, Loop | Contraction):
         return list(dict.fromkeys(store.access.buffer for store in kernel.stores))
     return [kernel.store.access.buffer if isinstance(kernel, Scatter) else kernel.target.buffer]
 
 
+def _around(loop: Repeat, touched: Callable[[Kernel], list[Buffer]]) -> list[Buffer]:
+    """The buffers around a loop that its kernels read, or write."""
+    outer = {link.inner: link.outer for link in loop.links}
+    inside = (outer.get(b, loop.arena) for kernel in loop.kernels for b in touched(kernel))
+    return list(dict.fromkeys([*(b for kernel in loop.first for b in touched(kernel)), *inside]))
+
+
+def in_arena(kernel: Kernel) -> Kernel:
+    """`kernel`, whose buffers have their places, with those of its rounds in the same arena."""
+    if not isinstance(kernel, Repeat):
+        return kernel
+    start, moved = kernel.arena.place, dict[Buffer, Buffer]()
+
+    def move(buffer: Buffer) -> Buffer:
+        if buffer.kind != "temporary":
+            return buffer
+        return moved.setdefault(buffer, replace(buffer, place=buffer.place + start))
+
+    return replace(kernel, kernels=tuple(in_arena(with_buffers(k, move)) for k in kernel.kernels))
+
+
 def with_buffers(kernel: Kernel, exchange: Exchange) -> Kernel:
-    """`kernel` over other buffers."""
+    """`kernel` over other buffers; of a loop, those around it."""
 
     def access(old: Access) -> Access:
         return replace(old, buffer=exchange(old.buffer))
@@ -131,7 +165,13 @@ def with_buffers(kernel: Kernel, exchange: Exchange) -> Kernel:
         return replace(old, access=access(old.access))
 
     changed: dict[str, Any]
-    if isinstance(kernel, Loop):
+    if isinstance(kernel, Repeat):
+        changed = {
+            "first": tuple(with_buffers(k, exchange) for k in kernel.first),
+            "links": tuple(replace(link, outer=exchange(link.outer)) for link in kernel.links),
+            "arena": exchange(kernel.arena),
+        }
+    elif isinstance(kernel, Loop):
         stores = tuple(map(store, kernel.stores))
         changed = {"body": scalars(kernel.body), "tail": scalars(kernel.tail), "stores": stores}
     elif isinstance(kernel, Contraction):

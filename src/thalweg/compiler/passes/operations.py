@@ -45,7 +45,9 @@ REDUCTIONS = frozenset({"sum", "prod", "max", "min", "argmax", "argmin"})
 HOST = frozenset({"solve", "cholesky", "eigh", "qr", "svd", "det", "slogdet"})
 
 # Computed by a kernel of their own kind, never within another's loop.
-HEAVY = HOST | REDUCTIONS | {"contraction", "scatter_add", "argsort", "cumsum", "overlap_add"}
+HEAVY = (
+    HOST | REDUCTIONS | {"contraction", "scatter_add", "argsort", "cumsum", "overlap_add", "scan"}
+)
 
 LOAD_COST = 1
 STORE_COST = 2

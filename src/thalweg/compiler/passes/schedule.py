@@ -17,11 +17,12 @@ from thalweg.compiler.passes.drafts import Draft
 from thalweg.compiler.passes.emit import emit
 from thalweg.compiler.passes.fuse import Fused
 from thalweg.compiler.passes.memory import reads_of, with_buffers, writes_of
+from thalweg.compiler.passes.rounds import Plans
 from thalweg.compiler.passes.views import elements
 
 __all__ = ["Schedule", "schedule"]
 
-_ALONE = frozenset({"scatter", "line", "host"})  # they write one buffer, and in place none
+_ALONE = frozenset({"scatter", "line", "host", "scan"})  # into one buffer, and never in place
 
 
 @dataclass(slots=True)
@@ -48,9 +49,12 @@ class _Stored:
 
 
 def schedule(
-    graph: Graph, fused: Fused, roots: list[Variable], updates: Mapping[int, int]
+    graph: Graph, fused: Fused, roots: list[Variable], updates: Mapping[int, int], plans: Plans
 ) -> Schedule:
-    """Decide on buffers and order. `roots` are the stored values behind the graph's outputs."""
+    """Decide on buffers and order.
+
+    `roots` are the stored values behind the graph's outputs, `plans` those of the loops' bodies.
+    """
     before = [set(needs) for needs in fused.needed]
     inputs = [
         Buffer(f"x{n}", elements(v.shape), v.dtype, "state" if n in updates else "input")
@@ -61,7 +65,9 @@ def schedule(
     _place_temporaries(fused, stored)
     final = {fused.slots[v]: b for v, b in stored.buffer.items() if v in fused.slots}
     kernels = [
-        with_buffers(emit(draft, fused.layout, fused.slots, stored.outlets), _exchange(final))
+        with_buffers(
+            emit(draft, fused.layout, fused.slots, stored.outlets, plans), _exchange(final)
+        )
         for draft in fused.drafts
     ]
     _copy_at_the_end(fused, stored, graph, kernels, before)
@@ -91,7 +97,9 @@ def _place_outputs(
             )
         else:
             buffer = inputs[number]
-            direct = _in_place(fused, graph.inputs[number], root, before, readers)
+            direct = not _is_loop(fused, root) and _in_place(
+                fused, graph.inputs[number], root, before, readers
+            )
         buffers.append(buffer)
         if not buffer.size or root is (graph.inputs[number] if number is not None else None):
             continue  # nothing, or a state that keeps its value
@@ -102,6 +110,11 @@ def _place_outputs(
         else:
             stored.copies.append((root, buffer))
     return buffers
+
+
+def _is_loop(fused: Fused, root: Variable) -> bool:
+    """Whether a loop of kernels computes `root`: should it fail, no state has changed."""
+    return root in fused.home and fused.drafts[fused.home[root]].kind == "scan"
 
 
 def _readers(fused: Fused) -> dict[Variable, set[int]]:
@@ -159,8 +172,9 @@ def _comes_after(later: int, earlier: int, before: list[set[int]]) -> bool:
 
 
 def _place_temporaries(fused: Fused, stored: _Stored) -> None:
-    """A buffer for whatever is read and has none yet."""
+    """A buffer for whatever is read and has none yet, and for all that a loop writes."""
     read = [root for draft in fused.drafts for root in draft.sources()]
+    read += [root for draft in fused.drafts if draft.kind == "scan" for root in draft.members]
     for root in (*read, *(root for root, _ in stored.copies)):
         if root not in stored.buffer:
             slot = fused.slots[root]

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from thalweg.compiler.graph import Atom, Equation, Graph, Variable, spell_type
+from thalweg.compiler.graph import (
+    Atom,
+    Equation,
+    Graph,
+    Variable,
+    inner_graphs,
+    spell_type,
+)
 from thalweg.errors import TraceError
 
 __all__ = ["verify"]
@@ -20,6 +27,8 @@ def verify(graph: Graph) -> Graph:
     for position, equation in enumerate(graph.equations):
         for atom in equation.inputs:
             _check_assigned(atom, assigned, f"equation {position}, {equation.op}")
+        for inner in inner_graphs(equation):
+            verify(inner)
         _check_type(position, equation)
         _assign(equation.output, assigned)
     for position, atom in enumerate(graph.outputs):

@@ -1,0 +1,91 @@
+"""`scan` while a function is traced: its body is traced once, and is an attribute of one equation.
+
+What the body reads of the world around it is an operand, a constant of the loop; what it gives
+another value is carried from round to round beside the carry, and has its last value afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from thalweg._tensor import Tensor
+from thalweg.compiler.inner import InnerTracer
+from thalweg.compiler.subgraph import Subgraph, Tape, parent_of
+from thalweg.primitives import loops
+from thalweg.tape import bind, mode
+
+__all__ = ["items", "scan"]
+
+Tensors: TypeAlias = list[Tensor]
+
+
+def scan(
+    step: Callable[[Tensors, Tensors], tuple[Tensors, Tensors]],
+    carry: Sequence[Tensor],
+    slices: Sequence[Tensor],
+    length: int,
+    reverse: bool,
+) -> tuple[Tensors, Tensors]:
+    """The last carry and the stacked outputs of carry, y = step(carry, slices), as one equation.
+
+    Slices are along axis 0 of each of `slices`, `length` of them.
+    """
+    inner = InnerTracer(mode.trace)
+    with inner.tracing():
+        # A carry that does not require a gradient at first may do so after a round.
+        floating = [mode.grad and x._value.dtype.kind == "f" for x in carry]
+        kinds = [(x._value.shape, x._value.dtype) for x in carry]
+        state = [inner.argument(*k, grad) for k, grad in zip(kinds, floating, strict=True)]
+        parts = [
+            inner.argument(x._value.shape[1:], x._value.dtype, x._requires_grad) for x in slices
+        ]
+        after, ys = step(list(state), list(parts))
+        outputs = [inner.atom(x) for x in (*after, *ys)]
+        changed = inner.changed()
+        new = [slot.tensor for slot in changed]
+        outputs[len(after) : len(after)] = [inner.atom(x) for x in new]
+        parents = [parent_of(x) for x in (*after, *new, *ys)]
+    fixed = [slot for slot in inner.slots.values() if slot.tensor not in _Same(new)]
+    captured = [*fixed, *changed]
+    own = {id(slot.tensor): inner.leaves[id(slot.tensor)] for slot in captured}
+    leaves = [
+        *(own[id(slot.tensor)] for slot in fixed),
+        *state,
+        *(own[id(x)] for x in new),
+        *parts,
+    ]
+    graph = inner.program([leaf._value for leaf in leaves], outputs)
+    results = items(
+        bind(
+            loops.scan,
+            *(slot.tensor for slot in fixed),
+            *carry,
+            *new,
+            *slices,
+            body=Subgraph(graph, Tape(leaves, parents)),
+            length=length,
+            reverse=reverse,
+            consts=len(fixed),
+            carry=len(state) + len(new),
+        )
+    )
+    for x, value in zip(new, results[len(state) :], strict=False):
+        x._value, x._node, x._requires_grad = value._value, value._node, value._requires_grad
+    return results[: len(state)], results[len(state) + len(new) :]
+
+
+class _Same:
+    """Tensors by identity: == of tensors is computed."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self.known = {id(x) for x in tensors}
+
+    def __contains__(self, x: Tensor) -> bool:
+        return id(x) in self.known
+
+
+def items(bundle: Tensor) -> Tensors:
+    """The values of a bundle."""
+    count = len(loops.parts_of(bundle._value))
+    return [bind(loops.item, bundle, index=number) for number in range(count)]

@@ -1,0 +1,181 @@
+"""Scans: what no result depends on, what is the same in every round, what need not be carried.
+
+tidied        the body, optimized as any graph is
+trimmed       carries, constants, slices and outputs that nothing needs, or that are others
+hoisted       what depends on constants only is computed once, before the loop
+unrolled      a loop of no round or of one
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from thalweg.compiler.graph import Atom, Graph, Literal, Variable
+from thalweg.compiler.passes.cse import spelled
+from thalweg.compiler.passes.operations import MOVEMENT
+from thalweg.compiler.passes.scans import (
+    Carried,
+    Scanned,
+    Stacked,
+    alias,
+    computed,
+    for_each_scan,
+    operands,
+    renamed,
+)
+
+__all__ = ["settle_scans"]
+
+
+def settle_scans(graph: Graph, optimize: Callable[[Graph], Graph]) -> Graph:
+    """`graph` with smaller scans; `optimize` is what is done to the graph of a body."""
+    return for_each_scan(graph, partial(_settled, optimize=optimize))
+
+
+def _settled(scan: Scanned, optimize: Callable[[Graph], Graph]) -> None:
+    if scan.length < 2:
+        _unroll(scan)
+        return
+    scan.optimized(optimize)
+    while True:
+        _drop_dead(scan)
+        _share(scan)
+        _forward(scan)
+        if not _hoist(scan):
+            break
+    scan.optimized(optimize)
+    _drop_dead(scan)
+
+
+# --- what nothing needs ---------------------------------------------------------------------------
+
+
+def _drop_dead(scan: Scanned) -> None:
+    """Keep what a wanted result depends on, through all rounds."""
+    made = scan.made()
+    carries = {c.inner: c for c in scan.carries}
+    pending: list[Atom] = [s.value for s in scan.stacks]
+    pending += [c.after for c in scan.carries if c.result is not None]
+    live = {c.inner for c in scan.carries if c.result is not None}
+    while pending:
+        atom = pending.pop()
+        if not isinstance(atom, Variable) or (atom in live and atom not in carries):
+            continue
+        if atom in carries:
+            if atom in live:
+                continue
+            pending.append(carries[atom].after)
+        live.add(atom)
+        if atom in made:
+            pending += made[atom].inputs
+    scan.equations = [e for e in scan.equations if e.output in live]
+    scan.carries = [c for c in scan.carries if c.inner in live]
+    read = {*operands(scan.equations), *scan.graph().outputs}
+    scan.consts = {inner: atom for inner, atom in scan.consts.items() if inner in read}
+    scan.slices = {inner: atom for inner, atom in scan.slices.items() if inner in read}
+
+
+def _share(scan: Scanned) -> None:
+    """Operands that are given twice are given once; numbers stand in the body."""
+    same: dict[Variable, Atom] = {}
+    for given in (scan.consts, scan.slices):
+        first: dict[object, Variable] = {}
+        for inner, atom in list(given.items()):
+            if isinstance(atom, Literal) and given is scan.consts:
+                same[inner] = atom
+                del given[inner]
+            elif first.setdefault(spelled(atom), inner) is not inner:
+                same[inner] = first[spelled(atom)]
+                del given[inner]
+    if same:
+        scan.substitute(same)
+
+
+def _forward(scan: Scanned) -> None:
+    """What goes through the loop unchanged goes past it."""
+    for carried in list(scan.carries):
+        if carried.after is carried.inner:
+            scan.carries.remove(carried)
+            scan.consts[carried.inner] = carried.init
+            if carried.result is not None:
+                scan.after.append(alias(carried.result, carried.init))
+    first: dict[object, Variable] = {}
+    for stacked in list(scan.stacks):
+        value = stacked.value
+        known = first.setdefault(spelled(value), stacked.result)
+        if known is not stacked.result:
+            _past(scan, stacked, known)
+        elif isinstance(value, Literal):
+            _past(scan, stacked, value)
+        elif value in scan.slices:
+            _past(scan, stacked, scan.slices[value])
+        elif value in scan.consts:
+            _past(scan, stacked, scan.consts[value])
+
+
+def _past(scan: Scanned, stacked: Stacked, atom: Atom) -> None:
+    scan.stacks.remove(stacked)
+    scan.after.append(alias(stacked.result, atom))
+
+
+# --- what is the same in every round --------------------------------------------------------------
+
+
+def _hoist(scan: Scanned) -> bool:
+    """Compute before the loop what depends on constants only; whether there was any.
+
+    Movement goes with what is computed of it; by itself it stays, since it costs nothing there and
+    might be larger than what it moves.
+    """
+    varying = scan.depending([*(c.inner for c in scan.carries), *scan.slices])
+    fixed = [e for e in scan.equations if e.output not in varying]
+    known: dict[Variable, Atom] = dict(scan.consts)
+    outside = {e.output: renamed(e, known) for e in fixed}
+    wanted = {e.output for e in fixed if e.op.name not in _STAYS}
+    if not wanted:
+        return False
+    scan.before += outside.values()
+    for e in fixed:
+        if e.output in wanted:
+            scan.consts[e.output] = known[e.output]
+    scan.equations = [e for e in scan.equations if e.output not in wanted]
+    _drop_dead(scan)
+    return True
+
+
+_STAYS = MOVEMENT | {"full", "iota"}
+
+
+# --- short loops ----------------------------------------------------------------------------------
+
+
+def _unroll(scan: Scanned) -> None:
+    """A loop of no round gives what it was given; one of one round is its body."""
+    known: dict[Variable, Atom] = dict(scan.consts)
+    if not scan.length:
+        for carried in scan.carries:
+            _give(scan, carried, carried.init)
+        for stacked in scan.stacks:
+            shape, dtype = stacked.result.shape, stacked.result.dtype
+            value = computed(scan.after, scan.equation, "full", shape=shape, value=0, dtype=dtype)
+            scan.after.append(alias(stacked.result, value))
+    else:
+        for carried in scan.carries:
+            known[carried.inner] = carried.init
+        for inner, atom in scan.slices.items():
+            known[inner] = computed(scan.after, scan.equation, "reshape", atom, shape=inner.shape)
+        scan.after += [renamed(e, known) for e in scan.equations]
+        for carried in scan.carries:
+            _give(scan, carried, _now(carried.after, known))
+        scan.after += [alias(s.result, _now(s.value, known)) for s in scan.stacks]
+    scan.carries, scan.stacks = [], []
+
+
+def _give(scan: Scanned, carried: Carried, atom: Atom) -> None:
+    if carried.result is not None:
+        scan.after.append(alias(carried.result, atom))
+
+
+def _now(atom: Atom, known: dict[Variable, Atom]) -> Atom:
+    return known.get(atom, atom) if isinstance(atom, Variable) else atom

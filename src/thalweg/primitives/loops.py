@@ -1,0 +1,135 @@
+"""Loops as primitives: `scan` carries values through the slices of others; `item` takes a result.
+
+A scan has several results, and an equation has one. So its result is a bundle: of the type
+`Bundle`, where other values have a dtype, and of rank 0. `item` takes the values out, one by one.
+The cotangent of a bundle is a `Cotangents`: those of the values that have any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from thalweg.errors import DTypeError, ShapeError
+from thalweg.primitives.core import Abstract, AllOperands, Shape, primitive
+
+__all__ = ["Body", "Bundle", "Cotangents", "item", "parts_of", "results", "scan"]
+
+Result = tuple[Shape, np.dtype[Any]]
+
+
+class Body(Protocol):
+    """What a scan does with each slice: a program of operands to results.
+
+    Inputs are the constants, the carry, the slices; outputs the next carry, then what is stacked.
+    """
+
+    @property
+    def inputs(self) -> Sequence[Abstract]:
+        """The types of the operands."""
+
+    @property
+    def outputs(self) -> Sequence[Abstract]:
+        """The types of the results."""
+
+    def evaluate(self, arrays: Sequence[Any]) -> Sequence[Any]:
+        """The results, by NumPy."""
+
+    def pullback(
+        self, g: Cotangents, out: Any, operands: Sequence[Any], **attributes: Any
+    ) -> Sequence[Any]:
+        """The cotangents of the operands of a scan over this body, None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The type of a value made of several: a shape and a dtype for each."""
+
+    parts: tuple[Result, ...]
+    kind: ClassVar[str] = "V"
+    names: ClassVar[None] = None
+    name: ClassVar[str] = "bundle"
+
+
+class Cotangents(dict[int, Any]):
+    """The cotangents of a bundle's values, by their numbers; those of one value add up."""
+
+    def __add__(self, other: Cotangents) -> Cotangents:
+        total = Cotangents(self)
+        for number, g in other.items():
+            total[number] = total[number] + g if number in total else g
+        return total
+
+
+def _scan_infer(
+    *operands: Abstract, body: Body, length: int, reverse: bool, consts: int, carry: int
+) -> tuple[Shape, Any]:
+    if len(operands) != len(body.inputs):
+        raise ShapeError(f"scan: {len(body.inputs)} operands expected, got {len(operands)}")
+    for number, (x, inside) in enumerate(zip(operands, body.inputs, strict=True)):
+        lead = (length,) if number >= consts + carry else ()
+        if tuple(x.shape) != (*lead, *inside.shape) or x.dtype != inside.dtype:
+            raise ShapeError(
+                f"scan: operand {number} is {x.dtype} of shape {tuple(x.shape)}, expected "
+                f"{inside.dtype} of shape {(*lead, *inside.shape)}"
+            )
+    for before, after in zip(body.inputs[consts : consts + carry], body.outputs, strict=False):
+        if (before.shape, before.dtype) != (after.shape, after.dtype):
+            raise ShapeError(
+                f"scan: a carry of {before.dtype}{before.shape} becomes {after.dtype}{after.shape}"
+            )
+    return (), results(body, length, carry)
+
+
+def results(body: Body, length: int, carry: int) -> Bundle:
+    """The type of what a scan gives: the last carry, then stacked outputs."""
+    lead = [() if number < carry else (length,) for number in range(len(body.outputs))]
+    parts = zip(lead, body.outputs, strict=True)
+    return Bundle(tuple(((*n, *x.shape), x.dtype) for n, x in parts))
+
+
+def _scan_evaluate(
+    *operands: Any, body: Body, length: int, reverse: bool, consts: int, carry: int
+) -> Any:
+    fixed, state, slices = (
+        operands[:consts],
+        list(operands[consts : consts + carry]),
+        operands[consts + carry :],
+    )
+    stacks = [np.empty((length, *y.shape), y.dtype) for y in body.outputs[carry:]]
+    for t in range(length - 1, -1, -1) if reverse else range(length):
+        results = body.evaluate([*fixed, *state, *(x[t] for x in slices)])
+        state = list(results[:carry])
+        for stack, y in zip(stacks, results[carry:], strict=True):
+            stack[t] = y
+    return _bundled([*state, *stacks])
+
+
+def _bundled(values: Sequence[Any]) -> Any:
+    """Several arrays as one NumPy value: an object of rank 0."""
+    bundle = np.empty((), object)
+    bundle[()] = tuple(values)
+    return bundle
+
+
+def parts_of(value: Any) -> tuple[Result, ...]:
+    """The types of the values in a bundle; of another value nothing."""
+    return value.dtype.parts if isinstance(value.dtype, Bundle) else ()
+
+
+def _item_infer(bundle: Abstract, *, index: int) -> Result:
+    parts = parts_of(bundle)
+    if index >= len(parts):
+        raise DTypeError(f"item {index}: a bundle of more values expected, got {bundle.dtype}")
+    return parts[index]
+
+
+# fmt: off
+scan = primitive("scan", _scan_infer, _scan_evaluate,
+                 AllOperands(lambda g, out, *operands, body, **how: body.pullback(g, out, operands, **how)))
+item = primitive("item", _item_infer, lambda bundle, *, index: np.asarray(bundle[()][index]),
+                 (lambda g, out, bundle, *, index: Cotangents({index: g}),))
+# fmt: on
