@@ -14,7 +14,8 @@ from __future__ import annotations
 import contextvars
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
@@ -37,6 +38,7 @@ __all__ = [
     "bind",
     "compose",
     "composite",
+    "concretely",
     "enable_grad",
     "inference_mode",
     "is_grad_enabled",
@@ -146,6 +148,21 @@ class _Mode(threading.local):
 
 
 mode = _Mode()
+
+
+@contextmanager
+def concretely() -> Iterator[None]:
+    """What is computed in this block has a value, also while a function is traced.
+
+    So new state can be made when a traced step finds that it needs some: the program captures it,
+    as it does all state. A value of the trace is of no use in the block but for its shape.
+    """
+    before = mode.interpret, mode.trace
+    mode.interpret, mode.trace = _numpy_interpreter(), None
+    try:
+        yield
+    finally:
+        mode.interpret, mode.trace = before
 
 
 class TensorBase:

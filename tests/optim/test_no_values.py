@@ -59,6 +59,9 @@ SCHEDULES: dict[str, Callable[[Any], Any]] = {
     "diminishing": lambda o: schedules.DiminishingLR(o),
     "polynomial":  lambda o: schedules.PolynomialLR(o),
     "cosine":      lambda o: schedules.CosineAnnealingLR(o, 10, eta_min=0.01),
+    "restarts":    lambda o: schedules.CosineAnnealingWarmRestarts(o, 3, 2),
+    "cyclic":      lambda o: schedules.CyclicLR(o, 0.1, 0.5, 4, mode="triangular2"),
+    "one cycle":   lambda o: schedules.OneCycleLR(o, 0.5, 10, three_phase=True),
     "chained":     lambda o: schedules.ChainedScheduler(
                        [schedules.StepLR(o, 3), schedules.LinearLR(o)]),
     "sequential":  lambda o: schedules.SequentialLR(

@@ -216,6 +216,34 @@ def test_the_state_follows_a_change_of_hyperparameters() -> None:
     assert optimizer.state[w].momentum_buffer is None
 
 
+@pytest.mark.parametrize("dtype", [tw.float32, tw.float64], ids=str)
+def test_state_that_a_compiled_step_needs_later(dtype: Any) -> None:
+    """It is made with a value while the step is traced again, and goes on from call to call."""
+
+    def trained(is_compiled: bool) -> tuple[list[float], list[float]]:
+        w = tw.tensor([1.0], requires_grad=True)
+        optimizer = SGD([w], lr=0.125)
+
+        def update() -> None:
+            optimizer.zero_grad()
+            (w * w).sum().backward()
+            optimizer.step()
+
+        step = tw.compile(update) if is_compiled else update
+        step()
+        optimizer.param_groups[0]["momentum"] = 0.5
+        for _ in range(3):
+            step()
+        w.data = w.detach().to(dtype)
+        for _ in range(3):
+            step()
+        velocity = optimizer.state[w].momentum_buffer
+        assert velocity.dtype is dtype
+        return w.tolist(), velocity.tolist()
+
+    assert trained(is_compiled=True) == trained(is_compiled=False)
+
+
 def test_hyperparameters_that_do_not_go_together_later() -> None:
     w = leaf(1.0)
     optimizer = SGD([w], lr=1.0)

@@ -170,6 +170,50 @@ def test_the_schedules_of_the_decks(name: str) -> None:
     np.testing.assert_allclose(trajectory(thalweg, build), theirs, rtol=RTOL)
 
 
+# fmt: off
+MOVING: dict[str, tuple[str, dict[str, Any]]] = {
+    "SGD":     ("SGD",     {"momentum": 0.9}),
+    "Adam":    ("Adam",    {"betas": (0.8, 0.99)}),
+    "RMSprop": ("RMSprop", {"momentum": 0.5}),
+}
+# fmt: on
+
+
+def _momentums(tw: Any, build: Build, kind: str) -> list[list[float]]:
+    name, options = MOVING[kind]
+    params = [{"params": [tw.zeros(2, requires_grad=True)]} for _ in RATES]
+    on = getattr(tw.optim, name)(params, lr=0.1, **options)
+    schedule = build(tw.optim.lr_scheduler, on)
+    found = []
+    for _ in range(EPOCHS):
+        on.step()
+        schedule.step()
+        groups = on.param_groups
+        found.append([float(g["betas"][0] if "betas" in g else g["momentum"]) for g in groups])
+    return found
+
+
+@pytest.mark.parametrize("kind", MOVING)
+@pytest.mark.parametrize("name", [n for n in SCHEDULES if n.startswith(("triangles", "one"))])
+def test_the_momentum_goes_the_other_way(name: str, kind: str) -> None:
+    ours, theirs = (_momentums(tw, SCHEDULES[name], kind) for tw in BOTH)
+    np.testing.assert_allclose(ours, theirs, rtol=RTOL)
+
+
+def test_restarts_by_parts_of_an_epoch() -> None:
+    def rates_of(tw: Any) -> list[float]:
+        on = optimizer(tw)
+        schedule = tw.optim.lr_scheduler.CosineAnnealingWarmRestarts(on, 3, 2)
+        found = []
+        for batch in range(100):
+            on.step()
+            schedule.step(batch / 7)
+            found.append(float(on.param_groups[0]["lr"]))
+        return found
+
+    np.testing.assert_allclose(*map(rates_of, BOTH), rtol=1e-9)
+
+
 def _resumed(tw: Any, build: Build) -> list[list[float]]:
     """Half of the epochs, then the other half with everything built anew from saved states."""
     on = optimizer(tw)

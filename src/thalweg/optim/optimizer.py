@@ -25,7 +25,7 @@ from thalweg.ops.creation import zeros_like
 from thalweg.optim.groups import ParamGroup, Params, read_groups
 from thalweg.optim.settings import Configured, Rule, flag, nonnegative
 from thalweg.optim.states import read_state, snapshot, tensors_of
-from thalweg.tape import enable_grad, mode, no_grad
+from thalweg.tape import concretely, enable_grad, mode, no_grad
 
 __all__ = ["Numbers", "Optimizer", "Schedule", "Stateless"]
 
@@ -190,12 +190,8 @@ class Optimizer(Configured, ABC):
         """
         self.check(group.raw)
         for p in group["params"]:
-            old, fresh = self._state.get(p), self.init(p, group.raw)
-            for field in fields(fresh):
-                had, wanted = getattr(old, field.name, None), getattr(fresh, field.name)
-                if had is not None and wanted is not None:
-                    setattr(fresh, field.name, had.to(wanted.dtype))
-            self._state[p] = fresh
+            with concretely():
+                self._state[p] = _kept(self._state.get(p), self.init(p, group.raw))
         group.fitted = group.version
 
     def _follow(self, group: ParamGroup, dtype: DType) -> None:
@@ -320,3 +316,12 @@ class Optimizer(Configured, ABC):
             shown = {key: value for key, value in group.plain().items() if key != "param_names"}
             lines += [f"    {key}: {shown[key]}" for key in sorted(shown)]
         return "\n".join([*lines, ")"])
+
+
+def _kept(old: Any, fresh: Any) -> Any:
+    """A fresh state with the tensors that the old one has, in the dtypes of the fresh one."""
+    for field in fields(fresh):
+        had, wanted = getattr(old, field.name, None), getattr(fresh, field.name)
+        if had is not None and wanted is not None:
+            setattr(fresh, field.name, had.to(wanted.dtype))
+    return fresh

@@ -14,6 +14,7 @@ multiply. To write one, subclass `FactorLR`.
 
 from thalweg.optim.lr_scheduler.base import FactorLR, LRScheduler, Scheduler
 from thalweg.optim.lr_scheduler.composition import ChainedScheduler, SequentialLR
+from thalweg.optim.lr_scheduler.cycles import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from thalweg.optim.lr_scheduler.decay import (
     CosineAnnealingLR,
     DiminishingLR,
@@ -25,12 +26,14 @@ from thalweg.optim.lr_scheduler.decay import (
     StepLR,
 )
 from thalweg.optim.lr_scheduler.plateau import ReduceLROnPlateau
-from thalweg.optim.lr_scheduler.simple import ConstantLR, LambdaLR, LinearLR
+from thalweg.optim.lr_scheduler.simple import ConstantLR, LambdaLR, LinearLR, MultiplicativeLR
 
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "DiminishingLR",
     "ExponentialDecayLR",
     "ExponentialLR",
@@ -40,6 +43,8 @@ __all__ = [
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
+    "MultiplicativeLR",
+    "OneCycleLR",
     "PolynomialLR",
     "ReduceLROnPlateau",
     "Scheduler",

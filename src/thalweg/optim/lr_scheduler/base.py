@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from thalweg import dtypes
 from thalweg._tensor import Tensor
@@ -14,7 +14,22 @@ from thalweg.optim.groups import ParamGroup
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.settings import Configured, refuse_unknown, whole
 
-__all__ = ["FactorLR", "LRScheduler", "Scheduler"]
+__all__ = ["FactorLR", "LRScheduler", "Scheduler", "called", "of_group"]
+
+T = TypeVar("T")
+
+
+def of_group(setting: T | list[T], index: int) -> T:
+    """The value of a setting for group `index`: the one for all, or the group's own."""
+    return setting[index] if isinstance(setting, list) else setting
+
+
+def called(function: Callable[[int], Any], t: Tensor) -> Tensor:
+    """A Python function of the step, at `t` of rank 0 or 1. Under a trace `t` has no value."""
+    steps = t.tolist()
+    if isinstance(steps, list):
+        return tensor([float(function(int(step))) for step in steps], dtype=dtypes.float64)
+    return tensor(float(function(int(steps))), dtype=dtypes.float64)
 
 
 class Scheduler(Configured, ABC):
@@ -59,6 +74,13 @@ class Scheduler(Configured, ABC):
 
     def joined(self, group: ParamGroup, index: int) -> None:
         """Called for each group of the optimizer, also for those that are added later."""
+
+    def _by_group(self, setting: str, given: Any, rule: Callable[[str, Any], T]) -> T | list[T]:
+        """A setting that is one for all groups, or a sequence with one for each."""
+        name = f"{type(self).__name__}: {setting}"
+        if isinstance(given, Sequence) and not isinstance(given, str):
+            return [rule(name, x) for x in given]
+        return rule(name, given)
 
     def _one_each(self, setting: str, given: int, groups: int) -> None:
         if given != groups:
@@ -124,9 +146,17 @@ class LRScheduler(Scheduler):
         rate runs compiled as well.
         """
 
+    def momentum(self, t: Tensor, now: Tensor, index: int) -> Tensor:
+        """The momentum of group `index` in step `t`; `now` is what it was, and stays here."""
+        return now
+
     def scheduled(self, lr: Tensor, index: int) -> Tensor:
         """`rate` now."""
         return self.rate(self.count, lr, index)
+
+    def scheduled_momentum(self, momentum: Tensor, index: int) -> Tensor:
+        """`momentum` now."""
+        return self.momentum(self.count, momentum, index)
 
     def step(self) -> None:
         """Go on to the next t, and set the step sizes.
@@ -153,6 +183,17 @@ class LRScheduler(Scheduler):
         """
         t = arange(whole("values: n", n), dtype=dtypes.float64)
         return self.rate(t, self.optimizer.param_groups[index]["initial_lr"], index)
+
+    def momentum_values(self, n: int, index: int = 0) -> Tensor:
+        """The momentum of t = 0 to n - 1 under this schedule, float64 of shape (n,).
+
+        Raises `ConfigError` if this schedule does not change the momentum.
+        """
+        if not self.has_momentum():
+            raise ConfigError(f"{type(self).__name__} does not change the momentum")
+        t = arange(whole("momentum_values: n", n), dtype=dtypes.float64)
+        now = self.optimizer.param_groups[index].changing_momentum()
+        return self.momentum(t, now.expand(n), index)
 
 
 class FactorLR(LRScheduler):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from thalweg._tensor import Tensor
@@ -42,6 +42,10 @@ class _Composed(LRScheduler):
             raise ConfigError(f"{name} is part of a {type(part.master).__name__} already")
         if part.last_epoch != 0:
             raise ConfigError(f"{name} has made {part.last_epoch} steps; compose fresh schedules")
+
+    def has_momentum(self) -> bool:
+        """Whether a part changes the momentum."""
+        return any(part.has_momentum() for part in self.schedulers)
 
     def joined(self, group: ParamGroup, index: int) -> None:
         """Each part may refuse the group."""
@@ -86,16 +90,26 @@ class SequentialLR(_Composed):
 
     def rate(self, t: Tensor, lr: Tensor, index: int) -> Tensor:
         """The `rate` of the schedule whose turn it is; none is asked outside its turn."""
+        return self._in_turn(t, [part.rate(own, lr, index) for part, own in self._turns(t)])
+
+    def momentum(self, t: Tensor, now: Tensor, index: int) -> Tensor:
+        """The `momentum` of the schedule whose turn it is."""
+        found = [part.momentum(own, now, index) for part, own in self._turns(t)]
+        return self._in_turn(t, found)
+
+    def _turns(self, t: Tensor) -> Iterator[tuple[LRScheduler, Tensor]]:
+        """Each schedule with its own t, which stays within its turn."""
         starts = [0, *self.milestones]
-        rates = []
         for position, part in enumerate(self.schedulers):
             own = (t - starts[position]).maximum(0)
             if position < len(self.milestones):
                 own = own.minimum(self.milestones[position] - starts[position] - 1)
-            rates.append(part.rate(own, lr, index))
-        now = rates[0]
-        for start, rate in zip(self.milestones, rates[1:], strict=True):
-            now = rate.where(t >= start, now)
+            yield part, own
+
+    def _in_turn(self, t: Tensor, values: Sequence[Tensor]) -> Tensor:
+        now = values[0]
+        for start, value in zip(self.milestones, values[1:], strict=True):
+            now = value.where(t >= start, now)
         return now
 
 
@@ -128,3 +142,9 @@ class ChainedScheduler(_Composed):
         for part in self.schedulers:
             lr = part.rate(t, lr, index)
         return lr
+
+    def momentum(self, t: Tensor, now: Tensor, index: int) -> Tensor:
+        """Each schedule's `momentum`, one after another."""
+        for part in self.schedulers:
+            now = part.momentum(t, now, index)
+        return now

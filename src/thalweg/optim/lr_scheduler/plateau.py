@@ -11,7 +11,7 @@ from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
 from thalweg.ops.creation import as_tensor, tensor
 from thalweg.optim.groups import ParamGroup
-from thalweg.optim.lr_scheduler.base import Scheduler
+from thalweg.optim.lr_scheduler.base import Scheduler, of_group
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.settings import choice, nonnegative, positive, whole
 
@@ -72,11 +72,7 @@ class ReduceLROnPlateau(Scheduler):
         self.threshold = nonnegative(f"{name}: threshold", threshold)
         self.cooldown = whole(f"{name}: cooldown", cooldown)
         self.eps = nonnegative(f"{name}: eps", eps)
-        several = min_lr if isinstance(min_lr, Sequence) else None
-        limits = [
-            nonnegative(f"{name}: min_lr", x) for x in ([min_lr] if several is None else several)
-        ]
-        self.min_lr: float | list[float] = limits[0] if several is None else limits
+        self.min_lr = self._by_group("min_lr", min_lr, nonnegative)
         self.best = tensor(math.inf if self.mode == "min" else -math.inf, dtype=dtypes.float64)
         self.num_bad_epochs = tensor(0.0, dtype=dtypes.float64)
         self.cooldown_counter = tensor(0.0, dtype=dtypes.float64)
@@ -124,8 +120,7 @@ class ReduceLROnPlateau(Scheduler):
     def _reduce(self, now: Tensor) -> None:
         """Where `now` holds: times `factor`, or what leads to `min_lr`, if that changes enough."""
         for index, group in enumerate(self.optimizer.param_groups):
-            limit = self.min_lr[index] if isinstance(self.min_lr, list) else self.min_lr
-            lr = group["lr"]
+            limit, lr = of_group(self.min_lr, index), group["lr"]
             shrink = (limit / lr).maximum(self.factor)
             enough = lr - (lr * self.factor).maximum(limit) > self.eps
             self.scales[index] *= shrink.where(now & enough, 1)

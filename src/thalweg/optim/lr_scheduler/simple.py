@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from thalweg._tensor import Tensor
-from thalweg.ops.creation import ones_like, tensor
+from thalweg.ops.creation import ones_like
 from thalweg.optim.groups import ParamGroup
-from thalweg.optim.lr_scheduler.base import FactorLR, LRScheduler
+from thalweg.optim.lr_scheduler.base import FactorLR, LRScheduler, called, of_group
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.settings import fraction, whole
 
-__all__ = ["ConstantLR", "LambdaLR", "LinearLR"]
+__all__ = ["ConstantLR", "LambdaLR", "LinearLR", "MultiplicativeLR"]
 
 Factor: TypeAlias = Callable[[int], Any]
 
@@ -104,8 +104,35 @@ class LambdaLR(LRScheduler):
 
     def rate(self, t: Tensor, lr: Tensor, index: int) -> Tensor:
         """lr * lr_lambda(t)."""
-        function = self.lr_lambda if callable(self.lr_lambda) else self.lr_lambda[index]
-        steps = t.tolist()
-        if isinstance(steps, list):
-            return lr * tensor([float(function(int(step))) for step in steps], dtype=lr.dtype)
-        return lr * tensor(float(function(int(steps))), dtype=lr.dtype)
+        return lr * called(of_group(self.lr_lambda, index), t)
+
+
+class MultiplicativeLR(LambdaLR):
+    """eps0 * lr_lambda(1) * ... * lr_lambda(t), with one function for all groups or one for each.
+
+    As of `LambdaLR`, the functions are given Python ints, and `step` is no part of a compiled
+    function. Each is called once for every step, in order.
+
+    Raises `ConfigError` if there is not one function for each group.
+
+    >>> import thalweg as tw
+    >>> optimizer = tw.optim.SGD([tw.zeros(1, requires_grad=True)], lr=1.0)
+    >>> MultiplicativeLR(optimizer, lambda t: 1 / t).values(5).tolist()
+    [1.0, 1.0, 0.5, 0.16666666666666666, 0.041666666666666664]
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1
+    ) -> None:
+        self._products: dict[int, list[float]] = {}
+        super().__init__(optimizer, lr_lambda, last_epoch)
+
+    def rate(self, t: Tensor, lr: Tensor, index: int) -> Tensor:
+        """lr times the product of the factors up to t."""
+        return lr * called(lambda step: self._product(step, index), t)
+
+    def _product(self, step: int, index: int) -> float:
+        known, function = self._products.setdefault(index, [1.0]), of_group(self.lr_lambda, index)
+        while len(known) <= step:
+            known.append(known[-1] * float(function(len(known))))
+        return known[step]
