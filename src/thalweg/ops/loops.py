@@ -65,7 +65,7 @@ def scan(
         y, inner = _tensors("scan: y", result[1])
         return after, y
 
-    if mode.trace is None:
+    if mode.trace is None or mode.level is not None:
         carry, ys = _in_turn(step, carry, slices, axis, count, reverse)
     else:
         from thalweg.compiler import loops
