@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
+from dataclasses import replace
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -13,7 +14,7 @@ import pytest
 
 from tests.compiler.lower.contracting import Array, Problem
 from thalweg.compiler.kernels import Scalar
-from thalweg.compiler.lower import tile_model, tiling
+from thalweg.compiler.lower import contraction, finish, tile_model, tiling
 from thalweg.compiler.lower.axes import normal_form
 from thalweg.compiler.lower.contraction import lower_contraction
 from thalweg.compiler.lower.tile_model import TileModel
@@ -140,7 +141,13 @@ def test_any_register_tile_will_do(
     monkeypatch.setattr(tile_model, "LONG_INNER", chance.choice((1, 20, 1024)))
     monkeypatch.setattr(tile_model, "INNER_BLOCK", chance.choice((1, 7, 256)))
     monkeypatch.setattr(tiling, "BLOCK_FLOP", chance.choice((100, 100_000)))
-    monkeypatch.setattr(TileModel, "cheapest", lambda model: chance.choice([*model.shapes()]))
+    monkeypatch.setattr(contraction, "FAR", chance.choice((0, 1 << 19)))
+    monkeypatch.setattr(finish, "FAR", chance.choice((0, 1 << 19)))
+    l1, l2 = chance.choice((1 << 8, 1 << 15)), chance.choice((1 << 12, 1 << 20))
+    machine = replace(machine, l1=l1, l2=l2)
+    monkeypatch.setattr(
+        TileModel, "cheapest", lambda model: [(1.0, chance.choice([*model.shapes()]))]
+    )
     spec = chance.choice((*FORMS, "bmk,bkn->bnm", "mjk,jkn->mn", "jmk,kn->mjn"))
     size = {n: chance.choice((2, 3, 5, 8, 15, 17, 33)) for n in "bjmkn"}
     a, b, c = shapes(spec, **size)

@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from thalweg.compiler.kernels import Buffer, Contraction
-from thalweg.compiler.lower.axes import Form, normal_form
+from thalweg.compiler.lower.axes import B, Form, normal_form
 from thalweg.compiler.lower.emit import Builder, DType, Value
-from thalweg.compiler.lower.finish import Finish, effort
+from thalweg.compiler.lower.finish import FAR, Finish, effort
 from thalweg.compiler.lower.lowered import Lowered, function
 from thalweg.compiler.lower.packing import Packing, panel_strides
 from thalweg.compiler.lower.register_tile import Bounds, Operand, RegisterTile, plus
@@ -76,15 +76,20 @@ def _touched(buffer: Buffer, form: Form) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where the loops stand: the offset of every stream, and of the partial sums."""
+    """Where the loops stand: the offset of every stream, and of the partial sums; `sources`: of
+    the operands in place, though they may be read from panels."""
 
     offsets: tuple[Value | int, ...]
+    sources: tuple[Value | int, ...]
     partial: Value | int = 0
 
     def moved(self, index: Value | int, strides: Sequence[int]) -> Point:
         """`index` steps further along an axis."""
-        steps = zip(self.offsets, strides, strict=True)
-        return replace(self, offsets=tuple(plus(at, index, stride) for at, stride in steps))
+        offsets, sources = (
+            tuple(plus(at, index, stride) for at, stride in zip(places, strides, strict=False))
+            for places in (self.offsets, self.sources)
+        )
+        return replace(self, offsets=offsets, sources=sources)
 
     def at(self, stream: int, offset: Value | int) -> Point:
         """With another offset of one stream."""
@@ -182,13 +187,15 @@ class Nest:
             self.b.emit(f"%partials = {type}")
         with self.b.loop(low, high, unrolled=False) as turn:
             self._find(turn.index)
-            start = Point(tuple(stream.offset for stream in self.form.streams))
+            offsets = tuple(stream.offset for stream in self.form.streams)
+            start = Point(offsets, offsets[: B + 1])
             self._fixed(0, start, self._fresh_panels(turn.index, low))
         self.b.lines[0:0] = self.finish.spots
 
     def _find(self, block: Value) -> None:
-        """The bounds of the block along each level; the last levels change fastest."""
-        for number, level in reversed(list(enumerate(self.tiling.levels))):
+        """The bounds of the block along each level."""
+        for number in reversed(self.tiling.slowest_first()):
+            level = self.tiling.levels[number]
             if level.chunks == 1:
                 self.bounds[number] = (0, level.dim.size)
                 continue
@@ -202,10 +209,13 @@ class Nest:
     def _fresh_panels(self, block: Value, low: Value) -> Value | None:
         """Whether this block needs other panels than the one before; None: always."""
         tiling = self.tiling
-        place = tiling.levels.index(self._lane_level()) if tiling.packed is not None else 0
-        kept = math.prod(level.chunks for level in tiling.levels[place + 1 :])
+        if tiling.packed is None or not tiling.whole:
+            return None
         alone = all(level.chunk == 1 for level in tiling.levels[: tiling.fixed])
-        if tiling.packed is None or not tiling.whole or not alone or kept == 1:
+        kept = math.prod(
+            level.chunks for level in tiling.levels[tiling.fixed :] if level.dim is not tiling.lane
+        )
+        if not alone or kept == 1:
             return None
         return (block % kept).equals(0) | block.equals(low)
 
@@ -347,8 +357,14 @@ class Nest:
             tiling.width,
             tiling.inner,
             part.bounds,
+            (self._ahead(0, point), self._ahead(1, point)),
         )
         start = self._start(tile, point, part, spans)
+        if part.last is None:
+            self.finish.ask(tile, point.offsets)
+        elif self.finish.far:
+            with self.b.when(part.last):
+                self.finish.ask(tile, point.offsets)
         sums = tile.sums(start)
         if part.last is None:
             self.finish.tile(tile, sums, point.offsets)
@@ -371,6 +387,26 @@ class Nest:
             if isinstance(low, Value) and not tiling.whole:  # panels start where the part does
                 offset = offset - low * stride
         return Operand("%scratch", offset, 1, strides, True)
+
+    def _ahead(self, which: int, point: Point) -> Operand | None:
+        """Where a long operand is read, or packed from, for the next part of the inner axes."""
+        tiling, cut = self.tiling, self.tiling.cut
+        buffer = self.form.streams[which].buffer
+        assert buffer is not None
+        if cut is None or buffer.size * buffer.dtype.itemsize < FAR:
+            return None
+        if which == tiling.packed and tiling.whole:
+            return None
+        inner = tiling.inner
+        whole = cut.count >= inner[cut.axis].size and cut.axis > 0
+        step = (
+            inner[cut.axis - 1].strides[which]
+            if whole
+            else cut.count * inner[cut.axis].strides[which]
+        )
+        strides = tuple(dim.strides[which] for dim in inner)
+        offset = plus(point.sources[which], 1, step)
+        return Operand(self.bases[which], offset, tiling.lane.strides[which], strides, False)
 
     def _start(
         self, tile: RegisterTile, point: Point, part: Part, spans: Sequence[tuple[int, int]]

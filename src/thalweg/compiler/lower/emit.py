@@ -427,6 +427,13 @@ class Builder:
         self.declarations.add(f"declare void @{name}({raw.type}, ptr, i32, {mask.type})")
         self.emit(f"call void @{name}({raw.typed}, ptr {pointer}, i32 {align}, {mask.typed})")
 
+    def prefetch(self, pointer: str, *, write: bool = False, near: bool = True) -> None:
+        """Ask for the cache line at `pointer`, which may lie outside of any buffer: in the first
+        cache, or where not `near` in the second."""
+        self.declarations.add("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        level = f"i32 {int(write)}, i32 {3 if near else 2}, i32 1"
+        self.emit(f"call void @llvm.prefetch.p0(ptr {pointer}, {level})")
+
     def gather(self, base: str, dtype: DType, offsets: Value, mask: Value | None = None) -> Value:
         """Elements at `offsets` (a vector of int64) from `base`, where `mask` is true, else 0."""
         lanes, type = offsets.lanes, stored_type(dtype, offsets.lanes)

@@ -25,6 +25,7 @@ from thalweg.compiler.lower.scalars import flops, lower_scalar
 
 __all__ = ["Finish", "effort"]
 
+FAR = 1 << 19  # bytes of a buffer from which on its lines are asked for before they are needed
 LONG = 400.0  # an epilogue of more instructions for a whole tile is a loop over the tile
 
 Offsets = Sequence[Value | int]
@@ -52,6 +53,8 @@ class Finish:
         names = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
         self.bases = tuple(names[s.buffer] if s.buffer else "" for s in form.streams)
         self.body = Body(b, kernel.epilogue, (), Vectors(None, 1), buffers)
+        self.far = _far(kernel, form)
+        self.types = [s.buffer.dtype if s.buffer else self.dtype for s in form.streams]
         self.spots: list[str] = []
 
     # -- whole tiles -------------------------------------------------------------------------
@@ -71,6 +74,18 @@ class Finish:
                     at = _moved(at, count, dim)
                 at = _moved(at, vector * tile.width, tile.lane)
                 self._vector(total, at, tile.lane, tile.lanes_of(vector))
+
+    def ask(self, tile: RegisterTile, offsets: Offsets) -> None:
+        """Ask for the lines that the epilogue of a tile will read and write, if they lie far."""
+        for stream, write in self.far.items():
+            if tile.lane.strides[stream] != 1:
+                continue
+            base, item = self.bases[stream], self.types[stream]
+            strides = [dim.strides[stream] for dim, _ in tile.extents]
+            for place, vector in tile.coordinates():
+                steps = sum(p * stride for p, stride in zip(place, strides, strict=True))
+                at = plus(offsets[stream], steps + vector * tile.width, 1)
+                self.b.prefetch(self.b.pointer(base, item, at), write=write)
 
     def _is_long(self, vectors: int) -> bool:
         return effort(self.kernel) * vectors > LONG
@@ -227,6 +242,18 @@ class Finish:
         elif count < value.lanes and not self.masked:
             value = self.b.op(shuffle(value, value, range(count)), value.dtype, count)
         self.b.store(value, pointer, first_lanes(self.b, min(count, value.lanes), value.lanes))
+
+
+def _far(kernel: Contraction, form: Form) -> dict[int, bool]:
+    """The streams of large buffers, each address once, and whether it is written."""
+    found: dict[tuple[object, ...], tuple[int, bool]] = {}
+    first = len(form.streams) - len(kernel.stores)
+    for number, stream in enumerate(form.streams):
+        buffer = stream.buffer
+        if number > B and buffer is not None and buffer.size * buffer.dtype.itemsize >= FAR:
+            strides = tuple(dim.strides[number] for dim in form.outer)
+            found[buffer, stream.offset, strides] = number, number >= first
+    return dict(found.values())
 
 
 def _moved(offsets: Offsets, index: Value | int, dim: Dim) -> list[Value | int]:

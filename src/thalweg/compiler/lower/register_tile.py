@@ -73,7 +73,8 @@ class Operand:
 @dataclass(frozen=True, slots=True)
 class RegisterTile:
     """The sums of one tile. `extents`: elements along outer axes, lanes not counted;
-    `count`: elements along the lanes (ignored when these are inner)."""
+    `count`: elements along the lanes (ignored when these are inner); `ahead`: where each operand
+    will be read for the next part of the inner axes, if that is to be asked for in time."""
 
     b: Builder
     dtype: DType
@@ -84,6 +85,7 @@ class RegisterTile:
     width: int
     inner: tuple[Dim, ...]
     bounds: tuple[Bounds, ...]
+    ahead: tuple[Operand | None, Operand | None]
 
     @property
     def vectors(self) -> int:
@@ -103,7 +105,12 @@ class RegisterTile:
 
     def sums(self, start: Sequence[Value]) -> list[Value]:
         """`start` plus all products."""
-        return self._walk(0, [operand.offset for operand in self.operands], list(start))
+        return self._walk(0, [operand.offset for operand in self._walked], list(start))
+
+    @property
+    def _walked(self) -> list[Operand]:
+        """What moves along with the inner axes."""
+        return [*self.operands, *(operand for operand in self.ahead if operand is not None)]
 
     def _walk(self, axis: int, at: list[Value | int], sums: list[Value]) -> list[Value]:
         if axis == len(self.inner):
@@ -144,7 +151,7 @@ class RegisterTile:
     def _moved(self, at: list[Value | int], axis: int, index: Value | int) -> list[Value | int]:
         return [
             plus(place, index, operand.inner[axis])
-            for place, operand in zip(at, self.operands, strict=True)
+            for place, operand in zip(at, self._walked, strict=True)
         ]
 
     def _step(self, at: list[Value | int], sums: list[Value], count: int) -> list[Value]:
@@ -152,14 +159,12 @@ class RegisterTile:
         seen: dict[tuple[int, int, int], Value] = {}
         bases = [
             self.b.pointer(operand.base, self.dtype, place)
-            for operand, place in zip(self.operands, at, strict=True)
+            for operand, place in zip(self.operands, at, strict=False)
         ]
 
         def read(which: int, place: tuple[int, ...], vector: int) -> Value:
             operand = self.operands[which]
-            offset = vector * self.width * operand.lane + sum(
-                p * dim.strides[which] for p, (dim, _) in zip(place, self.extents, strict=True)
-            )
+            offset = self._apart(which, operand, place, vector)
             lanes = min(count, self.lanes_of(vector))
             lanes = self.width if operand.padded else lanes
             key = (which, offset, lanes)
@@ -172,10 +177,28 @@ class RegisterTile:
                 seen[key] = loaded.spread(self.width)
             return seen[key]
 
+        self._ask(at[len(self.operands) :])
         return [
             _multiply_add(read(A, place, vector), read(B, place, vector), total)
             for (place, vector), total in zip(self.coordinates(), sums, strict=True)
         ]
+
+    def _apart(self, which: int, operand: Operand, place: tuple[int, ...], vector: int) -> int:
+        """Elements from the tile's first of an operand to that of a sum."""
+        strides = [dim.strides[which] for dim, _ in self.extents]
+        along = sum(p * stride for p, stride in zip(place, strides, strict=True))
+        return vector * self.width * operand.lane + along
+
+    def _ask(self, at: Sequence[Value | int]) -> None:
+        """Ask for the lines of the next part; of scalars, which are neighbours, for the last."""
+        places = iter(at)
+        for which, operand in enumerate(self.ahead):
+            if operand is None:
+                continue
+            base = self.b.pointer(operand.base, self.dtype, next(places))
+            found = {self._apart(which, operand, *where) for where in self.coordinates()}
+            for offset in sorted(found) if operand.lane == 1 else [max(found)]:
+                self.b.prefetch(self.b.pointer(base, self.dtype, offset), near=False)
 
     def _masked(self, scalar: Value, count: int) -> Value:
         mask = first_lanes(self.b, count, self.width)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,9 +26,11 @@ from thalweg.compiler.machine import Machine
 
 __all__ = ["TileModel", "TileShape", "inner_part", "long_inner", "still_operand"]
 
+NEARLY = 1.05  # register tiles that take so much longer than the best are looked at too
 LATENCY = 4  # cycles until the sum of a multiply-add can be added to
 NEAR = 32.0  # bytes a cycle from the second cache
 FAR = 12.0  # bytes a cycle from beyond
+LINE = 64  # bytes
 INNER_BLOCK = 256  # products summed in registers before partial sums are put away
 LONG_INNER = 1024  # from here on the inner axes are cut
 INNER_LANES = 4  # both are so much longer where the lanes lie along an inner axis
@@ -54,9 +57,10 @@ class TileModel:
         self.depth = form.count("inner")
         self.points = form.count("batch", "row", "column")
 
-    def cheapest(self) -> TileShape:
-        """The register tile that takes the fewest cycles."""
-        return min(self.shapes(), key=self.cycles)
+    def cheapest(self) -> list[tuple[float, TileShape]]:
+        """The register tiles that take few cycles, with these, fewest first."""
+        costs = sorted(((self.cycles(s), n, s) for n, s in enumerate(self.shapes())))
+        return [(cycles, shape) for cycles, _, shape in costs if cycles <= NEARLY * costs[0][0]]
 
     # -- candidates --------------------------------------------------------------------------
 
@@ -111,12 +115,12 @@ class TileModel:
     def _tile_cycles(self, shape: TileShape, extents: Sequence[int]) -> float:
         tile = math.prod(extents)
         loads = [self._loads(shape, extents, operand) for operand in (A, B)]
-        streams = self._stream_cycles(shape, loads)
         steps = self.depth
         if shape.lane.role == "inner":
             steps = max(1, self.depth // shape.lane.size) * -(-shape.lane.size // self.width)
         issue = sum(n * self._load_cost(shape, operand) for operand, n in enumerate(loads)) / 2
-        step = max(tile / 2, issue, LATENCY, streams) + 0.05 * sum(loads) + 0.5
+        computing = max(tile / 2, issue, LATENCY)
+        step = self._step_cycles(shape, extents, loads, computing) + 0.05 * sum(loads) + 0.5
         return steps * step + self._finish_cycles(shape, tile)
 
     def _loads(self, shape: TileShape, extents: Sequence[int], operand: int) -> int:
@@ -133,22 +137,58 @@ class TileModel:
         stride = shape.lane.strides[operand]
         return 1 if shape.packed == operand or stride in (0, 1) else 2 * self.width
 
-    def _stream_cycles(self, shape: TileShape, loads: Sequence[int]) -> float:
-        """Cycles a step in which the still operand and the moving one come from far caches."""
+    def moving_bytes(self, shape: TileShape, extents: Sequence[int]) -> int:
+        """Bytes of the lines of the moving operand that a tile reads, each once."""
+        moving = 1 - still_operand(shape)
+        steps = Counter[int]()
+        for (dim, _), extent in zip(shape.extents, extents, strict=True):
+            lanes = self.width if dim is shape.lane else 1
+            steps[abs(dim.strides[moving])] += min(extent * lanes, dim.size) - 1
+        for dim in self.form.inner:
+            steps[abs(dim.strides[moving])] += dim.size - 1
+        run, runs = 1, 1  # neighbouring elements, and how often there are so many
+        for stride, count in sorted(steps.items()):
+            if stride <= run:
+                run += stride * count
+            else:
+                runs *= count + 1
+        return runs * -(-run * self.itemsize // LINE) * LINE
+
+    def fits_first_cache(self, bytes: int) -> bool:
+        """Whether so much stays in the first cache, beside what passes by."""
+        return bytes <= self.machine.l1 * 3 // 4
+
+    def _step_cycles(
+        self, shape: TileShape, extents: Sequence[int], loads: Sequence[int], computing: float
+    ) -> float:
+        """Cycles of a step that computes for so long, and waits for what comes from far caches.
+
+        In long sums nothing is near for long: both operands compete for the way from the second
+        cache, and vectors that lie apart from each other come late.
+        """
         still = still_operand(shape)
         size = [self.itemsize * (self.width if self._is_vector(shape, o) else 1) for o in (A, B)]
+        panel = self._panel_cycles(shape, still, loads[still] * size[still])
+        moving = loads[1 - still] * size[1 - still] / NEAR
+        if shape.lane.role == "inner":
+            return max(computing, panel + moving)
+        lines = self.moving_bytes(shape, extents) / NEAR / max(self.depth, 1)
+        if self.depth < long_inner(shape.lane):
+            return max(computing, panel + moving) + lines / 2
+        apart = 0.0 if shape.packed is not None else 0.25
+        return _both(computing, panel + lines) + lines / 2 + apart
+
+    def _panel_cycles(self, shape: TileShape, still: int, width: int) -> float:
+        """Cycles a step in which the panel of the still operand comes from far caches."""
         depth = self.depth
         if depth >= long_inner(shape.lane):
             depth = min(depth, inner_part(shape.lane))
         if shape.lane.role == "inner":
             depth //= self.width
-        cycles = loads[1 - still] * size[1 - still] / NEAR
         scattered = self._scattered(shape, still)
-        panel = loads[still] * size[still] * depth
-        if scattered or panel > self.machine.l1 * 3 // 4:
-            rate = {"": NEAR, "near": NEAR / 2, "far": FAR / 2}[scattered]
-            cycles += loads[still] * size[still] / rate
-        return cycles
+        if not scattered and self.fits_first_cache(width * depth):
+            return 0.0
+        return width / {"": NEAR, "near": NEAR / 2, "far": FAR / 2}[scattered]
 
     def _scattered(self, shape: TileShape, still: int) -> Literal["", "near", "far"]:
         """Whether steps along the inner axes are so long that the panel crowds into few places of
@@ -166,8 +206,7 @@ class TileModel:
         cost = 2.0 + self.effort
         if shape.lane.role == "inner":
             return 25 + tile * (2.5 + cost / 2)
-        if any(stride not in (0, 1) for stride in stores):
-            cost += 2 * self.width
+        cost += 2 * self.width * sum(stride not in (0, 1) for stride in stores)
         return 15 + tile * cost
 
     def _packing_cycles(self, shape: TileShape) -> float:
@@ -176,7 +215,7 @@ class TileModel:
         mine = math.prod(d.size for d in self.form.outer if d.strides[shape.packed])
         elements = mine * self.depth
         if shape.lane.strides[shape.packed] == 1:
-            return elements / self.width * 2.5
+            return elements / self.width * (2.5 if self.depth < long_inner(shape.lane) else 5.0)
         deepest = self.form.inner[-1:] or (shape.lane,)
         if any(d.strides[shape.packed] == 1 and d.size >= self.width for d in deepest):
             return elements * 0.3
@@ -212,6 +251,11 @@ def _pairs(others: Sequence[Dim], registers: int) -> Iterator[tuple[tuple[Dim, i
         ):
             if one * two + min(one, two) + 1 <= registers:
                 yield ((first, one), (second, two))
+
+
+def _both(computing: float, fetching: float) -> float:
+    """Cycles of what goes on at the same time, and seldom without any waiting."""
+    return float((computing**8 + fetching**8) ** 0.125)
 
 
 def _parts(size: int, extent: int) -> list[tuple[int, int]]:

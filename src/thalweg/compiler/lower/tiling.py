@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,7 @@ __all__ = ["InnerBlock", "Level", "Tiling", "choose"]
 BLOCK_FLOP = 100_000  # a block is at least this much work
 MOST_BLOCKS = 64
 SHORT_SUM = 64  # products; below, storing a sum takes as long as making it
+CHOICES = 6  # tilings that are compared by how evenly they share out the work
 LONG_SUM = 4096  # blocks of sums of more products are as few as cores can use
 
 
@@ -81,6 +82,16 @@ class Tiling:
         """The number of blocks."""
         return math.prod(level.chunks for level in self.levels)
 
+    def slowest_first(self) -> list[int]:
+        """The numbers of the levels as blocks are numbered, the last one fastest: what stands
+        outside of packing, packed lanes, all others."""
+
+        def place(number: int) -> tuple[bool, bool]:
+            is_other = self.packed is not None and self.levels[number].dim is not self.lane
+            return number >= self.fixed, is_other
+
+        return sorted(range(len(self.levels)), key=place)
+
     @property
     def panel_depth(self) -> int:
         """How many inner points a packed panel holds."""
@@ -95,7 +106,22 @@ def choose(form: Form, dtype: np.dtype[np.generic], machine: Machine, effort: fl
     if dtype.kind != "f":
         return _plain(form)
     model = TileModel(form, dtype.itemsize, machine, effort)
-    return _tiling(form, model.cheapest(), model)
+    best = [(cycles, _tiling(form, shape, model)) for cycles, shape in model.cheapest()[:CHOICES]]
+    return min(best, key=lambda pair: pair[0] * _imbalance(pair[1]))[1]
+
+
+def _imbalance(tiling: Tiling) -> float:
+    """How much longer two and four threads take, at least, than if all had the same to do."""
+    sizes = [1]
+    for level in (tiling.levels[number] for number in tiling.slowest_first()):
+        ends = [min(level.dim.size, n * level.chunk) for n in range(level.chunks + 1)]
+        sizes = [size * (high - low) for size in sizes for low, high in itertools.pairwise(ends)]
+    worst = []
+    for threads in (2, 4):
+        cuts = [len(sizes) * thread // threads for thread in range(threads + 1)]
+        most = max(sum(sizes[low:high]) for low, high in itertools.pairwise(cuts))
+        worst.append(most * threads / sum(sizes))
+    return sum(worst) / len(worst)
 
 
 def _plain(form: Form) -> Tiling:
@@ -114,27 +140,68 @@ def _tiling(form: Form, shape: TileShape, model: TileModel) -> Tiling:
     extents = {
         dim: extent * (model.width if dim is shape.lane else 1) for dim, extent in shape.extents
     }
-    first = _outer_role(form, shape, model)
-    order = {"batch": 0, first: 1}
-
-    def place(dim: Dim) -> tuple[int, int]:
-        return (order.get(dim.role, 2), 1 if dim in extents else 0)
-
     outer = list(form.outer)
     if shape.lane.role != "inner" and shape.lane not in outer:
         outer.append(shape.lane)
+    pieces = _passes(outer, shape, extents, model)
+    place = _places(form, shape, model, extents, pieces > 0)
     outer.sort(key=place)
-    fixed = len(list(itertools.takewhile(lambda d: place(d) < (1, 1) and d not in extents, outer)))
-    inner = sorted(form.inner, key=lambda d: d is shape.lane)
+    around = (1, 1) if shape.packed is not None and not pieces else (1, 0)
+    fixed = len(list(itertools.takewhile(lambda d: place(d) < around and d not in extents, outer)))
+    inner = _inner_order(form.inner, shape)
     moving = sum(1 for d in outer if place(d) < (2, 0))
-    chunks = _chunks(outer, [extents.get(d, 1) for d in outer], moving, model)
+    least = {shape.lane: pieces} if pieces else {}
+    chunks = _chunks(outer, extents, moving, model, least)
     levels = [Level(d, extents.get(d, 1), chunk) for d, chunk in zip(outer, chunks, strict=True)]
-    cut = _cut(inner, shape.lane, model)
     lanes = max((level.chunk for level in levels if level.dim is shape.lane), default=0)
     whole = lanes * model.depth * model.itemsize <= model.machine.l2
+    cut = None if pieces and whole else _cut(inner, shape.lane, model)
     return Tiling(
         tuple(levels), fixed, tuple(inner), shape.lane, model.width, shape.packed, cut, whole
     )
+
+
+def _passes(
+    outer: Sequence[Dim], shape: TileShape, extents: Mapping[Dim, int], model: TileModel
+) -> int:
+    """Into how many pieces the lanes are cut so that the panels of one stay in the second cache
+    while loops over what does not occur in them stand outside; 0: these loops stand inside.
+
+    That is for panels that are too long for the first cache, and so come from the second for
+    every tile in any case: then the other operand comes from afar once for all of them.
+    """
+    packed = shape.packed
+    if packed is None or all(d in extents for d in outer):
+        return 0
+    if any(d.strides[packed] for d in outer if d is not shape.lane):
+        return 0
+    panel = extents[shape.lane] * model.depth * model.itemsize
+    beside = model.moving_bytes(shape, [extent for _, extent in shape.extents])
+    together = model.machine.l2 * 5 // 8 // panel
+    if model.fits_first_cache(panel) or not model.fits_first_cache(beside) or not together:
+        return 0
+    return math.ceil(math.ceil(shape.lane.size / extents[shape.lane]) / together)
+
+
+def _places(
+    form: Form, shape: TileShape, model: TileModel, extents: Mapping[Dim, int], around: bool
+) -> Callable[[Dim], tuple[int, int]]:
+    """Where the loop over an axis stands: batches, the first role, the other; of each role the
+    axes of the tile last. With `around` the lanes stand between the other's loops."""
+    if around:
+        order = {"batch": 0, shape.lane.role: 2}
+        return lambda dim: (order.get(dim.role, 3 if dim in extents else 1), int(dim in extents))
+    first = _outer_role(form, shape, model)
+    order = {"batch": 0, first: 1}
+    return lambda dim: (order.get(dim.role, 2), int(dim in extents))
+
+
+def _inner_order(inner: Sequence[Dim], shape: TileShape) -> list[Dim]:
+    """The inner axes in the order in which what is read in place lies; panels lie in any."""
+    if shape.packed is None:
+        return sorted(inner, key=lambda d: d is shape.lane)
+    other = 1 - shape.packed
+    return sorted(inner, key=lambda d: -abs(d.strides[other]))
 
 
 def _outer_role(form: Form, shape: TileShape, model: TileModel) -> Role:
@@ -167,18 +234,31 @@ def _cut(inner: Sequence[Dim], lane: Dim, model: TileModel) -> InnerBlock | None
     return None
 
 
-def _chunks(outer: Sequence[Dim], tiles: Sequence[int], moving: int, model: TileModel) -> list[int]:
+def _chunks(
+    outer: Sequence[Dim],
+    extents: Mapping[Dim, int],
+    moving: int,
+    model: TileModel,
+    least: Mapping[Dim, int],
+) -> list[int]:
     """Elements of each axis in a block: blocks as equal as can be, enough of them, none too small.
+    Axes in `least` are cut into so many pieces.
 
     Long sums are cut into few blocks, for each of them reads long operands. That the number of
     cores decides here changes no sum: blocks are parts of the result.
     """
+    tiles = [extents.get(dim, 1) for dim in outer]
     counts = [-(-dim.size // tile) for dim, tile in zip(outer, tiles, strict=True)]
     flop = 2.0 * model.points * model.depth
     few = max(4, min(16, 2 * model.machine.cores))
     most = MOST_BLOCKS if model.depth < LONG_SUM else few
-    budget = max(1, min(most, int(flop // BLOCK_FLOP)))
-    pieces = _best_split(counts, list(_splits(counts, budget)), moving)
+    budget = max(1, min(most, int(flop // BLOCK_FLOP)), math.prod(least.values()))
+    splits = [
+        split
+        for split in _splits(counts, budget)
+        if all(least.get(dim, n) == n for dim, n in zip(outer, split, strict=True))
+    ]
+    pieces = _best_split(counts, splits, moving)
     return [
         min(dim.size, -(-count // piece) * tile)
         for dim, count, piece, tile in zip(outer, counts, pieces, tiles, strict=True)
@@ -203,8 +283,11 @@ def _best_split(
     least: along these a panel is used again."""
     uneven = [_unevenness(counts, split) for split in splits]
     fair = 1.1 * min(uneven)
-    choices = [(math.prod(s[moving:]), u, s) for s, u in zip(splits, uneven, strict=True)]
-    return min(choice for choice in choices if choice[1] <= fair)[2]
+    choices = [
+        (math.prod(s[moving:]), u, tuple(-n for n in s))
+        for s, u in zip(splits, uneven, strict=True)
+    ]
+    return tuple(-n for n in min(choice for choice in choices if choice[1] <= fair)[2])
 
 
 def _unevenness(counts: Sequence[int], pieces: Sequence[int]) -> float:
