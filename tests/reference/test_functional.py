@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from tests.reference import cases_activations, cases_layers, cases_losses, cases_sliding
+from tests.reference import (
+    cases_activations,
+    cases_attention,
+    cases_layers,
+    cases_losses,
+    cases_sliding,
+)
 from tests.reference.both import DTYPES, Case, compare
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("this", cases_activations.CASES, ids=repr)
 def test_activations_and_layers(this: Case, dtype: str) -> None:
+    compare(this, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("this", cases_attention.CASES, ids=repr)
+def test_attention(this: Case, dtype: str) -> None:
     compare(this, dtype)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tests.table import (
     arrangement,
+    attending,
     elementwise,
     images,
     linear,
@@ -30,5 +31,6 @@ TABLE: list[Row] = [
     *networks.ROWS,
     *images.ROWS,
     *sliding.ROWS,
+    *attending.ROWS,
     *normalizing.ROWS,
 ]

@@ -38,6 +38,7 @@ from thalweg.nn.activations import (
     Tanhshrink,
     Threshold,
 )
+from thalweg.nn.attention import MultiheadAttention
 from thalweg.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from thalweg.nn.convolution import Conv1d, Conv2d
 from thalweg.nn.dropout import Dropout
@@ -78,9 +79,17 @@ from thalweg.nn.normalization import (
     RMSNorm,
 )
 from thalweg.nn.pooling import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from thalweg.nn.positional import LearnedEncoding, RotaryEncoding, SinusoidalEncoding
 from thalweg.nn.record import record
 from thalweg.nn.shape import Flatten, Unflatten
 from thalweg.nn.summary import summary
+from thalweg.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "AvgPool1d",
@@ -116,6 +125,7 @@ __all__ = [
     "L1Loss",
     "LayerNorm",
     "LeakyReLU",
+    "LearnedEncoding",
     "Linear",
     "LocalResponseNorm",
     "LogSigmoid",
@@ -129,6 +139,7 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -139,10 +150,12 @@ __all__ = [
     "RMSNorm",
     "ReLU",
     "ReLU6",
+    "RotaryEncoding",
     "SELU",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalEncoding",
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
@@ -153,6 +166,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
     "functional",

@@ -66,6 +66,16 @@ CALLS: dict[str, tuple[Callable[..., tw.Tensor], tuple[tw.Tensor, ...]]] = {
     "avg_pool1d": (lambda x: F.avg_pool1d(x, 3, 2, 1, count_include_pad=False), (X,)),
     "avg_pool2d": (lambda x: F.avg_pool2d(x.unsqueeze(0), 2, 1, 1), (X,)),
     "pad": (lambda x: F.pad(x, (1, 2), "reflect"), (X,)),
+    "scaled_dot_product_attention": (
+        lambda x, y: F.scaled_dot_product_attention(x, y, y, is_causal=True),
+        (X, Y),
+    ),
+    "multi_head_attention_forward": (
+        lambda x, w: F.multi_head_attention_forward(
+            x, x, x, 4, 2, w, None, None, None, True, 0.0, tw.eye(4), None, attn_mask=tw.eye(2) > 0
+        )[0],
+        (tw.ones(2, 4, requires_grad=True), tw.ones(12, 4)),
+    ),
     "cosine_similarity": (F.cosine_similarity, (X, Y)),
     "pairwise_distance": (F.pairwise_distance, (X, Y)),
     "cross_entropy": (F.cross_entropy, (X, LABELS)),

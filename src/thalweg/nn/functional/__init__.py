@@ -21,6 +21,7 @@ from thalweg.nn.functional.activations import (
     softsign,
     tanhshrink,
 )
+from thalweg.nn.functional.attention import scaled_dot_product_attention
 from thalweg.nn.functional.classification import cross_entropy, nll_loss
 from thalweg.nn.functional.convolution import conv1d, conv2d
 from thalweg.nn.functional.distance import cosine_similarity, normalize, pairwise_distance
@@ -35,6 +36,7 @@ from thalweg.nn.functional.margin import (
     soft_margin_loss,
     triplet_margin_loss,
 )
+from thalweg.nn.functional.multihead import multi_head_attention_forward
 from thalweg.nn.functional.normalization import (
     batch_norm,
     group_norm,
@@ -111,6 +113,7 @@ __all__ = [
     "max_pool2d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "nll_loss",
     "normalize",
@@ -122,6 +125,7 @@ __all__ = [
     "relu",
     "relu6",
     "rms_norm",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",
