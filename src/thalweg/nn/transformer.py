@@ -44,11 +44,9 @@ class _Layer(Module):
         self, x: Tensor, function: Callable[[Tensor], Tensor], norm: Module, dropout: Module
     ) -> Tensor:
         """norm(x + f(x)), or, with norm_first, x + f(norm(x))."""
-        if self.norm_first:
-            x = x + dropout(function(norm(x)))
-        else:
-            x = norm(x + dropout(function(x)))
-        return x
+        first = self.norm_first
+        out: Tensor = x + dropout(function(norm(x))) if first else norm(x + dropout(function(x)))
+        return out
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.linear2(self.dropout(self.activation(self.linear1(x))))
