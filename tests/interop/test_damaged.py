@@ -228,7 +228,7 @@ def test_foreign_file(tmp_path: Path, kind: str) -> None:
 
 def test_zip_archive_of_torch(tmp_path: Path) -> None:
     zipped(tmp_path / "model.pt")
-    refused(tmp_path / "model.pt", r"zip archive, as torch\.save writes it .*save_file\(")
+    refused(tmp_path / "model.pt", r"zip archive, as torch\.save writes it .*torch_files")
 
 
 def test_numpy_files(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""Files and formats shared with other frameworks: safetensors."""
+"""Files and formats shared with other frameworks: safetensors, files of torch.save."""
 
-from thalweg.interop import safetensors
+from thalweg.interop import safetensors, torch_files
 
-__all__ = ["safetensors"]
+__all__ = ["safetensors", "torch_files"]

@@ -10,13 +10,14 @@ _CONVERT: Final = (
     "In PyTorch, convert it with safetensors.torch.save_file("
     "torch.load(FILE, weights_only=True), 'model.safetensors')"
 )
+_READ: Final = "Read it with thalweg.interop.torch_files.load_file"
 _ARRAYS: Final = "Read it with {} and save the arrays with thalweg.interop.safetensors.save_file"
 _AGAIN: Final = "Get or save it again"
 _FILE_ITSELF: Final = "Get the file itself: the address led to a page about it"
 
 # fmt: off
 _STARTS: Final = (
-    (b"PK\x03\x04",              "a zip archive, as torch.save writes it (.pt, .pth)", _CONVERT),
+    (b"PK\x03\x04",              "a zip archive, as torch.save writes it (.pt, .pth)", _READ),
     (b"\x89HDF\r\n\x1a\n",       "an HDF5 file, as Keras writes it",   _ARRAYS.format("h5py")),
     (b"\x93NUMPY",               "a NumPy array (.npy)",        _ARRAYS.format("numpy.load")),
     (b"GGUF",                    "a GGUF file, as llama.cpp has it", "Get it as safetensors"),
