@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from tests.reference.both import BOTH, DTYPES
-from tests.reference.training import assert_same_trajectory, train
+import thalweg
+from tests.reference.both import BOTH, DTYPES, plain
+from tests.reference.training import (
+    INPUTS,
+    LABELS,
+    assert_same_trajectory,
+    classifier,
+    model_of,
+    train,
+)
 
 # --- Muon, for matrices alone --------------------------------------------------------------------
 
@@ -41,3 +50,100 @@ def test_muon(name: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     ours, theirs = (train(tw, made, dtype, build=_matrices) for tw in BOTH)
     assert_same_trajectory(ours, theirs, dtype)
+
+
+# --- L-BFGS --------------------------------------------------------------------------------------
+
+# fmt: off
+LBFGS: dict[str, dict[str, Any]] = {
+    "default":        {"lr": 0.5},
+    "wolfe":          {"line_search_fn": "strong_wolfe"},
+    "wolfe, short":   {"line_search_fn": "strong_wolfe", "max_iter": 3, "lr": 5.0},
+    "wolfe, few":     {"line_search_fn": "strong_wolfe", "max_eval": 7},
+    "little history": {"line_search_fn": "strong_wolfe", "history_size": 2},
+    "coarse":         {"line_search_fn": "strong_wolfe", "tolerance_grad": 1e-2,
+                       "tolerance_change": 1e-3},
+    "one by one":     {"lr": 0.3, "max_iter": 1},
+}
+# fmt: on
+
+
+def _valley(tw: Any, x: Any) -> Any:
+    return ((1 - x[:-1]) ** 2 + 100 * (x[1:] - x[:-1] ** 2) ** 2).sum()
+
+
+def _lbfgs(tw: Any, options: dict[str, Any], steps: int) -> list[float]:
+    """The loss before each step down Rosenbrock's valley, the calls, and where it ends."""
+    x = tw.tensor([-1.2, 1.0, 0.7], dtype=tw.float64, requires_grad=True)
+    optimizer = tw.optim.LBFGS([x], **options)
+    calls: list[float] = []
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = _valley(tw, x)
+        loss.backward()
+        calls.append(loss.item())
+        return loss
+
+    found = [optimizer.step(closure).item() for _ in range(steps)]
+    return [*found, *calls, len(calls), *x.tolist()]
+
+
+@pytest.mark.parametrize("name", LBFGS)
+def test_lbfgs_in_the_valley(name: str) -> None:
+    """Every loss at every place that was tried, to rounding, which the valley magnifies."""
+    ours, theirs = (_lbfgs(tw, LBFGS[name], 3) for tw in BOTH)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-9)
+
+
+def _fitted(tw: Any, dtype: str, options: dict[str, Any]) -> list[float]:
+    model = model_of(tw, classifier, dtype)
+    optimizer = tw.optim.LBFGS(model.parameters(), **options)
+    x, y = tw.tensor(INPUTS.astype(dtype)), tw.tensor(LABELS)
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = tw.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        return loss
+
+    return [optimizer.step(closure).item() for _ in range(8)]
+
+
+@pytest.mark.parametrize("name", ["wolfe", "wolfe, short", "little history"])
+def test_lbfgs_on_a_network(name: str) -> None:
+    ours, theirs = (_fitted(tw, "float64", LBFGS[name]) for tw in BOTH)
+    np.testing.assert_allclose(ours[:4], theirs[:4], rtol=1e-6)
+    assert ours[-1] < 0.7 * ours[0]
+
+
+def test_lbfgs_goes_on_from_pytorch_state() -> None:
+    def begun(tw: Any) -> Any:
+        x = tw.tensor([-1.2, 1.0, 0.7], dtype=tw.float64, requires_grad=True)
+        return x, tw.optim.LBFGS([x], max_iter=4, line_search_fn="strong_wolfe")
+
+    def step(tw: Any, x: Any, optimizer: Any) -> None:
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss = _valley(tw, x)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+
+    (ours, mine), (theirs, other) = map(begun, BOTH)
+    step(torch, theirs, other)
+    saved = other.state_dict()
+    state = {
+        key: [plain(x) for x in value] if isinstance(value, list) else plain(value)
+        for key, value in saved["state"][0].items()
+        if key != "al"
+    }
+    groups = [{**saved["param_groups"][0], "maximize": False}]
+    with thalweg.no_grad():
+        ours.copy_(thalweg.tensor(plain(theirs)))
+    mine.load_state_dict({"state": {0: state}, "param_groups": groups})
+    for _ in range(2):
+        step(thalweg, ours, mine)
+        step(torch, theirs, other)
+    np.testing.assert_allclose(plain(ours), plain(theirs), rtol=1e-7)

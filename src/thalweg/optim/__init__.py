@@ -20,6 +20,8 @@ from thalweg.optim.adamax import Adamax
 from thalweg.optim.asgd import ASGD
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lamb import LAMB
+from thalweg.optim.lbfgs import LBFGS
+from thalweg.optim.line_search import LineSearchGD
 from thalweg.optim.lion import Lion
 from thalweg.optim.muon import Muon
 from thalweg.optim.nadam import NAdam
@@ -39,6 +41,8 @@ __all__ = [
     "AdamW",
     "Adamax",
     "LAMB",
+    "LBFGS",
+    "LineSearchGD",
     "Lion",
     "Muon",
     "NAdam",
