@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from thalweg._tensor import Tensor
 from thalweg.compiler.frame import aligned_array
+from thalweg.compiler.kernels import Plan
 from thalweg.compiler.machine import host
-from thalweg.compiler.passes import build_plan
 from thalweg.compiler.program import Program
 from thalweg.compiler.trace import Slot, Trace
 from thalweg.tape import wrap
@@ -50,8 +50,7 @@ class Bound:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.plan = build_plan(trace.graph, trace.updates)
-        self.program = Program(self.plan, host())
+        self.program = Program.of(trace.graph, trace.updates, host())
         updated = {number - trace.arguments for number in trace.updates}
         self.captured = [
             _Captured(slot, number in updated) for number, slot in enumerate(trace.slots)
@@ -63,6 +62,11 @@ class Bound:
         }
         self.cleared = [tensor for tensor, number in trace.gradients if number is None]
         self.sample: tuple[list[Array], int] | None = None
+
+    @property
+    def plan(self) -> Plan:
+        """The kernels of the program."""
+        return self.program.plan
 
     def follow(self) -> None:
         """Take the gradients that are there now; `fits` does too."""

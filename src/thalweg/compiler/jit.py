@@ -12,7 +12,7 @@ import itertools
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,7 +26,15 @@ from thalweg.compiler.lower.host import HOST
 from thalweg.compiler.machine import Machine
 from thalweg.errors import ThalwegError
 
-__all__ = ["Library", "assembly", "compile_modules", "emit", "optimised"]
+__all__ = [
+    "Library",
+    "assembly",
+    "compile_modules",
+    "emit",
+    "kept_library",
+    "optimised",
+    "versions",
+]
 
 # Part of every cache key: to be changed with what `_optimise` and `_target_machine` ask for.
 _SETTINGS = "pipeline 3, loop and slp vectorisation, code generation 3"
@@ -44,12 +52,13 @@ if hasattr(os, "register_at_fork"):
 class Library:
     """Modules loaded together; their code stays as long as this object does.
 
-    `names` are the functions that their object code defines for the outside, `imports` the
-    addresses of those that it calls and that this process gives it.
+    `names` are the functions that their object code defines for the outside; it may call
+    @thalweg_host, which this process gives it. `keys` say where the disk keeps each object, where
+    it does.
     """
 
     def __init__(
-        self, objects: Sequence[bytes], names: Sequence[str], imports: Mapping[str, int]
+        self, objects: Sequence[bytes], names: Sequence[str], keys: Sequence[str] = ()
     ) -> None:
         import llvmlite.binding as llvm
 
@@ -58,18 +67,18 @@ class Library:
             builder.add_object_img(code)
         for name in names:
             builder.export_symbol(name)
-        for name, place in imports.items():
-            builder.import_symbol(name, place)
+        if any(HOST.encode() in code for code in objects):
+            builder.import_symbol(HOST, address())
         try:
             self._tracker = builder.link(_linker(), f"thalweg{next(_numbers)}")
         except RuntimeError as error:
             raise ThalwegError(f"the native code cannot be linked: {error}") from error
-        self._names = frozenset(names)
+        self.names, self.keys = list(names), list(keys)
 
     def address(self, name: str) -> int:
         """Where the function `name` begins."""
-        if name not in self._names:
-            known = ", ".join(sorted(self._names))
+        if name not in self.names:
+            known = ", ".join(sorted(self.names))
             raise ThalwegError(f"the library gives no address of {name!r}; it does of: {known}")
         return int(self._tracker[name])
 
@@ -101,15 +110,15 @@ def compile_modules(irs: Sequence[str], machine: Machine, plain: Sequence[str] =
         if keep and missing:
             cache.shrink()
         names = [name for module in modules for name in _DEFINED.findall(module.ir)]
-        imports = _imports(modules)
-        return Library([code for code in codes.values() if code is not None], names, imports)
+        keys = [module.key for module in codes] if keep else []
+        return Library([code for code in codes.values() if code is not None], names, keys)
 
 
-def _imports(modules: Sequence[_Module]) -> dict[str, int]:
-    """The function that calls Python back, where one of the modules calls it."""
-    if not any(f"@{HOST}(" in module.ir for module in modules):
-        return {}
-    return {HOST: address()}
+def kept_library(keys: Sequence[str], names: Sequence[str]) -> Library | None:
+    """The library of the objects under these keys; None where the disk does not have them all."""
+    objects = [code for code in map(cache.load, keys) if code is not None]
+    with _compiling:
+        return Library(objects, names, keys) if len(objects) == len(keys) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +132,7 @@ class _Module:
     @property
     def key(self) -> str:
         parts = (self.ir, self.machine.name, self.machine.features, f"quick {self.quick}")
-        return cache.key_of([*parts, *_versions()])
+        return cache.key_of([*parts, *versions()])
 
     def kept(self) -> bytes | None:
         return cache.load(self.key)
@@ -168,7 +177,7 @@ def _each(
 
 
 @once
-def _versions() -> tuple[str, ...]:
+def versions() -> tuple[str, ...]:
     """What decides the code beside the text and the processor."""
     import llvmlite
     import llvmlite.binding as llvm

@@ -7,10 +7,13 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
+from thalweg.compiler import kept
 from thalweg.compiler.frame import FAILED, Frame, aligned_bytes
+from thalweg.compiler.graph import Graph
 from thalweg.compiler.host import failure
 from thalweg.compiler.jit import Library, assembly, compile_modules
 from thalweg.compiler.kernels import Buffer, Kernel, Plan, leaves
@@ -18,8 +21,9 @@ from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.lowering import lower_all
 from thalweg.compiler.machine import Machine
 from thalweg.compiler.main import CLOCK, MAIN, MainText, scratch_bytes
+from thalweg.compiler.passes import build_plan
 from thalweg.compiler.runtime import MOST, get_num_threads, pool
-from thalweg.compiler.schedule import effects, schedule, threads_worth
+from thalweg.compiler.schedule import Rounds, Step, effects, schedule, threads_worth
 from thalweg.compiler.tempo import TRY, Tempo
 from thalweg.errors import OutOfMemoryError, OutOfRangeError, ThalwegError
 from thalweg.files import size_text
@@ -35,6 +39,9 @@ _programs: weakref.WeakSet[Program] = weakref.WeakSet()
 class Program:
     """The native program of a plan, for a machine.
 
+    Where the disk keeps the program, the plan is made when somebody looks at it: at the kernels,
+    their times, their lines after a failure.
+
     The caller gives an address for each of `given`: the buffers of the plan's inputs, in order,
     then of its outputs that are no state. A state's new value stands in its input's buffer. The
     memory behind an address must be contiguous and must not overlap another's.
@@ -46,22 +53,79 @@ class Program:
     """
 
     def __init__(
-        self, plan: Plan, machine: Machine, lowered: Sequence[Lowered] | None = None
+        self,
+        plan: Plan | Callable[[], Plan],
+        machine: Machine,
+        lowered: Sequence[Lowered] | None = None,
+        key: str | None = None,
     ) -> None:
-        self.plan = plan
-        self.machine = machine
-        self.kernels = [kernel for kernel, _ in leaves(plan.kernels)]
-        if lowered is None:
-            lowered = lower_all(self.kernels, machine)
-        self.lowered = list(lowered)
-        self.given = _given(plan)
-        self.steps = schedule(plan.kernels, self.lowered)
-        self.threads = threads_worth(self.lowered, self.steps, MOST)
-        self._modules = [*{code.name: _module(code) for code in self.lowered}.values()]
-        self._main = self._main_text(timed=False)
-        self._library = compile_modules(self._modules, machine, plain=[self._main])
-        self._running = _Running(self, self._library)
+        self._plan, self._lowered, self.machine = plan, lowered, machine
+        found = kept.load(key) if key else None
+        if found is None:
+            library = compile_modules(self._modules, machine, plain=[self._main])
+            self.facts = self._facts()
+            if key:
+                kept.save(key, self.facts, library)
+        else:
+            self.facts, library = found
+        self.threads = self.facts.threads
+        self._library = library
+        self._running = _Running(self, library)
         _programs.add(self)
+
+    @classmethod
+    def of(cls, graph: Graph, updates: Mapping[int, int], machine: Machine) -> Program:
+        """The program of a graph, from the disk or made; `updates` as `build_plan` takes them."""
+        key = kept.key_of_program(graph, updates, machine)
+        return cls(lambda: build_plan(graph, updates), machine, key=key)
+
+    # -- what it is made of
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The kernels over buffers."""
+        return self._plan if isinstance(self._plan, Plan) else self._plan()
+
+    @cached_property
+    def kernels(self) -> list[Kernel]:
+        """The plan's kernels, those within loops too."""
+        return [kernel for kernel, _ in leaves(self.plan.kernels)]
+
+    @cached_property
+    def lowered(self) -> list[Lowered]:
+        """The code of each kernel."""
+        return list(self._lowered or lower_all(self.kernels, self.machine))
+
+    @cached_property
+    def given(self) -> tuple[Buffer, ...]:
+        """The buffers whose addresses the caller gives."""
+        return _given(self.plan)
+
+    @cached_property
+    def steps(self) -> list[Step | Rounds]:
+        """The schedule."""
+        return schedule(self.plan.kernels, self.lowered)
+
+    @cached_property
+    def _modules(self) -> list[str]:
+        return [*{code.name: _module(code) for code in self.lowered}.values()]
+
+    @cached_property
+    def _main(self) -> str:
+        return self._main_text(timed=False)
+
+    def _facts(self) -> kept.Facts:
+        return kept.Facts(
+            given=len(self.given),
+            kernels=len(self.lowered),
+            arena=self.plan.arena,
+            scratch=scratch_bytes(self.lowered),
+            threads=self._threads_worth,
+        )
+
+    @cached_property
+    def _threads_worth(self) -> int:
+        return threads_worth(self.lowered, self.steps, MOST)
 
     # -- running
 
@@ -133,7 +197,7 @@ class Program:
             steps=self.steps,
             slots={buffer: slot for slot, buffer in enumerate(self.given)},
             failing=frozenset(n for n, k in enumerate(self.kernels) if effects(k).may_fail),
-            threaded=self.threads > 1,
+            threaded=self._threads_worth > 1,
             timed=timed,
         ).module()
 
@@ -162,8 +226,9 @@ class _Running:
         self.program = weakref.proxy(program)
         self.lock = threading.Lock()
         self.owner = 0
-        self.slots = len(program.given)
-        self.most = program.threads
+        self.facts = program.facts
+        self.slots = program.facts.given
+        self.most = program.facts.threads
         self.address = library.address(MAIN)
         self.main = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64)(self.address)
         self.clock = ctypes.CFUNCTYPE(ctypes.c_int64)(library.address(CLOCK))
@@ -218,7 +283,7 @@ class _Running:
             if strides is not None:
                 self._check(strides, "strides")
                 self.strides[: self.slots] = list(strides)
-            kernels = len(self.program.lowered)
+            kernels = self.facts.kernels
             times = (ctypes.c_uint64 * (kernels + 1))()
             self.frame.times = ctypes.addressof(times)
             threads = min(self.most, threads or get_num_threads())
@@ -267,8 +332,8 @@ class _Running:
         frame = Frame.from_address(address)
         self.table: Any = (ctypes.c_uint64 * (self.slots + 1))()
         self.strides = (ctypes.c_int64 * max(1, self.slots))()
-        self.errors = (ctypes.c_int64 * max(1, len(program.lowered)))()
-        self.arena, self.table[self.slots] = _reserve(program.plan)
+        self.errors = (ctypes.c_int64 * max(1, self.facts.kernels))()
+        self.arena, self.table[self.slots] = _reserve(program)
         frame.table = ctypes.addressof(self.table)
         frame.strides = ctypes.addressof(self.strides)
         frame.errors = ctypes.addressof(self.errors)
@@ -330,7 +395,7 @@ class _Running:
     def _use(self, threads: int) -> None:
         if self.used == threads:
             return
-        scratch = scratch_bytes(self.program.lowered)
+        scratch = self.facts.scratch
         if scratch and threads > self.room:
             self.scratch, self.frame.scratch = aligned_bytes(scratch * threads, _PAGE)
             self.room = threads
@@ -390,15 +455,16 @@ def _origin(kernel: Kernel) -> str:
     return f"{kernel.label or type(kernel).__name__.lower()} from {lines or 'an unknown line'}"
 
 
-def _reserve(plan: Plan) -> tuple[Any, int]:
+def _reserve(program: Program) -> tuple[Any, int]:
     """The arena, and its address."""
+    arena = program.facts.arena
     installed = _installed_memory()
     try:
-        if installed is not None and plan.arena > installed:
+        if installed is not None and arena > installed:
             raise MemoryError
-        return aligned_bytes(plan.arena, _PAGE)
+        return aligned_bytes(arena, _PAGE)
     except MemoryError:
-        raise OutOfMemoryError(_shortage(plan, installed)) from None
+        raise OutOfMemoryError(_shortage(program.plan, installed)) from None
 
 
 def _shortage(plan: Plan, installed: int | None) -> str:
