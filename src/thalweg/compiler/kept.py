@@ -25,6 +25,7 @@ from thalweg.compiler import cache
 from thalweg.compiler.graph import Atom, Graph, Literal, Variable
 from thalweg.compiler.jit import Library, kept_library, versions
 from thalweg.compiler.machine import Machine
+from thalweg.primitives.loops import Bundle
 
 __all__ = ["Facts", "key_of_program", "load", "save"]
 
@@ -138,6 +139,8 @@ class _Words:
 
 
 def _dtype(dtype: Any) -> str:
+    if isinstance(dtype, Bundle):
+        return f"bundle {[(shape, _dtype(part)) for shape, part in dtype.parts]}"
     if not isinstance(dtype, np.dtype) or dtype.hasobject:
         raise _Unknown
     return str(dtype.descr) if dtype.names else dtype.str
