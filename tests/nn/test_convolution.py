@@ -141,3 +141,34 @@ def test_sizes_that_do_not_fit(shape: tuple[int, ...], message: str) -> None:
 def test_options_that_do_not_fit(arguments: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"^Conv2d: .*{message}"):
         nn.Conv2d(*arguments, **options)
+
+
+def test_a_transposed_layer_chooses_the_size_asked_for() -> None:
+    down, up = nn.Conv2d(2, 3, 3, stride=3, padding=1), nn.ConvTranspose2d(3, 2, 3, 3, 1)
+    for size in ((10, 11), (11, 12), (12, 13)):
+        y = down(tw.ones(4, 2, *size))
+        assert up(y, output_size=size).shape == (4, 2, *size)
+        assert up(y, output_size=(4, 2, *size)).shape == (4, 2, *size)
+    with pytest.raises(ShapeError, match=r"\(9, 9\): an input of size \(4, 4\) becomes \(10, 10\)"):
+        up(tw.ones(4, 3, 4, 4), output_size=(9, 9))
+
+
+def test_a_transposed_layer_is_the_transpose() -> None:
+    """<conv(x), y> = <x, conv_transpose(y)> with the same weight."""
+    options = {"stride": 2, "padding": 1, "groups": 2, "bias": False, "dilation": 2}
+    down, up = nn.Conv1d(4, 6, 3, **options), nn.ConvTranspose1d(6, 4, 3, **options)
+    up.load_state_dict(down.state_dict())
+    x = tw.randn(2, 4, 11)
+    y = tw.randn(2, 6, 5)
+    assert tw.allclose((down(x) * y).sum(), (x * up(y)).sum(), atol=1e-4)
+
+
+def test_what_a_transposed_layer_says() -> None:
+    layer = nn.ConvTranspose2d(3, 8, 2, 2, output_padding=1)
+    assert repr(layer).startswith("ConvTranspose2d(3, 8, kernel_size=(2, 2), stride=(2, 2), output")
+    with pytest.raises(
+        ShapeError, match=r"^Sequential\.0 \(ConvTranspose2d 3 -> 8, 2 x 2\): .*3, H"
+    ):
+        nn.Sequential(layer)(tw.ones(1, 4, 5, 5))
+    with pytest.raises(ConfigError, match="output_padding"):
+        nn.ConvTranspose2d(3, 8, 2, output_padding=1)(tw.ones(1, 3, 2, 2))

@@ -60,3 +60,52 @@ def test_errors() -> None:
     with pytest.raises(ConfigError, match="padding_idx 10 is not one of 10 rows"):
         nn.Embedding(10, 3, padding_idx=10)
     assert repr(nn.Embedding(10, 3, padding_idx=0)) == "Embedding(10, 3, padding_idx=0)"
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_long_rows_are_shortened_where_they_are_looked_up(compiled: bool) -> None:
+    layer = nn.Embedding(4, 2, max_norm=1.0)
+    before = tw.tensor([[3.0, 4.0], [0.3, 0.4], [6.0, 8.0], [0.0, 5.0]])
+    layer.load_state_dict({"weight": before})
+    run = tw.compile(layer) if compiled else layer
+    out = run(tw.tensor([0, 1, 3, 3]))
+    assert tw.allclose(out.norm(dim=1), tw.tensor([1.0, 0.5, 1.0, 1.0]))
+    assert tw.allclose(layer.weight[tw.tensor([0, 1, 3, 3])], out)
+    assert tw.equal(layer.weight[2], before[2])
+
+
+def test_a_gradient_shared_by_frequency() -> None:
+    for layer in (
+        nn.Embedding(4, 2, 0, scale_grad_by_freq=True),
+        nn.EmbeddingBag(4, 2, scale_grad_by_freq=True, mode="sum", padding_idx=0),
+    ):
+        layer(tw.tensor([[1, 1, 3, 0]])).sum().backward()
+        assert layer.weight.grad.tolist() == [[0, 0], [1, 1], [0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_bags_of_one_length_or_by_where_they_begin(mode: str) -> None:
+    layer, index = nn.EmbeddingBag(6, 3, mode=mode, padding_idx=1), tw.randint(0, 6, (4, 5))
+    starts = tw.arange(0, 20, 5)
+    found = (
+        layer(index),
+        layer(index.flatten(), starts),
+        tw.compile(layer)(index.flatten(), starts),
+    )
+    for other in found[1:]:
+        assert tw.allclose(found[0], other)
+    assert layer(tw.tensor([[1, 1]])).abs().sum().item() == 0
+    assert layer(tw.tensor([2, 3]), tw.tensor([0, 0, 2])).shape == (3, 3)
+    assert layer(tw.tensor([2, 3]), tw.tensor([0, 0, 2]))[0].abs().sum().item() == 0
+
+
+def test_what_a_bag_asks_for() -> None:
+    layer = nn.EmbeddingBag(6, 3)
+    with pytest.raises(
+        ShapeError, match=r"^EmbeddingBag 6 x 3: .*\(B, n\) without offsets.*\(4,\)"
+    ):
+        layer(tw.tensor([1, 2, 3, 4]))
+    with pytest.raises(ConfigError, match="per_sample_weights weigh a sum"):
+        layer(tw.tensor([[1, 2]]), per_sample_weights=tw.ones(1, 2))
+    with pytest.raises(ConfigError, match="EmbeddingBag: padding_idx 6"):
+        nn.EmbeddingBag(6, 3, padding_idx=6)

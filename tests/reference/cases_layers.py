@@ -1,17 +1,19 @@
-"""Layers: normalization and their functions, and the modules of all layers that keep a state."""
+"""Layers: normalization, transposed convolution, other sizes; the modules of all of them."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tests.reference.both import Case, Fixed, case
 from tests.reference.cases_modules import Built, named
-from tests.reference.spelling import Samples, call, functional
+from tests.reference.spelling import Samples, call, first, functional
 
-__all__ = ["CASES", "MODULES", "NORMALIZATIONS"]
+__all__ = ["CASES", "MODULES", "NORMALIZATIONS", "SIZES"]
 
 _samples = Samples(22)
-normal, positive = _samples.normal, _samples.positive
+normal, positive, integers = _samples.normal, _samples.positive, _samples.integers
 
 _ROWS, _LINES, _IMAGES = normal(5, 3), normal(4, 6, 5), normal(3, 4, 5, 3)
 _W3, _B3, _W4, _B4, _W6, _B6 = (normal(n) for n in (3, 3, 4, 4, 6, 6))
@@ -33,6 +35,52 @@ NORMALIZATIONS = {
                       call(_ROWS, (3,), _W3, 0.1)],
     "local_response_norm": [call(_LINES, 2), call(_IMAGES, 3, 0.5, 0.5, 2.0), call(_IMAGES, 1)],
 }
+SIZES = {
+    "conv_transpose1d": [call(_LINES, normal(6, 4, 3)), call(_LINES, normal(6, 4, 3), _W4, 2, 1, 1),
+                         call(_LINES, normal(6, 2, 3), stride=3, groups=2, dilation=2),
+                         call(_LINES[0].copy(), normal(6, 4, 2), stride=2)],
+    "conv_transpose2d": [call(_IMAGES, normal(4, 3, 3, 2)),
+                         call(_IMAGES, normal(4, 3, 3, 2), _W3, (2, 1), 1, (1, 0)),
+                         call(_IMAGES, normal(4, 3, 2, 2), stride=2),
+                         call(_IMAGES, normal(4, 3, 2, 2), stride=3, padding=1, output_padding=2),
+                         call(_IMAGES, normal(4, 2, 3, 3), dilation=(2, 3), output_padding=(1, 2)),
+                         call(_IMAGES, normal(4, 1, 3, 3), groups=4, stride=2, padding=1),
+                         call(_IMAGES[0].copy(), normal(4, 2, 1, 1), stride=2, padding=1)],
+    "adaptive_avg_pool1d": [call(_LINES, 2), call(_LINES, 5), call(_LINES[0].copy(), 7)],
+    "adaptive_avg_pool2d": [call(_IMAGES, 1), call(_IMAGES, (2, None)), call(_IMAGES, (7, 2)),
+                            call(_IMAGES[0].copy(), 4)],
+    "adaptive_max_pool1d": [call(_LINES, 2), call(_LINES, 5, True), call(_LINES[0].copy(), 7)],
+    "adaptive_max_pool2d": [call(_IMAGES, 1, True), call(_IMAGES, (2, None)),
+                            call(_IMAGES, (7, 2), return_indices=True)],
+    "lp_pool1d":     [call(abs(_LINES), 2, 2), call(abs(_LINES), 3.0, 3, 1, True)],
+    "lp_pool2d":     [call(abs(_IMAGES), 2, 2), call(_IMAGES, 2, (3, 2), 1)],
+    "interpolate":   [call(_IMAGES, scale_factor=2), call(_IMAGES, (7, 4)), call(_LINES, 3),
+                      call(_LINES, scale_factor=1.7), call(_IMAGES, (4, 4), mode="nearest-exact"),
+                      call(_IMAGES, scale_factor=(2.5, 0.5), recompute_scale_factor=True),
+                      call(_LINES, 8, mode="linear"), call(_LINES, 3, mode="linear",
+                      align_corners=True), call(_IMAGES, scale_factor=2, mode="bilinear"),
+                      call(_IMAGES, (3, 7), mode="bilinear", align_corners=True),
+                      call(_IMAGES, scale_factor=(1.7, 0.7), mode="bilinear"),
+                      call(_IMAGES, (7, 4), mode="bicubic"), call(_IMAGES, 2, mode="area"),
+                      call(_IMAGES, scale_factor=1.7, mode="bicubic", align_corners=True)],
+    "pixel_shuffle":   [call(_IMAGES, 2), call(normal(9, 2, 1), 3)],
+    "pixel_unshuffle": [call(normal(2, 3, 4, 6), 2)],
+    "channel_shuffle": [call(_IMAGES, 2)],
+    "bilinear":      [call(normal(5, 3), normal(5, 4), normal(2, 3, 4), normal(2)),
+                      call(normal(2, 3, 3), normal(2, 3, 4), normal(2, 3, 4))],
+    "dropout1d":     [call(_LINES, 0.5, False), call(_LINES, 0.0, True)],
+    "dropout2d":     [call(_IMAGES, 0.5, False), call(_IMAGES, 1.0, True)],
+    "alpha_dropout": [call(_LINES), call(_LINES, 0.0, True), call(_LINES, 1.0, True)],
+    "feature_alpha_dropout": [call(_LINES), call(_LINES, 0.0, True)],
+    "embedding_bag": [first(integers(3, 4, low=0, high=5), normal(5, 2)),
+                      first(integers(7, low=0, high=5), normal(5, 2), np.array([0, 3, 3]),
+                           mode="sum"),
+                      first(integers(7, low=0, high=5), normal(5, 2), np.array([0, 3, 7]),
+                           include_last_offset=True, padding_idx=2),
+                      first(integers(3, 4, low=0, high=5), normal(5, 2), mode="max"),
+                      first(integers(7, low=0, high=5), normal(5, 2), np.array([0, 0, 3]),
+                           mode="max")],
+}
 # fmt: on
 
 
@@ -46,8 +94,29 @@ def instance_norm_moves_its_statistics(tw: Any, x: Any, mean: Any, var: Any) -> 
     return tw.nn.functional.instance_norm(x, mean, var, momentum=0.3), mean, var
 
 
+def rows_of_an_embedding_are_shortened(tw: Any, index: Any, weight: Any) -> Any:
+    table = weight.detach().clone()
+    y = tw.nn.functional.embedding(index, table, max_norm=0.7, norm_type=1.0)
+    return y, table
+
+
+def embedding_shares_its_gradient(tw: Any, index: Any, weight: Any) -> Any:
+    return tw.nn.functional.embedding(index, weight, 1, scale_grad_by_freq=True)
+
+
+def weighed_bags(tw: Any, index: Any, weight: Any, starts: Any, shares: Any) -> Any:
+    bag = tw.nn.functional.embedding_bag
+    return bag(index, weight, starts, mode="sum", per_sample_weights=shares)
+
+
+_INDEX = integers(9, low=0, high=4)
+
 CASES: list[Case] = [
     *functional(NORMALIZATIONS),
+    *functional(SIZES),
+    case(rows_of_an_embedding_are_shortened, _INDEX, Fixed(normal(5, 3))),
+    case(embedding_shares_its_gradient, _INDEX, normal(5, 3), second=False),
+    case(weighed_bags, _INDEX, normal(5, 3), np.array([0, 4]), normal(9), second=False),
     case(batch_norm_moves_its_statistics, _IMAGES, _W4, _B4, _M4, _V4),
     case(instance_norm_moves_its_statistics, _IMAGES, _M4, _V4),
 ]
@@ -75,5 +144,45 @@ MODULES: dict[str, Built] = {
     "RMSNorm":             Built(named("RMSNorm", 5), (_LINES,)),
     "RMSNorm +":           Built(named("RMSNorm", (6, 5), 0.1, False), (_LINES,)),
     "LocalResponseNorm":   Built(named("LocalResponseNorm", 2), (_LINES,)),
+    "ConvTranspose1d":     Built(named("ConvTranspose1d", 6, 4, 3), (_LINES,)),
+    "ConvTranspose1d +":   Built(named("ConvTranspose1d", 6, 4, 3, 2, 1, 1, 2, False, 2),
+                                 (_LINES,)),
+    "ConvTranspose2d":     Built(named("ConvTranspose2d", 4, 3, (3, 2)), (_IMAGES,)),
+    "ConvTranspose2d +":   Built(named("ConvTranspose2d", 4, 6, 3, stride=2, padding=1, groups=2,
+                                 output_padding=(1, 0), dilation=(1, 2)), (_IMAGES,)),
+    "AdaptiveAvgPool1d":   Built(named("AdaptiveAvgPool1d", 2), (_LINES,)),
+    "AdaptiveAvgPool2d":   Built(named("AdaptiveAvgPool2d", (2, None)), (_IMAGES,)),
+    "AdaptiveMaxPool1d":   Built(named("AdaptiveMaxPool1d", 2, return_indices=True), (_LINES,)),
+    "AdaptiveMaxPool2d":   Built(named("AdaptiveMaxPool2d", 2), (_IMAGES,)),
+    "LPPool1d":            Built(named("LPPool1d", 2, 2), (_LINES,)),
+    "LPPool2d":            Built(named("LPPool2d", 2, (3, 2), stride=1), (_IMAGES,)),
+    "Upsample":            Built(named("Upsample", scale_factor=2), (_IMAGES,)),
+    "Upsample bilinear":   Built(named("Upsample", (7, 4), mode="bilinear", align_corners=True),
+                                 (_IMAGES,)),
+    "PixelShuffle":        Built(named("PixelShuffle", 2), (_IMAGES,)),
+    "PixelUnshuffle":      Built(named("PixelUnshuffle", 2), (normal(2, 3, 4, 6),)),
+    "ChannelShuffle":      Built(named("ChannelShuffle", 2), (_IMAGES,)),
+    "ConstantPad1d":       Built(named("ConstantPad1d", (1, 2), 0.5), (_LINES,)),
+    "ConstantPad2d":       Built(named("ConstantPad2d", (1, 0, 2, -1), 0.5), (_IMAGES,)),
+    "ZeroPad1d":           Built(named("ZeroPad1d", 2), (_LINES,)),
+    "ZeroPad2d":           Built(named("ZeroPad2d", (1, 2, 3, 0)), (_IMAGES,)),
+    "ReflectionPad1d":     Built(named("ReflectionPad1d", (1, 2)), (_LINES,)),
+    "ReflectionPad2d":     Built(named("ReflectionPad2d", (1, 2, 3, 0)), (_IMAGES,)),
+    "ReplicationPad1d":    Built(named("ReplicationPad1d", 2), (_LINES,)),
+    "ReplicationPad2d":    Built(named("ReplicationPad2d", (1, 2, 3, 0)), (_IMAGES,)),
+    "CircularPad1d":       Built(named("CircularPad1d", 2), (_LINES,)),
+    "CircularPad2d":       Built(named("CircularPad2d", (1, 2, 3, 0)), (_IMAGES,)),
+    "Bilinear":            Built(named("Bilinear", 3, 4, 2), (normal(5, 3), normal(5, 4))),
+    "Bilinear bias=False": Built(named("Bilinear", 3, 4, 2, False), (normal(5, 3), normal(5, 4))),
+    "Dropout1d":           Built(named("Dropout1d", 0.0), (_LINES,)),
+    "Dropout2d":           Built(named("Dropout2d", 1.0), (_IMAGES,)),
+    "AlphaDropout":        Built(lambda tw: tw.nn.AlphaDropout(0.3).eval(), (_LINES,)),
+    "FeatureAlphaDropout": Built(named("FeatureAlphaDropout", 0.0), (_LINES,)),
+    "Embedding +":         Built(named("Embedding", 4, 3, 1, 0.5, 1.0, True), (_INDEX,)),
+    "EmbeddingBag":        Built(named("EmbeddingBag", 4, 3), (_INDEX, np.array([0, 2, 5]))),
+    "EmbeddingBag +":      Built(named("EmbeddingBag", 4, 3, 0.5, mode="sum"),
+                                 (_INDEX, np.array([0, 2, 5]))),
+    "EmbeddingBag max":    Built(named("EmbeddingBag", 4, 3, mode="max", padding_idx=0),
+                                 (integers(5, 3, low=0, high=4),)),
 }
 # fmt: on

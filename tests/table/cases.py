@@ -16,6 +16,7 @@ from tests.table import (
     normalizing,
     products,
     reductions,
+    resizing,
     sliding,
 )
 from tests.table.row import Row
@@ -33,4 +34,5 @@ TABLE: list[Row] = [
     *sliding.ROWS,
     *attending.ROWS,
     *normalizing.ROWS,
+    *resizing.ROWS,
 ]

@@ -57,6 +57,29 @@ def distance(a: Array, b: Array, p: float = 2, eps: float = 1e-6) -> Array:
     return (np.abs(a - b + eps) ** p).sum(-1) ** (1 / p)
 
 
+def bagged(
+    i: Array,
+    w: Array,
+    starts: Array | None = None,
+    mode: str = "mean",
+    padding_idx: int | None = None,
+    weights: Array | None = None,
+) -> Array:
+    """A bag at a time."""
+    weights = np.ones(i.shape) if weights is None else weights
+    bags = list(zip(i, weights, strict=True))
+    if starts is not None:
+        bags = list(zip(np.split(i, starts[1:]), np.split(weights, starts[1:]), strict=True))
+    skipped = None if padding_idx is None else padding_idx % len(w)
+    out = np.zeros((len(bags), w.shape[1]))
+    for at, (indices, shares) in enumerate(bags):
+        kept = indices != skipped
+        if kept.any():
+            rows = w[indices[kept]] * shares[kept][:, None]
+            out[at] = {"mean": np.mean, "sum": np.sum, "max": np.max}[mode](rows, 0)
+    return out
+
+
 def loss(losses: Callable[..., Array]) -> Callable[..., Any]:
     """An oracle for a loss from that of its elements: the reductions."""
 
@@ -170,6 +193,7 @@ P, SIGNS = inside(3, 4) / 2 + 0.5, np.sign(normal(3, 4, seed=2)).astype(np.int64
 LABELS, CLASSES = np.array([3, 0, 3]), np.abs(normal(4, seed=3))
 SHARES = softmax(normal(3, 4, seed=4), 1).astype(np.float32).astype(np.float64)
 IMAGE, PLACES = normal(2, 3, 2, 2), integers(0, 3, 2, 2, 2)
+TOKENS = normal(4, 2, seed=5)
 UNEQUAL = Bad((normal(3, 1), normal(3)), mentions=("(3, 1)", "(3,)", "squeeze"))
 WORD = Bad((X, Y), kwargs={"reduction": "average"}, error=ConfigError, mentions=("average", "mean"))
 PAIRS = (UNEQUAL, WORD)
@@ -231,6 +255,37 @@ LAYERS = [
     f("dropout",     lambda x, p, training=True: x if not training else x * (p == 0),
         s(X, args=(0.0,)), s(X, args=(0.5,), training=False), s(X, args=(1.0,)), kinds="m",
         bad=Bad((X,), (1.5,), error=ConfigError, mentions=("1.5",))),
+    *(f(name, lambda x, p=0.5, training=False: x if not training else x * (p == 0),
+        s(x, args=(0.0, True)), s(x, args=(0.5, False)), s(x, args=(1.0, True)), kinds="m",
+        bad=(Bad((x,), (1.5,), error=ConfigError, mentions=(f"{name}: p", "1.5")),
+             *(Bad((given,), mentions=(str(given.shape),)) for given in others)))
+      for name, x, others in (("dropout1d", normal(2, 3, 4), (normal(3),)),
+                              ("dropout2d", normal(2, 3, 2, 2), (normal(2, 3),)),
+                              ("alpha_dropout", X, ()),
+                              ("feature_alpha_dropout", IMAGE, (normal(3),)))),
+    f("variational_dropout", lambda x, p, dim=0, training=True: x if not training else x * (p == 0),
+        s(X, args=(0.0,)), s(X, args=(0.5, 1), training=False), s(X, args=(1.0,)), kinds="m",
+        bad=(Bad((X,), (-0.5,), error=ConfigError, mentions=("-0.5",)),
+             Bad((X,), (0.5, 2), mentions=("dimension 2",)))),
+    f("bilinear",    lambda x, y, w, b=0: np.einsum("...i,oij,...j->...o", x, w, y) + b,
+        s(X, normal(3, 2), normal(5, 4, 2)), s(X, normal(3, 2), normal(5, 4, 2), normal(5)),
+        s(normal(4), normal(2), normal(5, 4, 2)), s(normal(0, 4), normal(0, 2), normal(5, 4, 2)),
+        bad=(Bad((X, normal(2, 2), normal(5, 4, 2))), Bad((X, normal(3, 2), normal(5, 2, 4))),
+            Bad((X, normal(3, 2), normal(5, 4, 2), normal(4)), mentions=("(4,)", "(5,)")))),
+    f("embedding_bag", bagged, s(integers(0, 4, 3, 2), TOKENS), s(integers(0, 4, 3, 2), TOKENS,
+        mode="sum"), s(integers(0, 4, 3, 2), normal(4, 2), mode="max"),
+        s(integers(0, 4, 3, 5), TOKENS, padding_idx=-2), s(integers(0, 4, 3, 0), TOKENS), kinds="",
+        bad=(Bad((np.array([4, 1]), TOKENS), mentions=("(2,)", "(B, n)")),
+             Bad((np.array([[4, 1]]), TOKENS), error=OutOfRangeError, mentions=("index 4",)),
+             Bad((integers(0, 4, 3, 2), TOKENS), kwargs={"mode": "average"}, error=ConfigError,
+                 mentions=("average", "mean")))),
+    f("embedding_bag", bagged, s(integers(0, 4, 7), TOKENS, np.array([0, 2, 2, 6])),
+        s(integers(0, 4, 7), TOKENS, np.array([0, 3]), mode="sum"),
+        s(integers(0, 4, 7), TOKENS, np.array([0, 0, 3]), mode="max", padding_idx=1), kinds="",
+        bad=Bad((integers(0, 4, 2, 2), TOKENS, np.array([0])), mentions=("(2, 2)", "offsets"))),
+    f("embedding_bag", lambda i, w, b, v: bagged(i, w, b, mode="sum", weights=v),
+        s(integers(0, 4, 7), TOKENS, np.array([0, 3]), normal(7)), call=lambda i, w, b,
+        v: tw.nn.functional.embedding_bag(i, w, b, mode="sum", per_sample_weights=v)),
     f("pad",         pad, s(X, args=((1, 2),)), s(X, args=((1, 0, 0, 2), "constant", 1.5)),
         s(X, args=((-1, 1),)), s(X, args=((2, 1), "reflect")),
         s(X, args=((1, 1, 2, 0), "replicate")), s(X, args=((3, 4), "circular")), kinds="m",

@@ -40,10 +40,17 @@ from thalweg.nn.activations import (
 )
 from thalweg.nn.attention import MultiheadAttention
 from thalweg.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
-from thalweg.nn.convolution import Conv1d, Conv2d
-from thalweg.nn.dropout import Dropout
-from thalweg.nn.embedding import Embedding
-from thalweg.nn.linear import Identity, Linear
+from thalweg.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from thalweg.nn.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    FeatureAlphaDropout,
+    VariationalDropout,
+)
+from thalweg.nn.embedding import Embedding, EmbeddingBag
+from thalweg.nn.linear import Bilinear, Identity, Linear
 from thalweg.nn.losses import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -78,9 +85,33 @@ from thalweg.nn.normalization import (
     LocalResponseNorm,
     RMSNorm,
 )
-from thalweg.nn.pooling import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
+from thalweg.nn.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ZeroPad1d,
+    ZeroPad2d,
+)
+from thalweg.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    LPPool1d,
+    LPPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
 from thalweg.nn.positional import LearnedEncoding, RotaryEncoding, SinusoidalEncoding
 from thalweg.nn.record import record
+from thalweg.nn.resizing import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample
 from thalweg.nn.shape import Flatten, Unflatten
 from thalweg.nn.summary import summary
 from thalweg.nn.transformer import (
@@ -92,21 +123,38 @@ from thalweg.nn.transformer import (
 )
 
 __all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AlphaDropout",
     "AvgPool1d",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Bilinear",
     "CELU",
+    "ChannelShuffle",
+    "CircularPad1d",
+    "CircularPad2d",
+    "ConstantPad1d",
+    "ConstantPad2d",
     "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
     "ELU",
     "Embedding",
+    "EmbeddingBag",
+    "FeatureAlphaDropout",
     "Flatten",
     "GELU",
     "GLU",
@@ -123,6 +171,8 @@ __all__ = [
     "InstanceNorm2d",
     "KLDivLoss",
     "L1Loss",
+    "LPPool1d",
+    "LPPool2d",
     "LayerNorm",
     "LeakyReLU",
     "LearnedEncoding",
@@ -146,10 +196,16 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
     "RotaryEncoding",
     "SELU",
     "Sequential",
@@ -173,6 +229,10 @@ __all__ = [
     "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
+    "Upsample",
+    "VariationalDropout",
+    "ZeroPad1d",
+    "ZeroPad2d",
     "functional",
     "init",
     "record",

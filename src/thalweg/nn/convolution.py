@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from thalweg._tensor import Parameter, Tensor
@@ -10,11 +11,11 @@ from thalweg.errors import ConfigError, ShapeError
 from thalweg.nn import functional as F
 from thalweg.nn import init
 from thalweg.nn.functional.convolution import padding_amounts
-from thalweg.nn.functional.sliding import Shape, Sizes, per_axis
+from thalweg.nn.functional.sliding import Shape, Sizes, per_axis, spans
 from thalweg.nn.module import Module
 from thalweg.ops.creation import empty
 
-__all__ = ["Conv1d", "Conv2d"]
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
 
 
 class _Conv(Module):
@@ -36,18 +37,34 @@ class _Conv(Module):
         *,
         dtype: Any = None,
     ) -> None:
+        self._set(in_channels, out_channels, kernel_size, stride, dilation, groups, padding_mode)
+        sizes = (self.kernel_size, self.stride, self.dilation)
+        amounts = padding_amounts(type(self).__name__, padding, *sizes)
+        self.padding: Shape | str = padding if isinstance(padding, str) else amounts[0]
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self._make(shape, bias, dtype)
+
+    def _set(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sizes,
+        stride: Sizes,
+        dilation: Sizes,
+        groups: int,
+        padding_mode: str,
+    ) -> None:
         name, rank = type(self).__name__, self.rank
         _check_options(name, in_channels, out_channels, groups, padding_mode)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = per_axis(name, "kernel_size", kernel_size, rank, 1)
         self.stride = per_axis(name, "stride", stride, rank, 1)
         self.dilation = per_axis(name, "dilation", dilation, rank, 1)
-        amounts = padding_amounts(name, padding, self.kernel_size, self.stride, self.dilation)
-        self.padding: Shape | str = padding if isinstance(padding, str) else amounts[0]
         self.padding_mode = padding_mode
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
+
+    def _make(self, shape: Shape, bias: bool, dtype: Any) -> None:
         self.weight = Parameter(empty(*shape, dtype=dtype))
-        self.bias = Parameter(empty(out_channels, dtype=dtype)) if bias else None
+        self.bias = Parameter(empty(self.out_channels, dtype=dtype)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -98,11 +115,69 @@ class _Conv(Module):
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
             f"stride={self.stride}"
         )
-        usual = {"padding": (0,) * self.rank, "dilation": (1,) * self.rank, "groups": 1}
+        none, once = (0,) * self.rank, (1,) * self.rank
+        usual = {"padding": none, "dilation": once, "output_padding": none, "groups": 1}
         for name, value in usual.items():
-            given = getattr(self, name)
+            given = getattr(self, name, value)
             text += f", {name}={given}" if given != value else ""
         return text + (", bias=False" if self.bias is None else "")
+
+
+class _ConvTranspose(_Conv):
+    """What transposed convolutional layers of any rank have in common."""
+
+    padding: Shape
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
+        output_padding: Sizes = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Sizes = 1,
+        padding_mode: str = "zeros",
+        *,
+        dtype: Any = None,
+    ) -> None:
+        name, rank = type(self).__name__, self.rank
+        self._set(in_channels, out_channels, kernel_size, stride, dilation, groups, padding_mode)
+        self.padding = per_axis(name, "padding", padding, rank, 0)
+        self.output_padding = per_axis(name, "output_padding", output_padding, rank, 0)
+        self._make((in_channels, out_channels // groups, *self.kernel_size), bias, dtype)
+
+    def forward(self, x: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """The transposed convolution of x with the weight, plus the bias.
+
+        `output_size`, H' and W', chooses the output_padding.
+        """
+        convolve = F.conv_transpose1d if self.rank == 1 else F.conv_transpose2d
+        more = self.output_padding if output_size is None else self._missing(x, output_size)
+        options = (self.stride, self.padding, more, self.groups, self.dilation)
+        try:
+            return convolve(x, self.weight, self.bias, *options)
+        except ShapeError as error:
+            raise self._explained(tuple(x.shape), error) from None
+
+    def _missing(self, x: Tensor, output_size: Sequence[int]) -> Shape:
+        """The output_padding that gives this size."""
+        wanted, counts = tuple(output_size)[-self.rank :], tuple(x.shape)[-self.rank :]
+        reach = spans(self.kernel_size, self.dilation)
+        axes = zip(counts, self.stride, self.padding, reach, strict=True)
+        least = tuple((n - 1) * s - 2 * p + k for n, s, p, k in axes)
+        more = tuple(a - b for a, b in zip(wanted, least, strict=False))
+        if len(more) != self.rank or any(
+            not 0 <= n < s for n, s in zip(more, self.stride, strict=True)
+        ):
+            most = tuple(n + s - 1 for n, s in zip(least, self.stride, strict=True))
+            raise ShapeError(
+                f"output_size {tuple(output_size)}: an input of size {counts} becomes {least} to "
+                f"{most}"
+            )
+        return more
 
 
 def _check_options(
@@ -159,6 +234,42 @@ class Conv2d(_Conv):
     Size([64, 32, 26, 26])
 
     Source: LeCun et al., "Gradient-based learning applied to document recognition", 1998.
+    """
+
+    rank = 2
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """The transpose of `Conv1d`: (N, in_channels, L) or (in_channels, L) to out_channels and L'.
+
+    L' = (L - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1. As
+    `ConvTranspose2d`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.ConvTranspose1d(2, 4, 4, stride=2, padding=1)(tw.ones(8, 2, 50)).shape
+    Size([8, 4, 100])
+    """
+
+    rank = 1
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """The transpose of `Conv2d`: an image that is larger, where that would make it smaller.
+
+        y[n, o, s h + d i - p, ..] = b[o] + sum of x[n, c, h, ..] weight[c, o, i, ..]
+
+    x: (N, in_channels, H, W) or (in_channels, H, W); y: (N, out_channels, H', W') with
+    H' = (H - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1. `weight` is
+    (in_channels, out_channels / groups, K, L), `bias` (out_channels,) or, with bias=False, None.
+    Both begin as U[-1/sqrt(n), 1/sqrt(n)], n = out_channels / groups * K * L, as in PyTorch.
+    Options are those of `nn.functional.conv_transpose2d`.
+
+    >>> import thalweg as tw
+    >>> up = tw.nn.ConvTranspose2d(16, 8, 3, stride=2, padding=1)
+    >>> up(tw.ones(2, 16, 7, 7)).shape, up(tw.ones(2, 16, 7, 7), output_size=(14, 14)).shape
+    (Size([2, 8, 13, 13]), Size([2, 8, 14, 14]))
+
+    Source: Dumoulin, Visin, "A guide to convolution arithmetic for deep learning", 2016.
     """
 
     rank = 2

@@ -1,16 +1,35 @@
-"""Dropout. Its channel-wise and time-wise variants join it here."""
+"""Dropout as layers: on while training, off in eval mode."""
 
 from __future__ import annotations
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError
 from thalweg.nn import functional as F
+from thalweg.nn.functional.dropout import require_probability
 from thalweg.nn.module import Module
 
-__all__ = ["Dropout"]
+__all__ = [
+    "AlphaDropout",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "FeatureAlphaDropout",
+    "VariationalDropout",
+]
 
 
-class Dropout(Module):
+class _Dropout(Module):
+    """What all kinds of dropout have in common."""
+
+    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
+        self.p = require_probability(type(self).__name__, p)
+        self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        """p=0.5, inplace=False"""
+        return f"p={self.p}, inplace={self.inplace}"
+
+
+class Dropout(_Dropout):
     """While training, turn off each element with probability p; in eval mode, the identity.
 
     z' = z m / (1 - p), with m ~ Bernoulli(1 - p) drawn anew at each call, for z of any shape: the
@@ -27,16 +46,91 @@ class Dropout(Module):
     tensor([1., 1., 1.])
     """
 
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        if not 0 <= p <= 1:
-            raise ConfigError(f"Dropout: p is a probability, from 0 to 1; got {p!r}")
-        self.p = p
-        self.inplace = inplace
-
     def forward(self, x: Tensor) -> Tensor:
         """z m / (1 - p), or x in eval mode."""
         return F.dropout(x, self.p, self.training)
 
+
+class Dropout1d(_Dropout):
+    """Dropout of whole channels of sequences: (N, C, L) or (C, L). See `F.dropout1d`.
+
+    >>> import thalweg as tw
+    >>> z = tw.nn.Dropout1d(0.5)(tw.ones(4, 3, 5))
+    >>> bool((z[..., 0] == z[..., 4]).all())
+    True
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with channels off, the others times 1 / (1 - p); or x in eval mode."""
+        return F.dropout1d(x, self.p, self.training)
+
+
+class Dropout2d(_Dropout):
+    """Dropout of whole channels of images: (N, C, H, W). See `F.dropout2d`.
+
+    >>> import thalweg as tw
+    >>> z = tw.nn.Dropout2d(0.5)(tw.ones(4, 3, 5, 5))
+    >>> bool((z[..., 0, 0] == z[..., 4, 4]).all())
+    True
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with channels off, the others times 1 / (1 - p); or x in eval mode."""
+        return F.dropout2d(x, self.p, self.training)
+
+
+class VariationalDropout(_Dropout):
+    """Dropout for sequences: one mask for all their steps, another for each sequence.
+
+    x: (L, N, E) or (L, E), with `batch_first` (N, L, E); the result has the same shape. Drawn
+    anew at each call. PyTorch has none; put it between recurrent layers, or in front of one. With
+    batch_first=False an unbatched (L, E) has its steps first as well.
+
+    >>> import thalweg as tw
+    >>> z = tw.nn.VariationalDropout(0.5, batch_first=True)(tw.ones(4, 7, 5))
+    >>> bool((z[:, 0] == z[:, 6]).all())
+    True
+
+    Source: deck 000 (time-wise dropout); Gal, Ghahramani, "A theoretically grounded application of
+    dropout in recurrent neural networks", 2016.
+    """
+
+    def __init__(self, p: float = 0.5, batch_first: bool = False) -> None:
+        self.p = require_probability("VariationalDropout", p)
+        self.batch_first = batch_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with units off in all steps, the others times 1 / (1 - p); or x in eval mode."""
+        dim = 1 if self.batch_first and x.ndim > 2 else 0
+        return F.variational_dropout(x, self.p, dim, self.training)
+
     def extra_repr(self) -> str:
-        """p=0.5, inplace=False"""
-        return f"p={self.p}, inplace={self.inplace}"
+        """p=0.5, batch_first=False"""
+        return f"p={self.p}, batch_first={self.batch_first}"
+
+
+class AlphaDropout(_Dropout):
+    """Dropout that keeps mean 0 and variance 1, behind SELU. See `F.alpha_dropout`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.AlphaDropout(0.2).eval()(tw.ones(3))
+    tensor([1., 1., 1.])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with elements saturated, all shifted and scaled; or x in eval mode."""
+        return F.alpha_dropout(x, self.p, self.training)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """`AlphaDropout` of whole channels: (N, C, ..). See `F.feature_alpha_dropout`.
+
+    >>> import thalweg as tw
+    >>> z = tw.nn.FeatureAlphaDropout()(tw.ones(4, 3, 5))
+    >>> bool((z[..., 0] == z[..., 4]).all())
+    True
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with channels saturated, all shifted and scaled; or x in eval mode."""
+        return F.feature_alpha_dropout(x, self.p, self.training)

@@ -6,13 +6,13 @@ import math
 from typing import Any
 
 from thalweg._tensor import Parameter, Tensor
-from thalweg.errors import ShapeError
+from thalweg.errors import ConfigError, ShapeError
 from thalweg.nn import functional as F
 from thalweg.nn import init
 from thalweg.nn.module import Module
 from thalweg.ops.creation import empty
 
-__all__ = ["Identity", "Linear"]
+__all__ = ["Bilinear", "Identity", "Linear"]
 
 
 class Linear(Module):
@@ -90,6 +90,59 @@ class Linear(Module):
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
+        )
+
+
+class Bilinear(Module):
+    """y = x1^T A x2 + b: what two inputs have to do with each other.
+
+    x1: (..., in1_features), x2: (..., in2_features), y: (..., out_features). `weight` is
+    (out_features, in1_features, in2_features), `bias` (out_features,) or, with bias=False, None.
+    Both begin as U[-1/sqrt(in1), 1/sqrt(in1)], as in PyTorch.
+
+    >>> import thalweg as tw
+    >>> tw.nn.Bilinear(20, 30, 40)(tw.ones(8, 20), tw.ones(8, 30)).shape
+    Size([8, 40])
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: Any = None,
+    ) -> None:
+        if in1_features < 1:
+            raise ConfigError(f"Bilinear: in1_features is 1 or more, got {in1_features}")
+        self.in1_features, self.in2_features = in1_features, in2_features
+        self.out_features = out_features
+        self.weight = Parameter(empty(out_features, in1_features, in2_features, dtype=dtype))
+        self.bias = Parameter(empty(out_features, dtype=dtype)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew from U[-1/sqrt(in1), 1/sqrt(in1)]."""
+        bound = 1 / math.sqrt(self.in1_features)
+        init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+        """x1^T A x2 + b."""
+        return F.bilinear(x1, x2, self.weight, self.bias)
+
+    def describe(self) -> str:
+        """The layer with its sizes, such as "Bilinear 20 x 30 -> 40"."""
+        sizes = f"{self.in1_features} x {self.in2_features} -> {self.out_features}"
+        return f"{type(self).__name__} {sizes}"
+
+    def extra_repr(self) -> str:
+        """in1_features=20, in2_features=30, out_features=40, bias=True"""
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
         )
 
 

@@ -1,15 +1,28 @@
-"""Pooling layers: images made smaller by the maximum or the mean of windows."""
+"""Pooling layers: images made smaller by the maximum, the mean or a norm of windows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from thalweg._tensor import Tensor
 from thalweg.nn import functional as F
+from thalweg.nn.functional.adaptive import Wanted, wanted_sizes
 from thalweg.nn.functional.sliding import Shape, Sizes, per_axis
 from thalweg.nn.module import Module
 
-__all__ = ["AvgPool1d", "AvgPool2d", "MaxPool1d", "MaxPool2d"]
+__all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "LPPool1d",
+    "LPPool2d",
+    "MaxPool1d",
+    "MaxPool2d",
+]
 
 
 class _MaxPool(Module):
@@ -154,11 +167,148 @@ class AvgPool2d(_AvgPool):
         return F.avg_pool2d(x, *options, self.count_include_pad, self.divisor_override)
 
 
+class _AdaptivePool(Module):
+    """What pooling to a given size has in common."""
+
+    rank: ClassVar[int]
+
+    def __init__(self, output_size: Wanted) -> None:
+        wanted_sizes(type(self).__name__, output_size, self.rank)
+        self.output_size = output_size
+
+    def describe(self) -> str:
+        """The layer with its size, such as "AdaptiveAvgPool2d 7"."""
+        return f"{type(self).__name__} {_spoken(self.output_size)}"
+
+    def extra_repr(self) -> str:
+        """output_size=(7, 7)"""
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveAvgPool1d(_AdaptivePool):
+    """The means of `output_size` windows that tile a sequence: (N, C, L) -> (N, C, output_size).
+
+    >>> import thalweg as tw
+    >>> tw.nn.AdaptiveAvgPool1d(2)(tw.tensor([[1.0, 3.0, 2.0, 0.0]]))
+    tensor([[2., 1.]])
+    """
+
+    rank = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean of each window."""
+        return F.adaptive_avg_pool1d(x, self.output_size)
+
+
+class AdaptiveAvgPool2d(_AdaptivePool):
+    """The means of windows that tile an image, whatever its size: (N, C, *output_size).
+
+    x: (N, C, H, W) or (C, H, W); `output_size` is a number for both axes or one each, None for
+    that of x. See `nn.functional.adaptive_avg_pool2d`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.AdaptiveAvgPool2d(1)(tw.ones(8, 512, 7, 7)).shape
+    Size([8, 512, 1, 1])
+    """
+
+    rank = 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean of each window."""
+        return F.adaptive_avg_pool2d(x, self.output_size)
+
+
+class _AdaptiveMaxPool(_AdaptivePool):
+    """What maximum pooling to a given size has in common."""
+
+    def __init__(self, output_size: Wanted, return_indices: bool = False) -> None:
+        super().__init__(output_size)
+        self.return_indices = return_indices
+
+    def forward(self, x: Tensor) -> Any:
+        """The maximum of each window, and with `return_indices` where it stands."""
+        pool = F.adaptive_max_pool1d if self.rank == 1 else F.adaptive_max_pool2d
+        return pool(x, self.output_size, self.return_indices)
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """The maxima of `output_size` windows that tile a sequence: (N, C, L) -> (N, C, output_size).
+
+    >>> import thalweg as tw
+    >>> tw.nn.AdaptiveMaxPool1d(2)(tw.tensor([[1.0, 3.0, 2.0, 0.0]]))
+    tensor([[3., 2.]])
+    """
+
+    rank = 1
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """The maxima of windows that tile an image, whatever its size: (N, C, *output_size).
+
+    As `AdaptiveAvgPool2d`; with `return_indices` also where each maximum stands in its image.
+
+    >>> import thalweg as tw
+    >>> tw.nn.AdaptiveMaxPool2d((3, None))(tw.ones(8, 16, 7, 5)).shape
+    Size([8, 16, 3, 5])
+    """
+
+    rank = 2
+
+
+class _LPPool(Module):
+    """What pooling by a p-norm has in common."""
+
+    rank: ClassVar[int]
+
+    def __init__(
+        self,
+        norm_type: float,
+        kernel_size: Sizes,
+        stride: Sizes | None = None,
+        ceil_mode: bool = False,
+    ) -> None:
+        self.norm_type, self.kernel_size = norm_type, kernel_size
+        self.stride, self.ceil_mode = stride, ceil_mode
+        _check_sizes(self, self.rank, kernel_size, kernel_size if stride is None else stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The p-norm of each window."""
+        pool = F.lp_pool1d if self.rank == 1 else F.lp_pool2d
+        return pool(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
+
+    def extra_repr(self) -> str:
+        """norm_type=2, kernel_size=3, stride=None, ceil_mode=False"""
+        names = ("norm_type", "kernel_size", "stride", "ceil_mode")
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
+
+
+class LPPool1d(_LPPool):
+    """(sum of x^p)^(1/p) of each window along the last dimension. See `F.lp_pool2d`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.LPPool1d(2, 2)(tw.tensor([[3.0, 4.0, 1.0, 0.0]]))
+    tensor([[5., 1.]])
+    """
+
+    rank = 1
+
+
+class LPPool2d(_LPPool):
+    """(sum of x^p)^(1/p) of each window of an image. See `F.lp_pool2d`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.LPPool2d(2, 2)(tw.tensor([[[3.0, 0.0], [0.0, 4.0]]]))
+    tensor([[[5.]]])
+    """
+
+    rank = 2
+
+
 def _check_sizes(module: Module, rank: int, kernel_size: Sizes, stride: Sizes) -> None:
     name = type(module).__name__
     per_axis(name, "kernel_size", kernel_size, rank, 1)
     per_axis(name, "stride", stride, rank, 1)
 
 
-def _spoken(sizes: Sizes) -> str:
-    return str(sizes) if isinstance(sizes, int) else " x ".join(map(str, sizes))
+def _spoken(sizes: Wanted) -> str:
+    return " x ".join(map(str, sizes)) if isinstance(sizes, Sequence) else str(sizes)

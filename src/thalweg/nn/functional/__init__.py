@@ -21,13 +21,28 @@ from thalweg.nn.functional.activations import (
     softsign,
     tanhshrink,
 )
+from thalweg.nn.functional.adaptive import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    lp_pool1d,
+    lp_pool2d,
+)
 from thalweg.nn.functional.attention import scaled_dot_product_attention
 from thalweg.nn.functional.classification import cross_entropy, nll_loss
 from thalweg.nn.functional.convolution import conv1d, conv2d
 from thalweg.nn.functional.distance import cosine_similarity, normalize, pairwise_distance
-from thalweg.nn.functional.dropout import dropout
-from thalweg.nn.functional.embedding import embedding, one_hot
-from thalweg.nn.functional.linear import linear
+from thalweg.nn.functional.dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    feature_alpha_dropout,
+    variational_dropout,
+)
+from thalweg.nn.functional.embedding import embedding, embedding_bag, one_hot
+from thalweg.nn.functional.linear import bilinear, linear
 from thalweg.nn.functional.margin import (
     cosine_embedding_loss,
     hinge_embedding_loss,
@@ -71,24 +86,44 @@ from thalweg.nn.functional.regression import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
+from thalweg.nn.functional.resizing import (
+    channel_shuffle,
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
+from thalweg.nn.functional.transposed import conv_transpose1d, conv_transpose2d
 from thalweg.ops.activations import log_softmax, relu, softmax
 from thalweg.ops.functions import sigmoid, tanh
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "celu",
+    "channel_shuffle",
     "conv1d",
     "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
     "elu",
     "embedding",
+    "embedding_bag",
+    "feature_alpha_dropout",
     "gaussian_nll_loss",
     "gelu",
     "glu",
@@ -100,6 +135,7 @@ __all__ = [
     "hinge_embedding_loss",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -108,6 +144,8 @@ __all__ = [
     "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
@@ -120,6 +158,8 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson_nll_loss",
     "prelu",
     "relu",
@@ -140,4 +180,5 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "variational_dropout",
 ]

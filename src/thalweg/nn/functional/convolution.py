@@ -28,11 +28,11 @@ from thalweg.nn.functional.sliding import (
 from thalweg.ops.lift import promote
 from thalweg.tape import composite
 
-__all__ = ["conv1d", "conv2d", "padding_amounts"]
+__all__ = ["Grid", "conv1d", "conv2d", "input_gradient", "padding_amounts"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Grid:
+class Grid:
     """Where windows stand, an entry an axis.
 
     The input is spread (`inner` zeros between two elements), padded by `low` and `high` (cropped,
@@ -56,7 +56,7 @@ class _Grid:
         room = enclosed(x, self.low, self.high, self.inner)
         return room.windows(sizes, self.strides, self.dilations)
 
-    def reversed(self, shape: Shape, counts: Shape, sizes: Shape) -> _Grid:
+    def reversed(self, shape: Shape, counts: Shape, sizes: Shape) -> Grid:
         """The grid of the transposed map, from `counts` windows of `sizes` back to `shape`."""
         low, high = [], []
         axes = zip(shape, counts, spans(sizes, self.dilations), strict=True)
@@ -66,7 +66,7 @@ class _Grid:
             high.append(reach - (count - 1) * self.strides[axis])
         inner = tuple(s - 1 for s in self.strides)
         strides = tuple(n + 1 for n in self.inner)
-        return _Grid(strides, tuple(low), tuple(high), inner, self.dilations)
+        return Grid(strides, tuple(low), tuple(high), inner, self.dilations)
 
 
 @cache
@@ -81,18 +81,18 @@ def _specs(rank: int, grouped: bool) -> tuple[str, str, str]:
     )
 
 
-def _specs_of(x: Tensor, grid: _Grid) -> tuple[str, str, str]:
+def _specs_of(x: Tensor, grid: Grid) -> tuple[str, str, str]:
     rank = len(grid.strides)
     return _specs(rank, len(x._value.shape) == rank + 3)
 
 
-def _places(x: Tensor, grid: _Grid) -> Shape:
+def _places(x: Tensor, grid: Grid) -> Shape:
     """The sizes of the axes that windows slide over, or of the windows."""
     shape: Shape = x._value.shape
     return shape[len(shape) - len(grid.strides) :]
 
 
-def _input_gradient(g: Tensor, w: Tensor, shape: Shape, grid: _Grid) -> Tensor:
+def input_gradient(g: Tensor, w: Tensor, shape: Shape, grid: Grid) -> Tensor:
     """The transposed map: cotangents g and weights w to the gradient of an input of `shape`."""
     sizes, counts = _places(w, grid), _places(g, grid)
     if _is_tiling(sizes, grid):
@@ -106,7 +106,7 @@ def _input_gradient(g: Tensor, w: Tensor, shape: Shape, grid: _Grid) -> Tensor:
     return _convolve(g, exchanged, grid=grid.reversed(shape, counts, sizes))
 
 
-def _is_tiling(sizes: Shape, grid: _Grid) -> bool:
+def _is_tiling(sizes: Shape, grid: Grid) -> bool:
     """Whether no two windows overlap: then spreading the cotangent would mostly multiply zeros."""
     apart = zip(grid.strides, spans(sizes, grid.dilations), strict=True)
     return (
@@ -114,34 +114,34 @@ def _is_tiling(sizes: Shape, grid: _Grid) -> bool:
     )
 
 
-def _convolve_input(g: Tensor, out: Tensor, x: Tensor, w: Tensor, *, grid: _Grid) -> Tensor:
-    return _input_gradient(g, w, _places(x, grid), grid)
+def _convolve_input(g: Tensor, out: Tensor, x: Tensor, w: Tensor, *, grid: Grid) -> Tensor:
+    return input_gradient(g, w, _places(x, grid), grid)
 
 
-def _convolve_weight(g: Tensor, out: Tensor, x: Tensor, w: Tensor, *, grid: _Grid) -> Tensor:
+def _convolve_weight(g: Tensor, out: Tensor, x: Tensor, w: Tensor, *, grid: Grid) -> Tensor:
     return _weight_gradient(x, g, grid=grid, sizes=_places(w, grid))
 
 
 @composite("convolution", _convolve_input, _convolve_weight)
-def _convolve(x: Tensor, w: Tensor, *, grid: _Grid) -> Tensor:
+def _convolve(x: Tensor, w: Tensor, *, grid: Grid) -> Tensor:
     """x (n, c, ..) and w (o, c, ..), or, in groups, x (n, g, c, ..) and w (g, o, c, ..)."""
     return grid.windows(x, _places(w, grid)).contract(w, _specs_of(x, grid)[0])
 
 
 def _weight_gradient_input(
-    v: Tensor, out: Tensor, x: Tensor, g: Tensor, *, grid: _Grid, sizes: Shape
+    v: Tensor, out: Tensor, x: Tensor, g: Tensor, *, grid: Grid, sizes: Shape
 ) -> Tensor:
-    return _input_gradient(g, v, _places(x, grid), grid)
+    return input_gradient(g, v, _places(x, grid), grid)
 
 
 def _weight_gradient_cotangent(
-    v: Tensor, out: Tensor, x: Tensor, g: Tensor, *, grid: _Grid, sizes: Shape
+    v: Tensor, out: Tensor, x: Tensor, g: Tensor, *, grid: Grid, sizes: Shape
 ) -> Tensor:
     return _convolve(x, v, grid=grid)
 
 
 @composite("convolution_weight", _weight_gradient_input, _weight_gradient_cotangent)
-def _weight_gradient(x: Tensor, g: Tensor, *, grid: _Grid, sizes: Shape) -> Tensor:
+def _weight_gradient(x: Tensor, g: Tensor, *, grid: Grid, sizes: Shape) -> Tensor:
     """The gradient of a weight whose windows have `sizes`, for inputs x and cotangents g."""
     return g.contract(grid.windows(x, sizes), _specs_of(x, grid)[1])
 
@@ -227,14 +227,14 @@ def _conv(
     dilations = per_axis(name, "dilation", dilation, rank, 1)
     low, high = padding_amounts(name, padding, sizes, strides, dilations)
     _check_room(name, x._value.shape[2:], sizes, dilations, low, high)
-    grid = _Grid(strides, low, high, (0,) * rank, dilations)
+    grid = Grid(strides, low, high, (0,) * rank, dilations)
     out = _in_groups(x, weight, groups, grid) if groups > 1 else _convolve(x, weight, grid=grid)
     if bias is not None:
         out = out + bias.reshape(-1, *(1,) * rank)
     return out if is_batch else out.squeeze(0)
 
 
-def _in_groups(x: Tensor, weight: Tensor, groups: int, grid: _Grid) -> Tensor:
+def _in_groups(x: Tensor, weight: Tensor, groups: int, grid: Grid) -> Tensor:
     out = _convolve(x.unflatten(1, (groups, -1)), weight.unflatten(0, (groups, -1)), grid=grid)
     return out.flatten(1, 2)
 

@@ -1,24 +1,34 @@
-"""Rows by number: embedding, and its transpose's friend, one-hot vectors."""
+"""Rows by number: embedding, bags of rows, and its transpose's friend, one-hot vectors."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, OutOfRangeError, ShapeError
+from thalweg.errors import ConfigError, OutOfRangeError, ShapeError, nearest
 from thalweg.nn.functional.checks import first_place, require_integers
 from thalweg.ops import creation
 from thalweg.ops.creation import arange
-from thalweg.tape import composite
+from thalweg.tape import composite, no_grad
 
-__all__ = ["embedding", "one_hot"]
+__all__ = ["embedding", "embedding_bag", "one_hot"]
 
 
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+) -> Tensor:
     """The rows of `weight`, (V, D), that the integers in `input` name: weight[input].
 
     Input of any shape (...), from 0 to V - 1; result (..., D). The gradient of a row is the sum
-    over the places that name it; the row `padding_idx` (negative: counted from the end) gets none.
+    over the places that name it, or with `scale_grad_by_freq` their mean; the row `padding_idx`
+    (negative: counted from the end) gets none. With `max_norm`, the rows that are named and whose
+    `norm_type`-norm is larger are scaled down to it first, in `weight` itself.
 
     Raises `OutOfRangeError` with the first index that is not one of the rows, `DTypeError` if
     they are no integers, `ConfigError` if padding_idx is not one of the rows.
@@ -31,28 +41,148 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
 
     Source: deck 003 (word embeddings).
     """
-    require_integers("embedding: the input", "indices", input)
+    padding = _checked("embedding", input, weight, padding_idx)
+    try:
+        if max_norm is not None:
+            _shorten(weight, input, max_norm, norm_type)
+        if padding is None and not scale_grad_by_freq:
+            return weight.gather_places((input,), (0,), wrap=False)
+        return _looked_up(weight, input, padding=padding, shared=scale_grad_by_freq)
+    except OutOfRangeError:
+        raise _index_error(input, weight._value.shape) from None
+
+
+def _checked(name: str, input: Tensor, weight: Tensor, padding_idx: int | None) -> int | None:
+    """`padding_idx` counted from the front; an error for what does not fit."""
+    require_integers(f"{name}: the input", "indices", input)
     shape = weight._value.shape
     if len(shape) != 2:
-        raise ShapeError(f"embedding: weight has shape {shape}, expected (V, D), a row an index")
-    try:
-        if padding_idx is None:
-            return weight.gather_places((input,), (0,), wrap=False)
-        if not -shape[0] <= padding_idx < shape[0]:
-            raise ConfigError(f"embedding: padding_idx {padding_idx} is not one of {shape[0]} rows")
-        return _padded_embedding(weight, input, padding=padding_idx % shape[0])
-    except OutOfRangeError:
-        raise _index_error(input, shape) from None
+        raise ShapeError(f"{name}: weight has shape {shape}, expected (V, D), a row an index")
+    if padding_idx is None:
+        return None
+    if not -shape[0] <= padding_idx < shape[0]:
+        raise ConfigError(f"{name}: padding_idx {padding_idx} is not one of {shape[0]} rows")
+    return int(padding_idx % shape[0])
 
 
-def _padded_embedding_slope(g: Any, out: Any, weight: Any, index: Any, *, padding: int) -> Any:
-    kept = g.masked_fill(index.eq(padding).unsqueeze(-1), 0)
-    return kept.scatter_places((index,), weight._value.shape, (0,), wrap=False)
+@no_grad()
+def _shorten(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
+    """Scale down the rows of `weight` at `index` that are longer than `max_norm`."""
+    places = index.flatten()
+    rows = weight.gather_places((places,), (0,), wrap=False)
+    norms = rows.norm(norm_type, -1, keepdim=True)
+    share = (max_norm / (norms + 1e-7)).where(norms > max_norm, 1)
+    weight[places] = rows * share
 
 
-@composite("embedding", _padded_embedding_slope, None)
-def _padded_embedding(weight: Tensor, index: Tensor, *, padding: int) -> Tensor:
+def _looked_up_slope(
+    g: Any, out: Any, weight: Any, index: Any, *, padding: int | None, shared: bool
+) -> Any:
+    if shared:
+        count = weight._value.shape[0]
+        ones = index.eq(index).to(g.dtype)
+        times = ones.scatter_places((index,), (count,), (0,), wrap=False)
+        g = g / times.gather_places((index,), (0,), wrap=False).unsqueeze(-1)
+    if padding is not None:
+        g = g.masked_fill(index.eq(padding).unsqueeze(-1), 0)
+    return g.scatter_places((index,), weight._value.shape, (0,), wrap=False)
+
+
+@composite("embedding", _looked_up_slope, None)
+def _looked_up(weight: Tensor, index: Tensor, *, padding: int | None, shared: bool) -> Tensor:
     return weight.gather_places((index,), (0,), wrap=False)
+
+
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """The sum, mean or maximum of the rows of `weight` (V, D) that a bag of integers names.
+
+    Input (B, n): B bags of n; or (n,) with `offsets` (B,), where each bag begins, from 0 on, with
+    `include_last_offset` (B + 1,), the last one n. Result (B, D). `per_sample_weights`, of
+    input's shape, weigh the rows of a sum. Indices equal to `padding_idx` do not count; an empty
+    bag gives zeros. Other options and errors as for `embedding`. A maximum over bags of different
+    lengths takes B n D operations.
+
+    >>> import thalweg as tw
+    >>> table = tw.tensor([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]])
+    >>> tw.nn.functional.embedding_bag(tw.tensor([2, 1, 1]), table, tw.tensor([0, 2]), mode="sum")
+    tensor([[4., 6.],
+            [1., 2.]])
+
+    Source: Joulin et al., "Bag of tricks for efficient text classification", 2017.
+    """
+    padding = _checked("embedding_bag", input, weight, padding_idx)
+    _check_bags(input, offsets, mode, per_sample_weights)
+    rows = embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.unsqueeze(-1)
+    kept = input.eq(input) if padding is None else input.ne(padding)
+    if offsets is None:
+        return _pooled(rows, kept, mode)
+    if include_last_offset:
+        offsets = offsets.narrow(0, 0, offsets._value.shape[0] - 1)
+    count, bags = input._value.shape[0], offsets._value.shape[0]
+    begun = arange(count).unsqueeze(-1) >= offsets  # (n, B): bag b has begun at place i
+    bag = begun.sum(-1) - 1
+    if mode == "max":
+        own = bag.eq(arange(bags).unsqueeze(-1)) & kept
+        return _pooled(rows.expand(bags, *rows._value.shape), own, mode)
+    rows = rows.where(kept.unsqueeze(-1), 0)
+    sums = rows.scatter_places((bag,), (bags, rows._value.shape[1]), (0,), wrap=False)
+    if mode == "sum":
+        return sums
+    sizes = kept.to(rows.dtype).scatter_places((bag,), (bags,), (0,), wrap=False)
+    return sums / sizes.maximum(1).unsqueeze(-1)
+
+
+def _check_bags(
+    input: Tensor, offsets: Tensor | None, mode: str, per_sample_weights: Tensor | None
+) -> None:
+    shape = input._value.shape
+    if len(shape) != (2 if offsets is None else 1):
+        raise ShapeError(
+            f"embedding_bag: an input (B, n) without offsets, or (n,) with offsets, expected; got "
+            f"shape {shape} {'without' if offsets is None else 'with'} offsets"
+        )
+    if offsets is not None:
+        require_integers("embedding_bag", "offsets", offsets)
+        if len(offsets._value.shape) != 1:
+            raise ShapeError(f"embedding_bag: offsets (B,) expected, got {offsets._value.shape}")
+    if mode not in ("sum", "mean", "max"):
+        raise ConfigError(f"embedding_bag: no mode {mode!r}: {nearest(mode, _MODES)}")
+    if per_sample_weights is not None and mode != "sum":
+        raise ConfigError(f"embedding_bag: per_sample_weights weigh a sum, and mode is {mode!r}")
+    if per_sample_weights is not None and per_sample_weights._value.shape != shape:
+        raise ShapeError(
+            f"embedding_bag: per_sample_weights has shape {per_sample_weights._value.shape}, "
+            f"expected that of the input, {shape}"
+        )
+
+
+_MODES = ("max", "mean", "sum")
+
+
+def _pooled(rows: Tensor, kept: Tensor, mode: str) -> Tensor:
+    """rows (B, n, D) over n, of which those in `kept` (B, n) count."""
+    kept = kept.unsqueeze(-1)
+    if mode == "max":
+        if not rows._value.shape[-2]:
+            return rows.sum(-2)
+        largest: Tensor = rows.where(kept, -math.inf).max(-2).values
+        return largest.where(kept.any(-2), 0)
+    sums = rows.where(kept, 0).sum(-2)
+    sizes = kept.sum(-2).maximum(1).to(rows.dtype)
+    return sums if mode == "sum" else sums / sizes
 
 
 def _index_error(index: Tensor, shape: tuple[int, ...]) -> OutOfRangeError:

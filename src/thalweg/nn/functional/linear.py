@@ -1,4 +1,4 @@
-"""The affine map of a fully connected layer."""
+"""The affine map of a fully connected layer, and the bilinear one of two inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 from thalweg._tensor import Tensor
 from thalweg.errors import ShapeError
 
-__all__ = ["linear"]
+__all__ = ["bilinear", "linear"]
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -31,11 +31,41 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is None:
         return out
     if bias._value.shape != wanted[:1]:
-        raise ShapeError(
-            f"linear: bias has shape {bias._value.shape}, expected one number for each of the "
-            f"{wanted[0]} outputs, ({wanted[0]},)"
-        )
+        raise _bias_error("linear", bias, wanted[0])
     return out + bias
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """y[.., o] = sum over i, j of x1[.., i] weight[o, i, j] x2[.., j] + b[o].
+
+    Inputs (..., in1) and (..., in2) with the same leading dimensions, weight (out, in1, in2), bias
+    (out,) or None; result (..., out). Raises `ShapeError` where they do not fit.
+
+    >>> import thalweg as tw
+    >>> x1, x2 = tw.tensor([[1.0, 2.0]]), tw.tensor([[3.0, 4.0]])
+    >>> tw.nn.functional.bilinear(x1, x2, tw.ones(1, 2, 2))
+    tensor([[21.]])
+    """
+    first, second, wanted = (x._value.shape for x in (input1, input2, weight))
+    fits = len(wanted) == 3 and (*first[-1:], *second[-1:]) == wanted[1:]
+    if not fits or first[:-1] != second[:-1]:
+        raise ShapeError(
+            f"bilinear: inputs have shapes {first} and {second}, weight {wanted}; expected "
+            "(.., in1), (.., in2) with the same leading dimensions, and (out, in1, in2)"
+        )
+    if bias is not None and bias._value.shape != wanted[:1]:
+        raise _bias_error("bilinear", bias, wanted[0])
+    lead = "abcdefghl"[: len(first) - 1]
+    halfway = input1.contract(weight, f"{lead}i,oij->{lead}oj")
+    out = (halfway * input2.unsqueeze(-2)).sum(-1)
+    return out if bias is None else out + bias
+
+
+def _bias_error(name: str, bias: Tensor, outputs: int) -> ShapeError:
+    return ShapeError(
+        f"{name}: bias has shape {bias._value.shape}, expected one number for each of the "
+        f"{outputs} outputs, ({outputs},)"
+    )
 
 
 @cache

@@ -30,7 +30,7 @@ from thalweg.ops.lift import floating
 from thalweg.primitives.core import check_kind
 from thalweg.tape import composite
 
-__all__ = ["avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d"]
+__all__ = ["avg_pool1d", "avg_pool2d", "lowest", "max_pool1d", "max_pool2d"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _count(size: int, padding: int, span: int, stride: int, ceil: bool) -> int:
 # --- the maximum ---------------------------------------------------------------------------------
 
 
-def _lowest(x: Tensor) -> float:
+def lowest(x: Tensor) -> float:
     """What padding holds: less than any element, or equal to it."""
     dtype = x._value.dtype
     return -math.inf if dtype.kind == "f" else int(np.iinfo(dtype).min)
@@ -148,7 +148,7 @@ def _scores(x: Tensor, out: Tensor, pool: _Pool) -> tuple[Tensor, Tensor]:
     """A number for each element (first dimensions) of each window, largest at its first maximum;
     and that largest number. Where the maximum is NaN, at the first element of the window.
     """
-    windows = pool.windows(x.detach(), _lowest(x))
+    windows = pool.windows(x.detach(), lowest(x))
     rank, slid = len(windows._value.shape), len(pool.sizes)
     windows = windows.permute(*range(rank - slid, rank), *range(rank - slid))
     order = _precedence(pool, rank)
@@ -166,7 +166,7 @@ def _max_pool_vjp(g: Tensor, out: Tensor, x: Tensor, *, pool: _Pool) -> Tensor:
 
 @composite("max_pool", _max_pool_vjp)
 def _max_pool(x: Tensor, *, pool: _Pool) -> Tensor:
-    return pool.windows(x, _lowest(x)).amax(pool.taps)
+    return pool.windows(x, lowest(x)).amax(pool.taps)
 
 
 def _indices(x: Tensor, out: Tensor, pool: _Pool) -> Tensor:
