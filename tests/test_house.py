@@ -30,6 +30,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"nn", "optim", "data", "interop"}),
     frozenset(
         {"_tensor", "_format", "ops", "linalg", "autodiff", "autograd", "func", "compiler", "tape"}
+        | {"utils"}
     ),
     frozenset({"primitives"}),
     frozenset({"dtypes", "errors", "files", "memory"}),

@@ -116,7 +116,7 @@ from thalweg.tape import (
 )
 
 if TYPE_CHECKING:
-    from thalweg import autograd, data, func, inspect, interop, linalg, nn, optim, train
+    from thalweg import autograd, data, func, inspect, interop, linalg, nn, optim, train, utils
     from thalweg.compiler.function import compile
     from thalweg.compiler.runtime import get_num_threads, set_num_threads
     from thalweg.compiler.trace import trace
@@ -223,6 +223,7 @@ __all__ = [
     "tril_indices",
     "triu_indices",
     "uint8",
+    "utils",
     "vstack",
     "zeros",
     "zeros_like",
@@ -232,7 +233,7 @@ __all__.sort()
 
 # Loaded when first used: subpackages, and functions by the module they stand in.
 _LAZY = dict.fromkeys(
-    ("autograd", "data", "func", "inspect", "interop", "linalg", "nn", "optim", "train")
+    ("autograd", "data", "func", "inspect", "interop", "linalg", "nn", "optim", "train", "utils")
 ) | {
     "compile": "compiler.function",
     "get_num_threads": "compiler.runtime",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from thalweg._tensor import Tensor
 from thalweg.autodiff.backward import grad
+from thalweg.autodiff.function import Function
 from thalweg.autodiff.gradcheck import gradcheck, gradgradcheck
 from thalweg.tape import enable_grad, no_grad, set_grad_enabled
 
 __all__ = [
+    "Function",
     "Variable",
     "enable_grad",
     "grad",

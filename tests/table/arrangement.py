@@ -350,6 +350,8 @@ PRIMITIVES = [
     primitive("concatenate", lambda *t, axis: np.concatenate(t, axis),
         s(X, normal(3, 1), normal(3, 0), axis=1), s(X, axis=0), **MOVES,
         bad=Bad((normal(2, 3), normal(2, 4)), kwargs={"axis": 0})),
+    primitive("hold",        lambda x, after: x, s(X, normal(2)), s(normal(), normal(0)),
+        result="first", exact=True),
     primitive("gather",      gathered, s(X, COLUMN, axes=(0,), wrap=False),
         s(X, COLUMN - 1, axes=(1,), wrap=True),
         s(Y, INDEX[:, :1] % 2, INDEX[0][:2] % 2, axes=(0, 2), wrap=True), **MOVES,

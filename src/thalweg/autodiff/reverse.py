@@ -23,12 +23,21 @@ from thalweg.tape import Composite, Node, TensorBase, mode, not_a_tensor, wrap
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
-__all__ = ["chosen", "grad", "grad_and_value", "split_aux", "vjp"]
+__all__ = [
+    "chosen",
+    "cotangents_of",
+    "grad",
+    "grad_and_value",
+    "recorded",
+    "source",
+    "split_aux",
+    "vjp",
+]
 
 _INPUT = Composite("input", (lambda g, out, x: g,))
 
 
-def _source(x: Tensor, name: str) -> Tensor:
+def source(x: Tensor, name: str) -> Tensor:
     """The same value behind a node of its own."""
     if x._value.dtype.kind != "f":
         raise DTypeError(
@@ -84,7 +93,8 @@ def _span(results: Iterable[TensorBase], sources: Sequence[Tensor]) -> _Span:
     return span
 
 
-def _recorded(function: Callable[[], Any]) -> Any:
+def recorded(function: Callable[[], Any]) -> Any:
+    """What `function` gives, on the tape."""
     before, mode.grad = mode.grad, True
     try:
         return function()
@@ -111,6 +121,13 @@ def _pulled(
     return [zeros_like(x) if g is None else g for x, g in zip(sources, found, strict=True)]
 
 
+def cotangents_of(
+    sources: Sequence[Tensor], roots: Sequence[tuple[Tensor, Tensor]]
+) -> list[Tensor]:
+    """The cotangents of sources, by one walk back from results and their cotangents."""
+    return _pulled(roots, sources, _span([y for y, _ in roots], sources), retain=False)
+
+
 # --- the transforms ------------------------------------------------------------------------------
 
 
@@ -129,8 +146,8 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
     Source: `torch.func.vjp`; deck 004, "Vector-Jacobian product".
     """
     leaves, structure = tensors_of("vjp: an argument", primals)
-    sources = [_source(x, "vjp") for x in leaves]
-    result, aux = _recorded(lambda: func(*structure.build(sources))), None
+    sources = [source(x, "vjp") for x in leaves]
+    result, aux = recorded(lambda: func(*structure.build(sources))), None
     if has_aux:
         result, aux = split_aux("vjp", result)
     outputs, outer = tensors_of("vjp: the result of func", result)
@@ -213,10 +230,10 @@ def grad_and_value(
         leaves, structure = tensors_of(
             "grad: an argument that is differentiated", tuple(args[k] for k in positions)
         )
-        sources = [_source(x, "grad") for x in leaves]
+        sources = [source(x, "grad") for x in leaves]
         seen = dict(zip(positions, structure.build(sources), strict=True))
         given = [seen.get(k, x) for k, x in enumerate(args)]
-        result, aux = _recorded(lambda: func(*given, **kwargs)), None
+        result, aux = recorded(lambda: func(*given, **kwargs)), None
         if has_aux:
             result, aux = split_aux("grad", result)
         _check_loss(result)

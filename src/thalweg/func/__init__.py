@@ -9,9 +9,11 @@ from __future__ import annotations
 from thalweg.autodiff.batching import vmap
 from thalweg.autodiff.forward import jvp
 from thalweg.autodiff.jacobians import hessian, hvp, jacfwd, jacrev, linearize
+from thalweg.autodiff.modules import functional_call, stack_module_state
 from thalweg.autodiff.reverse import grad, grad_and_value, vjp
 
 __all__ = [
+    "functional_call",
     "grad",
     "grad_and_value",
     "hessian",
@@ -20,6 +22,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "stack_module_state",
     "vjp",
     "vmap",
 ]

@@ -58,6 +58,8 @@ class InPlace(TensorBase):
         if mode.trace is not None:
             mode.trace.touch(self)
             mode.trace.touch(new)
+        if mode.written is not None:
+            mode.written(self)
         same = new._value.dtype is self._value.dtype
         if not same and _kind(new) > _kind(self):
             raise DTypeError(

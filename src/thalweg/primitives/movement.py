@@ -30,6 +30,7 @@ __all__ = [
     "broadcast",
     "concatenate",
     "flip",
+    "hold",
     "pad",
     "reshape",
     "slice_",
@@ -188,6 +189,15 @@ def _pad_jvp(apply: Any, tangents: Any, out: Any, x: Any, *, value: float, **sid
     return None if tangents[0] is None else apply(tangents[0], value=0, **sides)
 
 
+def _hold_infer(x: Abstract, after: Abstract) -> Result:
+    return x.shape, x.dtype
+
+
+def _hold_batch(apply: Any, size: int, batched: Any, x: Any, after: Any) -> Any:
+    """Every case, even where only what is waited for has cases."""
+    return apply(x if batched[0] else x.expand((size, *x._value.shape)), after)
+
+
 def _concatenate_jvp(apply: Any, tangents: Any, out: Any, *operands: Any, axis: int) -> Any:
     if all(t is None for t in tangents):
         return None
@@ -216,4 +226,7 @@ flip        = primitive("flip", lambda x, *, axes: (x.shape, x.dtype), lambda x,
 concatenate = primitive("concatenate", _concatenate_infer,
                         lambda *operands, axis: np.concatenate(operands, axis=axis), AnyOperand(_concatenate_vjp),
                         _concatenate_jvp, _concatenate_batch)
+# x itself, not before `after` is there: what a program computes from it is not shared with what it
+# computed from x before.
+hold        = primitive("hold", _hold_infer, lambda x, after: x, (lambda g, out, x, after: g, None), linear, _hold_batch)
 # fmt: on
