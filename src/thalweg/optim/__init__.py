@@ -11,7 +11,7 @@ An optimizer is one short file of equations: `sgd`, `adam`, `lion`, ... What all
 states, the step) is `Optimizer`, whose module says how to add one.
 """
 
-from thalweg.optim import lr_scheduler
+from thalweg.optim import lr_scheduler, penalties, swa_utils
 from thalweg.optim.adadelta import Adadelta
 from thalweg.optim.adafactor import Adafactor
 from thalweg.optim.adagrad import Adagrad
@@ -54,4 +54,6 @@ __all__ = [
     "Rprop",
     "SGD",
     "lr_scheduler",
+    "penalties",
+    "swa_utils",
 ]

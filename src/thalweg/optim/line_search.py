@@ -18,7 +18,7 @@ from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.settings import Rule, choice, fraction, whole
 
-__all__ = ["LineSearchGD", "Point", "backtracking", "exact", "strong_wolfe"]
+__all__ = ["LineSearchGD", "Point", "backtracking", "brent", "exact", "strong_wolfe"]
 
 _GOLDEN = (3 - math.sqrt(5)) / 2
 
@@ -106,6 +106,27 @@ def exact(
         middle = search.brent(low.step, middle, high.step, tolerance)
     middle.evaluations = search.count
     return middle
+
+
+def brent(
+    phi: Callable[[float], float],
+    low: float,
+    best: Point,
+    high: float,
+    *,
+    tolerance: float = 1e-9,
+    max_eval: int = 80,
+) -> Point:
+    """A minimum of phi between `low` and `high`, where `best` is no higher than either: Brent's
+    method, without derivatives; see `exact`.
+
+    >>> round(brent(lambda t: (t - 1) ** 2, -2.0, Point(0.0, 1.0), 5.0).step, 6)
+    1.0
+    """
+    search = _Counted(phi, max_eval)
+    found = search.brent(low, best, high, tolerance)
+    found.evaluations = search.count
+    return found
 
 
 class _Counted:
