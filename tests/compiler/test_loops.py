@@ -161,7 +161,7 @@ def test_only_what_is_wanted_is_carried(cell: Cell) -> None:
 
     (body,) = scans(check(run, cell.xs))
     assert len(body.outputs) == 3  # h, n, and the stack of n
-    assert len(body.inputs) == 6
+    assert len(body.inputs) == 5  # w, b, h, n and x u
 
 
 def test_what_is_the_same_in_each_round_is_computed_before(cell: Cell) -> None:
@@ -172,6 +172,76 @@ def test_what_is_the_same_in_each_round_is_computed_before(cell: Cell) -> None:
     (body,) = scans(graph)
     assert [e.op.name for e in body.equations] == ["multiply", "add"]
     assert {e.op.name for e in graph.equations} >= {"exp", "contraction", "scan"}
+
+
+def names(graph: Graph) -> list[str]:
+    return [e.op.name for e in graph.equations]
+
+
+def test_a_product_without_the_carry_is_one_before_the_loop(cell: Cell) -> None:
+    def step(h: Any, x: Any) -> Any:
+        return tw.tanh((x * 2) @ cell.u + h), h
+
+    graph = check(lambda xs: tw.scan(step, cell.h, xs), cell.xs)
+    (body,) = scans(graph)
+    assert "contraction" not in names(body)
+    specs = [e.attributes["spec"] for e in graph.equations if e.op.name == "contraction"]
+    assert specs == ["ank,km->anm"]
+
+
+def test_a_product_that_no_carry_waits_for_is_one_after_the_loop(cell: Cell) -> None:
+    def step(h: Any, x: Any) -> Any:
+        h = tw.tanh(h + x.sum())
+        return h, tw.exp((h + 1) @ cell.w)
+
+    graph = check(lambda xs: tw.scan(step, cell.h, xs), cell.xs)
+    (body,) = scans(graph)
+    assert "contraction" not in names(body)
+    assert names(graph).index("contraction") > names(graph).index("scan")
+
+
+def test_the_gradient_of_a_weight_is_one_product_over_all_rounds(cell: Cell) -> None:
+    def run(xs: Any) -> Any:
+        h, ys = tw.scan(cell.step, cell.h, xs)
+        return tw.autograd.grad((ys * ys).sum() + h.sum(), cell.weights)
+
+    graph = check(run, cell.xs)
+    forward, backward = scans(graph)
+    assert names(forward).count("contraction") == names(backward).count("contraction") == 1
+    assert len(backward.outputs) == 2  # the carry's cotangent, and what the products are of
+    specs = [e.attributes["spec"] for e in graph.equations if e.op.name == "contraction"]
+    assert specs == ["ank,km->anm", "tnm,tnk->km", "tnm,tnk->km"]
+    assert names(graph).count("sum") == 1  # of the bias
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        lambda cell, h, x: x.sum(0) - x[0],
+        lambda cell, h, x: (x.T @ x)[0],
+        lambda cell, h, x: (cell.u.detach() @ h.T @ x)[1],
+        lambda cell, h, x: (cell.u[:, 0].detach() * 3).sum() + x[0],
+        lambda cell, h, x: h[0, :2],
+        lambda cell, h, x: -(h.T @ x)[0] + (x.T @ h @ cell.u.detach().T)[1],
+    ],
+)
+def test_sums_over_the_rounds(cell: Cell, added: Callable[..., Any]) -> None:
+    def step(state: Any, x: Any) -> Any:
+        h, total = state
+        h = tw.tanh(h * 0.9 + x.sum())
+        return (h, total + added(cell, h, x)), h.sum()
+
+    start = tw.randn(2, dtype=F64)
+    check(lambda xs: tw.scan(step, (cell.h, start), xs, reverse=True), cell.xs)
+
+
+def test_a_sum_that_is_read_on_the_way_stays(cell: Cell) -> None:
+    def step(total: Any, x: Any) -> Any:
+        total = total + x.T @ x
+        return total, total[0]
+
+    (body,) = scans(check(lambda xs: tw.scan(step, tw.zeros(2, 2, dtype=F64), xs), cell.xs))
+    assert names(body)[0] == "add"
 
 
 @pytest.mark.parametrize("create_graph", [False, True])

@@ -68,11 +68,21 @@ PROGRAMS = {
         """,
     ),
     "pads sum": (
-        "fill; copy; add",
+        "add",
         """
         inputs x: f32[4], y: f32[4]
         t0 : f32[8] = pad[low=(0) high=(4) inner=(0) value=0](x)
         t1 : f32[8] = pad[low=(4) high=(0) inner=(0) value=0](y)
+        t2 : f32[8] = add(t0, t1)
+        outputs t2
+        """,
+    ),
+    "overlapping pads sum": (
+        "fill; copy; add",
+        """
+        inputs x: f32[4], y: f32[4]
+        t0 : f32[8] = pad[low=(0) high=(4) inner=(0) value=0](x)
+        t1 : f32[8] = pad[low=(3) high=(1) inner=(0) value=0](y)
         t2 : f32[8] = add(t0, t1)
         outputs t2
         """,

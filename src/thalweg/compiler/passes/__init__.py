@@ -3,10 +3,10 @@
 verify          every equation is what its primitive's shape rule says     (verify.py)
 simplify        algebra that is exact, constants                           (simplify.py)
 share_common    equal equations once                                       (cse.py)
+join_pieces     a sum of padded values is their concatenation              (pieces.py)
 remove_dead     nothing that no output depends on                          (dce.py)
 settle_scans    loops: the same in their bodies, and what need not be within
                                                                            (loops.py, scans.py)
-release_holds   what was held apart until now                              (holds.py)
 settle_outputs  every output has an equation of its own                    (outputs.py)
 fuse            what is stored, what is computed on the spot, and where
                 (operations.py, views.py, layout.py, channels.py, costs.py,
@@ -26,10 +26,10 @@ from thalweg.compiler.kernels import Buffer, Plan, View
 from thalweg.compiler.passes.cse import share_common
 from thalweg.compiler.passes.dce import remove_dead_code
 from thalweg.compiler.passes.fuse import fuse
-from thalweg.compiler.passes.holds import release_holds
 from thalweg.compiler.passes.loops import settle_scans
 from thalweg.compiler.passes.memory import arrange, check_memory, in_arena, with_buffers
 from thalweg.compiler.passes.outputs import settle_outputs
+from thalweg.compiler.passes.pieces import join_pieces
 from thalweg.compiler.passes.rounds import carried, with_results
 from thalweg.compiler.passes.schedule import schedule
 from thalweg.compiler.passes.simplify import simplify
@@ -55,6 +55,7 @@ def _simpler(graph: Graph) -> Graph:
     graph = remove_dead_code(graph)
     graph = simplify(graph)
     graph = share_common(graph)
+    graph = join_pieces(graph)
     graph = simplify(graph)
     return remove_dead_code(graph)
 
@@ -71,12 +72,11 @@ def build_plan(graph: Graph, updates: Mapping[int, int]) -> Plan:
 
 
 def _planned(graph: Graph, updates: Mapping[int, int]) -> Plan:
-    graph, held = release_holds(graph, updates)
     settled = settle_outputs(graph, updates)
     whole = with_results(settled.graph)
     scans = (e for e in whole.equations if e.op.name == "scan")
     plans = {e.output: _planned(e.attributes["body"].graph, carried(e)) for e in scans}
-    fused = fuse(whole, settled.stored | held)
+    fused = fuse(whole, settled.stored)
     scheduled = schedule(whole, fused, settled.roots, updates, plans)
     places, arena = arrange(scheduled.kernels)
     placed = {buffer: replace(buffer, place=place) for buffer, place in places.items()}

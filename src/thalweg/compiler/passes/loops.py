@@ -3,6 +3,7 @@
 tidied        the body, optimized as any graph is
 trimmed       carries, constants, slices and outputs that nothing needs, or that are others
 hoisted       what depends on constants only is computed once, before the loop
+stacked       products of all rounds at once, before or after the loop      (stacking.py)
 unrolled      a loop of no round or of one
 """
 
@@ -24,6 +25,7 @@ from thalweg.compiler.passes.scans import (
     operands,
     renamed,
 )
+from thalweg.compiler.passes.stacking import stack_products
 
 __all__ = ["settle_scans"]
 
@@ -44,6 +46,8 @@ def _settled(scan: Scanned, optimize: Callable[[Graph], Graph]) -> None:
         _forward(scan)
         if not _hoist(scan):
             break
+    stack_products(scan)
+    _drop_dead(scan)
     scan.optimized(optimize)
     _drop_dead(scan)
 
