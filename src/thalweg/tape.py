@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 
-from thalweg.errors import DTypeError, ThalwegError, TraceError
+from thalweg.errors import DTypeError, ThalwegError, TraceError, TransformError
 from thalweg.primitives.core import VJP, Primitive, Rule
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Lifted:
         raise NotImplementedError
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TraceError(
+        raise TransformError(
             "a value was used outside of the vmap, jvp or other transform that it belongs to: it "
             "escaped through an attribute or a global. Return it instead"
         )
@@ -277,6 +277,8 @@ def _explain(primitive: Primitive, inputs: tuple[Any, ...], attributes: dict[str
     if not all(isinstance(x, TensorBase) for x in inputs):
         raise not_a_tensor(primitive.name, *inputs) from None
     for x in inputs:
+        if isinstance(x._value, Lifted) and mode.level is None:
+            x._value.__array__()
         if not hasattr(x._value, "__array__"):
             raise TraceError(
                 f"{primitive.name}: a value of a trace that has ended was used. Return it from the "

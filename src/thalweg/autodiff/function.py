@@ -177,7 +177,8 @@ class _Call:
                 f"{', '.join(repr(y.dtype) for y in live)}"
             )
         if len(live) == 1:
-            return live[0].clone() if any(live[0] is x for x in tensors) else live[0]
+            only: Tensor = live[0]
+            return only.clone() if any(only is x for x in tensors) else only
         return cat([y.flatten() for y in live]) if live else self.outputs[0].detach()
 
     def parts(self, joint: Tensor) -> list[Tensor]:
