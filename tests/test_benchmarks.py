@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import thalweg as tw
 from benchmarks.cases import CLASSIFIERS
 from benchmarks.footprint import megabytes, requirement_tree
 from benchmarks.report import Row, table, write_json
 from benchmarks.timing import Timing, interleaved
 from benchmarks.training import in_thalweg
+from benchmarks.training.known import GPT, ResNet
 from benchmarks.training.suite import Process, check_losses
-from benchmarks.training.works import WORKS, Work, data
+from benchmarks.training.works import WORKS, Work, data, windows
 
 
 def test_turns_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,9 +88,11 @@ def test_limits_beside_jax(row: Row, missed: bool) -> None:
 
 
 def test_flop_of_a_training_step() -> None:
-    (first, *_, last) = WORKS
+    first, *_, convolutions, _, gpt, resnet = WORKS
     assert first.flop == 2 * 32 * (2 * 784 * 30 + 3 * 30 * 10)
-    assert last.flop == pytest.approx(44e9, rel=0.02)  # 78 ms at 564 GFLOP/s
+    assert convolutions.flop == pytest.approx(44e9, rel=0.02)  # 78 ms at 564 GFLOP/s
+    assert gpt.flop == 6 * 32 * 64 * (4 * (12 * 128**2 + 2 * 64 * 128) + 65 * 128)
+    assert resnet.flop == pytest.approx(16 * 3 * 2 * 149e6, rel=0.05)
 
 
 def test_an_epoch_sees_each_example_at_most_once() -> None:
@@ -103,7 +107,25 @@ def test_thalweg_trains_what_is_asked(work: Work) -> None:
     losses = in_thalweg.build(small, *data(small), "")(small.rows(np.random.default_rng(0)))
     assert losses.shape == (4,)
     assert np.isfinite(losses).all()
-    assert {k: v.shape for k, v in small.parameters().items()}["0.weight"] == (30, 784)
+    assert small.network.parameters()["0.weight"].shape == (30, 784)
+
+
+@pytest.mark.parametrize(
+    "network", [GPT(5, 7, 1, 2, 8), ResNet((3, 32, 32), (1, 1, 1, 1), 4)], ids=str
+)
+def test_known_networks_begin_alike(network: GPT | ResNet) -> None:
+    model, begun = network.module(tw), network.parameters()
+    named = dict(model.named_parameters(remove_duplicate=False))
+    assert {name: tuple(p.shape) for name, p in named.items()} == {
+        name: x.shape for name, x in begun.items()
+    }
+
+
+def test_a_text_in_windows() -> None:
+    x, y = windows(np.arange(50), 6, 8)
+    assert x.shape == y.shape == (6, 8)
+    assert (x[:, 1:] == y[:, :-1]).all()
+    assert (y == x + 1).all()
 
 
 def test_frameworks_must_agree() -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import thalweg
-from benchmarks.training.in_torch import network, optimizer_for
-from benchmarks.training.works import Array, Work
+from benchmarks.training.in_torch import loss_for, network, optimizer_for
+from benchmarks.training.layers import Array
+from benchmarks.training.works import Work
 
 __all__ = ["build", "step_of"]
 
@@ -26,7 +27,7 @@ def step_of(work: Work, x: Array, y: Array) -> Any:
 
     @thalweg.compile
     def step(index: Any) -> Any:
-        loss = thalweg.nn.functional.cross_entropy(model(images[index]), labels[index])
+        loss = loss_for(thalweg, model, images[index], labels[index])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

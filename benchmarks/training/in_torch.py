@@ -10,9 +10,10 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.training.works import Array, Layer, Work
+from benchmarks.training.layers import Array
+from benchmarks.training.works import Work
 
-__all__ = ["build", "network", "optimizer_for"]
+__all__ = ["build", "loss_for", "network", "optimizer_for"]
 
 
 def build(work: Work, x: Array, y: Array, variant: str) -> Callable[[Array], Sequence[Any]]:
@@ -24,10 +25,9 @@ def build(work: Work, x: Array, y: Array, variant: str) -> Callable[[Array], Seq
         model = model.to(memory_format=torch.channels_last)
         images = images.contiguous(memory_format=torch.channels_last)
     optimizer = optimizer_for(torch, model, work)
-    functional = torch.nn.functional
 
     def loss_of(index: Any) -> Any:
-        return functional.cross_entropy(model(images[index]), labels[index])
+        return loss_for(torch, model, images[index], labels[index])
 
     update = optimizer.step
     if variant == "compile":
@@ -45,26 +45,16 @@ def build(work: Work, x: Array, y: Array, variant: str) -> Callable[[Array], Seq
 
 def network(torch: Any, work: Work) -> Any:
     """The network, of PyTorch or of Thalweg, with the work's initial parameters."""
-    model = torch.nn.Sequential(*(_module(torch.nn, layer) for layer in work.layers))
-    begun = {name: torch.from_numpy(value) for name, value in work.parameters().items()}
+    model = work.network.module(torch)
+    begun = {name: torch.from_numpy(value) for name, value in work.network.parameters().items()}
     model.load_state_dict({**model.state_dict(), **begun})
     return model
 
 
-def _module(nn: Any, layer: Layer) -> Any:
-    match layer:
-        case ("linear", fan_in, fan_out):
-            return nn.Linear(fan_in, fan_out)
-        case ("conv", fan_in, fan_out, padding):
-            return nn.Conv2d(fan_in, fan_out, 3, padding=padding)
-        case ("batchnorm", channels):
-            return nn.BatchNorm2d(channels)
-        case ("pool",):
-            return nn.MaxPool2d(2)
-        case (name,):
-            return {"relu": nn.ReLU, "sigmoid": nn.Sigmoid, "flatten": nn.Flatten}[name]()
-        case _:
-            raise ValueError(f"no such layer: {layer}")
+def loss_for(torch: Any, model: Any, x: Any, y: Any) -> Any:
+    """Cross-entropy of the model's logits (.., classes) and labels (..)."""
+    logits = model(x)
+    return torch.nn.functional.cross_entropy(logits.flatten(0, -2), y.flatten())
 
 
 def optimizer_for(torch: Any, model: Any, work: Work) -> Any:

@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.training.works import Array, Work, data, work_named
+from benchmarks.training.layers import Array
+from benchmarks.training.works import Work, data, work_named
 
 __all__ = ["Worker", "main"]
 

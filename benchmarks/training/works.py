@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-__all__ = ["WORKS", "Array", "Layer", "Work", "data", "dense", "work_named"]
+from benchmarks.training.known import GPT, ResNet
+from benchmarks.training.layers import Array, Layers, convolution, dense, normalized
 
-Array = npt.NDArray[Any]
-Layer = tuple[Any, ...]  # (name, sizes..): linear in out | conv in out padding | batchnorm n | ..
-_KERNEL = 3
+__all__ = ["WORKS", "Network", "Work", "data", "windows", "work_named"]
+
+Network = Layers | GPT | ResNet
 
 
 @dataclass(frozen=True)
 class Work:
-    """A network trained on cross-entropy.
+    """A network trained on cross-entropy, for `steps` steps a round.
 
-    image     the shape of an example, channels first
-    epoch     whether a round is an epoch over all examples, else `steps` steps
     to_torch, to_jax   the ratios to reach, at most
     """
 
     name: str
-    image: tuple[int, ...]
-    layers: tuple[Layer, ...]
+    network: Network
     batch: int
     optimizer: str
     rate: float
@@ -47,113 +43,76 @@ class Work:
         order = rng.permutation(self.examples)[: self.steps * self.batch]
         return order.reshape(self.steps, self.batch)
 
-    def parameters(self) -> dict[str, Array]:
-        """Initial parameters, by PyTorch's names and in its layouts."""
-        rng = np.random.default_rng(1)
-        found: dict[str, Array] = {}
-        for number, layer in enumerate(self.layers):
-            if layer[0] in ("linear", "conv"):
-                fan_in, fan_out = layer[1:3]
-                kernel = (_KERNEL, _KERNEL) if layer[0] == "conv" else ()
-                shape = (fan_out, fan_in, *kernel)
-                scale = np.sqrt(2 / np.prod(shape[1:]))
-                found[f"{number}.weight"] = _f32(scale * rng.standard_normal(shape))
-                found[f"{number}.bias"] = np.zeros(fan_out, np.float32)
-            elif layer[0] == "batchnorm":
-                found[f"{number}.weight"] = np.ones(layer[1], np.float32)
-                found[f"{number}.bias"] = np.zeros(layer[1], np.float32)
-        return found
+    @property
+    def image(self) -> tuple[int, ...]:
+        """The shape of an example."""
+        return self.network.image
 
     @property
     def flop(self) -> float:
-        """Operations of a step's products: forward, and backward to weights and to inputs.
-
-        The first layer's inputs want no gradient.
-        """
-        total, image, is_first = 0.0, self.image, True
-        for layer in self.layers:
-            image = shape_after(layer, image)
-            if layer[0] in ("linear", "conv"):
-                window = layer[1] * (_KERNEL**2 if layer[0] == "conv" else 1)
-                total += 2 * float(np.prod(image)) * window * (2 if is_first else 3)
-                is_first = False
-        return total * self.batch
-
-
-def shape_after(layer: Layer, image: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of an example after a layer."""
-    match layer:
-        case ("linear", _, fan_out):
-            return (fan_out,)
-        case ("conv", _, channels, padding):
-            lost = _KERNEL - 1 - 2 * padding
-            return (channels, *(size - lost for size in image[1:]))
-        case ("pool",):
-            return (image[0], *(size // 2 for size in image[1:]))
-        case ("flatten",):
-            return (int(np.prod(image)),)
-        case _:
-            return image
-
-
-def _f32(array: Array) -> Array:
-    return array.astype(np.float32)
-
-
-def dense(sizes: tuple[int, ...], activation: str) -> tuple[Layer, ...]:
-    """Fully connected layers with an activation between every two."""
-    layers: list[Layer] = []
-    for fan_in, fan_out in pairwise(sizes):
-        layers += [("linear", fan_in, fan_out), (activation,)]
-    return tuple(layers[:-1])
+        """Operations of a step's products."""
+        return self.network.flop * self.batch
 
 
 def data(work: Work) -> tuple[Array, Array]:
-    """The examples (n, image) and their labels: MNIST where THALWEG_DATA has it, else noise."""
+    """The examples (n, image) and their labels: MNIST or Shakespeare where THALWEG_DATA has them,
+    else noise.
+    """
+    rng = np.random.default_rng(0)
+    if isinstance(work.network, GPT):
+        return windows(_text(work.network.vocabulary), work.examples, work.network.context)
     if os.environ.get("THALWEG_DATA") and work.image == (784,):
         from thalweg.data import load
 
         train = load("mnist").train
         x, y = train.x.numpy().reshape(-1, 784), train.y.numpy()
         return np.resize(x, (work.examples, 784)), np.resize(y, work.examples)
-    rng = np.random.default_rng(0)
     x = rng.standard_normal((work.examples, *work.image), np.float32)
     return x, rng.integers(0, 10, work.examples)
 
 
-def convolution(fan_in: int, fan_out: int, padding: int) -> tuple[Layer, ...]:
-    """A 3x3 convolution and a ReLU."""
-    return ("conv", fan_in, fan_out, padding), ("relu",)
+def windows(text: Array, count: int, length: int) -> tuple[Array, Array]:
+    """Windows of so many characters, (count, length), and at each place the next character."""
+    starts = np.random.default_rng(0).integers(0, len(text) - length, (count, 1))
+    places = starts + np.arange(length)
+    return text[places], text[places + 1]
 
 
-def normalized(fan_in: int, fan_out: int, padding: int) -> tuple[Layer, ...]:
-    """A 3x3 convolution, batch normalization and a ReLU."""
-    return ("conv", fan_in, fan_out, padding), ("batchnorm", fan_out), ("relu",)
+def _text(vocabulary: int) -> Array:
+    """The numbers of a text's characters."""
+    path = Path(os.environ.get("THALWEG_DATA", "")) / "text" / "tinyshakespeare" / "input.txt"
+    if not path.is_file():
+        return np.random.default_rng(0).integers(0, vocabulary, 100_000)
+    letters = np.frombuffer(path.read_bytes(), np.uint8)
+    return np.unique(letters, return_inverse=True)[1].astype(np.int64)
 
 
 # fmt: off
 WORKS = (
-    Work("epoch 784-30-10, batch 32, SGD", (784,), dense((784, 30, 10), "sigmoid"),
+    Work("epoch 784-30-10, batch 32, SGD", dense((784, 30, 10), "sigmoid"),
          32, "sgd", 0.1, 60_000 // 32, to_torch=0.15, to_jax=0.5),
-    Work("epoch 784-128-10, batch 64, SGD", (784,), dense((784, 128, 10), "relu"),
+    Work("epoch 784-128-10, batch 64, SGD", dense((784, 128, 10), "relu"),
          64, "sgd", 0.01, 60_000 // 64, to_torch=0.18, to_jax=0.8),
-    Work("epoch 784-512-512-512-10, batch 128, SGD", (784,),
-         dense((784, 512, 512, 512, 10), "relu"),
+    Work("epoch 784-512-512-512-10, batch 128, SGD", dense((784, 512, 512, 512, 10), "relu"),
          128, "sgd", 0.01, 60_000 // 128, to_torch=0.45, to_jax=0.65),
-    Work("step of a LeNet, 28x28, batch 64, AdamW", (1, 28, 28),
+    Work("step of a LeNet, 28x28, batch 64, AdamW", Layers((1, 28, 28),
          (*convolution(1, 32, 0), *convolution(32, 64, 0), ("pool",), ("flatten",),
-          ("linear", 64 * 12 * 12, 128), ("relu",), ("linear", 128, 10)),
+          ("linear", 64 * 12 * 12, 128), ("relu",), ("linear", 128, 10))),
          64, "adamw", 1e-4, 10, to_torch=0.50, examples=1000),
-    Work("step of 5 convolutions, 32x32x3, batch 64, AdamW", (3, 32, 32),
+    Work("step of 5 convolutions, 32x32x3, batch 64, AdamW", Layers((3, 32, 32),
          (*convolution(3, 64, 1), *convolution(64, 64, 1), ("pool",), *convolution(64, 128, 1),
           *convolution(128, 128, 1), ("pool",), *convolution(128, 256, 1), ("flatten",),
-          ("linear", 256 * 8 * 8, 10)),
+          ("linear", 256 * 8 * 8, 10))),
          64, "adamw", 1e-4, 3, to_torch=0.85, examples=1000),
-    Work("step of 5 convolutions with batch norm, 32x32x3, batch 64, AdamW", (3, 32, 32),
+    Work("step of 5 convolutions with batch norm, 32x32x3, batch 64, AdamW", Layers((3, 32, 32),
          (*normalized(3, 64, 1), *normalized(64, 64, 1), ("pool",), *normalized(64, 128, 1),
           *normalized(128, 128, 1), ("pool",), *normalized(128, 256, 1), ("flatten",),
-          ("linear", 256 * 8 * 8, 10)),
+          ("linear", 256 * 8 * 8, 10))),
          64, "adamw", 1e-4, 3, to_torch=0.85, examples=1000),
+    Work("step of a GPT of 4 layers of 128, 64 characters, batch 32, AdamW", GPT(),
+         32, "adamw", 1e-4, 10, to_torch=0.45, examples=1000),
+    Work("step of a ResNet-18, 64x64x3, batch 16, SGD", ResNet(),
+         16, "sgd", 1e-3, 3, to_torch=0.90, examples=200),
 )
 # fmt: on
 
