@@ -122,7 +122,7 @@ def test_a_parameter_alone_goes_as_in_company(name: str) -> None:
 def test_every_optimizer_is_here() -> None:
     params = parameters(KINDS["muon"])
     tested = {type(kind.make(params)).__name__ for kind in KINDS.values()}
-    elsewhere = {"LBFGS", "LineSearchGD"}  # they need a closure
+    elsewhere = {"LBFGS", "LineSearchGD", "Several"}  # closures; others as one
     public = {
         name
         for name in optim.__all__

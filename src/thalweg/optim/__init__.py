@@ -30,6 +30,7 @@ from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.radam import RAdam
 from thalweg.optim.rmsprop import RMSprop
 from thalweg.optim.rprop import Rprop
+from thalweg.optim.several import Several
 from thalweg.optim.sgd import SGD
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "SGD",
+    "Several",
     "lr_scheduler",
     "penalties",
     "swa_utils",
