@@ -27,6 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli", "lab"}),
     frozenset({"__init__"}),
     frozenset({"train", "inspect", "lectures", "minimize", "search"}),
+    frozenset({"models"}),
     frozenset({"nn", "optim", "data", "interop"}),
     frozenset(
         {"_tensor", "_format", "ops", "linalg", "autodiff", "autograd", "func", "compiler", "tape"}
@@ -46,6 +47,8 @@ LOADED_LATER = (
     "thalweg.inspect",
     "thalweg.lab",
     "thalweg.lectures",
+    "thalweg.minimize",
+    "thalweg.models",
     "thalweg.train",
 )
 LONGEST = 500

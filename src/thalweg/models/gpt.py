@@ -1,0 +1,243 @@
+"""A small GPT: a Transformer that continues a text, a character or a token at a time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from thalweg import nn
+from thalweg._tensor import Tensor
+from thalweg.errors import ConfigError, ShapeError
+from thalweg.nn import functional as F
+from thalweg.nn.functional.checks import require_integers
+from thalweg.ops.creation import arange
+from thalweg.ops.joining import cat
+from thalweg.ops.random import Generator, multinomial
+from thalweg.tape import no_grad
+
+__all__ = ["CharGPT", "CharGPTConfig", "char_gpt"]
+
+
+@dataclass(frozen=True, slots=True)
+class CharGPTConfig:
+    """The sizes of a `CharGPT`.
+
+    vocab_size   how many different tokens there are
+    block_size   how many tokens it sees at a time
+    n_layer, n_head, n_embd   blocks, attention's heads, width
+    dropout      of embeddings, attention and what blocks add, while training
+    bias         whether linear layers and norms have one
+    tied         whether the output layer is the token embedding
+    """
+
+    vocab_size: int = 65
+    block_size: int = 64
+    n_layer: int = 4
+    n_head: int = 4
+    n_embd: int = 128
+    dropout: float = 0.0
+    bias: bool = True
+    tied: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"CharGPTConfig: {name} is 1 or more, got {getattr(self, name)}")
+        if self.n_embd % self.n_head:
+            raise ConfigError(
+                f"CharGPTConfig: n_embd {self.n_embd} cannot be divided among {self.n_head} heads"
+            )
+
+
+class _SelfAttention(nn.Module):
+    """Attention to oneself and to what came before."""
+
+    def __init__(self, config: CharGPTConfig, dtype: Any) -> None:
+        width = config.n_embd
+        self.c_attn = nn.Linear(width, 3 * width, config.bias, dtype=dtype)
+        self.c_proj = nn.Linear(width, width, config.bias, dtype=dtype)
+        self.resid_dropout = nn.Dropout(config.dropout)
+        self.n_head = config.n_head
+        self.dropout = config.dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (
+            part.unflatten(-1, (self.n_head, -1)).transpose(-3, -2)
+            for part in self.c_attn(x).chunk(3, -1)
+        )
+        dropout = self.dropout if self.training else 0.0
+        y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+        return self.resid_dropout(self.c_proj(y.transpose(-3, -2).flatten(-2)))  # type: ignore[no-any-return]
+
+
+class _FeedForward(nn.Module):
+    """W_2 gelu(W_1 x + b_1) + b_2, four times as wide inside."""
+
+    def __init__(self, config: CharGPTConfig, dtype: Any) -> None:
+        width = config.n_embd
+        self.c_fc = nn.Linear(width, 4 * width, config.bias, dtype=dtype)
+        self.gelu = nn.GELU()
+        self.c_proj = nn.Linear(4 * width, width, config.bias, dtype=dtype)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(self.c_proj(self.gelu(self.c_fc(x))))  # type: ignore[no-any-return]
+
+
+class _Block(nn.Module):
+    """x + attention(norm(x)), then x + network(norm(x))."""
+
+    def __init__(self, config: CharGPTConfig, dtype: Any) -> None:
+        self.ln_1 = nn.LayerNorm(config.n_embd, bias=config.bias, dtype=dtype)
+        self.attn = _SelfAttention(config, dtype)
+        self.ln_2 = nn.LayerNorm(config.n_embd, bias=config.bias, dtype=dtype)
+        self.mlp = _FeedForward(config, dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.attn(self.ln_1(x))
+        return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
+
+
+class CharGPT(nn.Module):
+    """For each place of a text, logits of what comes next.
+
+    Tokens (N, T), integers from 0 to vocab_size - 1, T up to block_size, to logits (N, T,
+    vocab_size), where those at place t depend on tokens 0 to t only. Token and position
+    embeddings, `n_layer` blocks of attention and a network of two layers, each with a norm before
+    it and a shortcut around it, a norm, a linear layer. The names of parameters are those of
+    nanoGPT: transformer.wte, transformer.h.0.attn.c_attn, ..., lm_head.
+
+    Weights begin as N(0, 0.02^2), those that write to the shortcut with 0.02 / sqrt(2 n_layer).
+    Raises `ShapeError` for another shape or a text that is too long.
+
+    >>> import thalweg as tw
+    >>> model = tw.models.char_gpt(vocab_size=10, block_size=8, n_layer=1, n_head=2, n_embd=16)
+    >>> model(tw.tensor([[1, 2, 3]])).shape
+    Size([1, 3, 10])
+
+    Source: Radford et al., "Language models are unsupervised multitask learners", 2019.
+    """
+
+    def __init__(self, config: CharGPTConfig, *, dtype: Any = None) -> None:
+        self.config = config
+        width, vocabulary = config.n_embd, config.vocab_size
+        self.transformer = nn.ModuleDict(
+            {
+                "wte": nn.Embedding(vocabulary, width, dtype=dtype),
+                "wpe": nn.Embedding(config.block_size, width, dtype=dtype),
+                "drop": nn.Dropout(config.dropout),
+                "h": nn.ModuleList(_Block(config, dtype) for _ in range(config.n_layer)),
+                "ln_f": nn.LayerNorm(width, bias=config.bias, dtype=dtype),
+            }
+        )
+        self.lm_head = nn.Linear(width, vocabulary, bias=False, dtype=dtype)
+        if config.tied:
+            self.lm_head.weight = self.transformer["wte"].weight  # type: ignore[attr-defined]
+        self._begin()
+
+    def _begin(self) -> None:
+        for path, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                parts = 2 * self.config.n_layer if path.endswith("c_proj.weight") else 1
+                nn.init.normal_(parameter, 0, 0.02 / math.sqrt(parts))
+            elif path.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """The logits."""
+        parts, length = self.transformer, self._length(tokens)
+        x = parts["wte"](tokens) + parts["wpe"](arange(length))
+        x = parts["drop"](x)
+        for block in parts["h"]:  # type: ignore[attr-defined]
+            x = block(x)
+        return self.lm_head(parts["ln_f"](x))  # type: ignore[no-any-return]
+
+    def _length(self, tokens: Tensor) -> int:
+        shape = tokens._value.shape
+        require_integers("CharGPT: the input", "tokens", tokens)
+        if len(shape) != 2 or not 1 <= shape[1] <= self.config.block_size:
+            raise ShapeError(
+                f"CharGPT: tokens of shape (N, T) expected, T from 1 to block_size = "
+                f"{self.config.block_size}; got {shape}"
+            )
+        return int(shape[1])
+
+    @no_grad()
+    def generate(
+        self,
+        tokens: Tensor,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        *,
+        generator: Generator | None = None,
+        compiled: bool = False,
+    ) -> Tensor:
+        """`tokens` (N, T), T of 1 or more, continued by `max_new_tokens` drawn ones.
+
+        Each is drawn from softmax(logits / temperature), of the `top_k` likeliest alone if that is
+        given; temperature 0 takes the likeliest. It sees the last block_size tokens. `compiled`:
+        the network runs as one compiled program, which pays for some dozens of tokens or more.
+        Dropout acts unless the model is in eval mode.
+
+        >>> import thalweg as tw
+        >>> _ = tw.manual_seed(0)
+        >>> model = tw.models.char_gpt(10, block_size=4, n_layer=1, n_head=2, n_embd=16)
+        >>> model.generate(tw.tensor([[7]]), 6, top_k=3).shape
+        Size([1, 7])
+        """
+        if temperature < 0 or max_new_tokens < 0 or (top_k is not None and top_k < 1):
+            raise ConfigError(
+                f"generate: temperature {temperature} and max_new_tokens {max_new_tokens} are 0 or "
+                f"more, top_k {top_k} is None, or 1 or more"
+            )
+        require_integers("generate: the input", "tokens", tokens)
+        if len(tokens._value.shape) != 2 or not tokens._value.shape[1]:
+            raise ShapeError(
+                f"generate: tokens of shape (N, T) expected, with at least one to begin with; "
+                f"got {tokens._value.shape}"
+            )
+        following = self._following
+        if compiled:
+            from thalweg.compiler.function import compile
+
+            following = compile(following)
+        for _ in range(max_new_tokens):
+            logits = following(*self._window(tokens))
+            tokens = cat([tokens, _drawn(logits, temperature, top_k, generator)], 1)
+        return tokens
+
+    def _window(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The last block_size tokens, zeros behind if there are fewer, and the last one's place.
+
+        It is always of one shape, so that one program does for all.
+        """
+        size = self.config.block_size
+        length = min(tokens._value.shape[1], size)
+        last = tokens.narrow(1, tokens._value.shape[1] - length, length)
+        return F.pad(last, (0, size - length)), arange(length - 1, length)
+
+    def _following(self, window: Tensor, place: Tensor) -> Tensor:
+        """The logits behind the token at `place`, (N, vocab_size)."""
+        logits: Tensor = self(window)
+        return logits.index_select(1, place).squeeze(1)
+
+
+def _drawn(
+    logits: Tensor, temperature: float, top_k: int | None, generator: Generator | None
+) -> Tensor:
+    """A token a row, (N, 1)."""
+    if temperature == 0:
+        return logits.argmax(-1, keepdim=True)
+    logits = logits / temperature
+    if top_k is not None and top_k < logits._value.shape[-1]:
+        least = logits.topk(top_k, -1)[0].narrow(-1, top_k - 1, 1)
+        logits = logits.masked_fill(logits < least, -math.inf)
+    return multinomial(logits.softmax(-1), 1, generator=generator)
+
+
+def char_gpt(vocab_size: int = 65, **sizes: Any) -> CharGPT:
+    """`CharGPT` for so many characters; other sizes by their names in `CharGPTConfig`."""
+    dtype = sizes.pop("dtype", None)
+    return CharGPT(CharGPTConfig(vocab_size, **sizes), dtype=dtype)
