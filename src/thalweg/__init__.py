@@ -116,7 +116,21 @@ from thalweg.tape import (
 )
 
 if TYPE_CHECKING:
-    from thalweg import autograd, data, func, inspect, interop, linalg, nn, optim, train, utils
+    from thalweg import (
+        autograd,
+        data,
+        func,
+        inspect,
+        interop,
+        linalg,
+        minimize,
+        models,
+        nn,
+        optim,
+        search,
+        train,
+        utils,
+    )
     from thalweg.compiler.function import compile
     from thalweg.compiler.runtime import get_num_threads, set_num_threads
     from thalweg.compiler.trace import trace
@@ -190,6 +204,8 @@ __all__ = [
     "long",
     "manual_seed",
     "meshgrid",
+    "minimize",
+    "models",
     "multinomial",
     "nan",
     "newaxis",
@@ -210,6 +226,7 @@ __all__ = [
     "randperm",
     "relu",
     "scan",
+    "search",
     "seed",
     "set_default_dtype",
     "set_grad_enabled",
@@ -233,7 +250,21 @@ __all__.sort()
 
 # Loaded when first used: subpackages, and functions by the module they stand in.
 _LAZY = dict.fromkeys(
-    ("autograd", "data", "func", "inspect", "interop", "linalg", "nn", "optim", "train", "utils")
+    (
+        "autograd",
+        "data",
+        "func",
+        "inspect",
+        "interop",
+        "linalg",
+        "minimize",
+        "models",
+        "nn",
+        "optim",
+        "search",
+        "train",
+        "utils",
+    )
 ) | {
     "compile": "compiler.function",
     "get_num_threads": "compiler.runtime",

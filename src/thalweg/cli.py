@@ -1,4 +1,4 @@
-"""The command line: `thalweg train`, `evaluate`, `predict`, `explain`, `bench`, `download`."""
+"""The command line: `thalweg train`, `evaluate`, `predict`, `search`, `explain` and others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from thalweg import __version__
 from thalweg.errors import ThalwegError
 from thalweg.train.config import Config
 
-__all__ = ["app", "bench", "download", "evaluate", "explain", "machine", "main", "predict", "train"]
+__all__ = [
+    "app", "bench", "download", "evaluate", "explain", "machine", "main", "minimize",
+    "predict", "search",
+    "train",
+]  # fmt: skip
 
 app = App(
     name="thalweg",
@@ -116,6 +120,104 @@ def predict(run: Path, input: str, /) -> None:
     from thalweg.train.answers import run_prediction
 
     run_prediction(run, input)
+
+
+@app.command
+def search(
+    space: Path,
+    /,
+    *,
+    out: Path | None = None,
+    trials: int | None = None,
+    sampler: str | None = None,
+    pruner: str | None = None,
+    workers: int | None = None,
+    seed: int | None = None,
+    storage: str | None = None,
+    resume: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Search for options of `train` that make it better.
+
+    Parameters
+    ----------
+    space
+        A TOML file: options of `train` that all trials share, and a table [search] of those to try,
+        as lists or as ranges { low = 0.001, high = 1.0, log = true }. Or a Python file with
+        `space`, and `objective(trial)` where it is not a training.
+    out
+        The folder of the search (default: searches/NAME).
+    trials
+        How many trials there are to be (default: 30; a grid has as many as it has points).
+    sampler
+        bayesian (default), random or grid.
+    pruner
+        What ends hopeless trials early: median (default), halving, hyperband or none.
+    workers
+        Processes that share the trials (default: 1).
+    seed
+        Of the choices.
+    storage
+        The address of a database, such as sqlite:///trials.db, to share trials between machines.
+    resume
+        Go on with the search in --out, after it was stopped or killed, or for more trials.
+    """
+    from thalweg.search.command import run_search
+
+    given = {
+        "trials": trials, "sampler": sampler, "pruner": pruner, "workers": workers, "seed": seed,
+        "storage": storage,
+    }  # fmt: skip
+    sys.exit(run_search(space, given, out=out, resume=resume))
+
+
+@app.command
+def minimize(
+    problem: str | None = None,
+    /,
+    *,
+    method: str | None = None,
+    start: str | None = None,
+    bounds: str | None = None,
+    seed: int = 0,
+    max_iterations: int | None = None,
+    option: Annotated[list[str] | None, Parameter(negative="")] = None,
+    out: Path | None = None,
+    table: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Minimize a function, by any method, with a picture of the way there.
+
+    Parameters
+    ----------
+    problem
+        A known problem (without one, they are listed, and the methods), or FILE.py:FUNCTION.
+    method
+        newton, cma-es, adam, scipy:bfgs, ... (default: l-bfgs).
+    start
+        The numbers to start at, with commas between them.
+    bounds
+        The lowest and the highest that each number may be: low,high.
+    seed
+        Of the method's random numbers.
+    max_iterations
+        After which it stops.
+    option
+        NAME=VALUE, an option of the method, such as population=20 or lr=0.01; may be given again.
+    out
+        The picture (default: PROBLEM-METHOD.svg).
+    table
+        Run every method on every problem, and print what is solved.
+    """
+    from thalweg.minimize.command import run_minimization, run_survey
+
+    if table:
+        run_survey(lambda name: print(name, file=sys.stderr))
+        return
+    sys.exit(
+        run_minimization(
+            problem, method, start=start, bounds=bounds, seed=seed,
+            max_iterations=max_iterations, options=option or [], out=out,
+        )
+    )  # fmt: skip
 
 
 @app.command
