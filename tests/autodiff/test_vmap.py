@@ -44,13 +44,13 @@ def test_dimensions(in_dim: int, other: int | None, out_dim: int, compiled: bool
 
 def test_nested_arguments_and_results() -> None:
     def one(pair: Any, named: Any, *, scale: Any) -> Any:
-        return {"a": pair[0] + named["x"], "b": [pair[1] * scale, named["y"]]}
+        return {"a": pair[0] + named["x"], "b": [pair[1] * scale, named["y"]]}  # scale: no cases
 
     found = vmap(one, in_dims=((0, None), {"x": 1, "y": None}), out_dims={"a": 1, "b": 0})(
-        (B, B[0]), {"x": B.T, "y": B[1]}, scale=tw.arange(3.0)
+        (B, B[0]), {"x": B.T, "y": B[1]}, scale=tw.arange(4.0)
     )
     same(found["a"], (B + B).T)
-    same(found["b"][0], B[0] * tw.arange(3.0).unsqueeze(1))
+    same(found["b"][0], (B[0] * tw.arange(4.0)).expand(3, 4))
     same(found["b"][1], B[1].expand(3, 4))
     with_none = vmap(lambda x, n: x * n, in_dims=(0, None))(B, 3)
     same(with_none, B * 3)
@@ -122,6 +122,9 @@ def test_writing_cases_to_a_tensor_from_outside_is_an_error() -> None:
 
     with pytest.raises(TransformError, match=r"shape \(\) from outside"):
         vmap(one)(B.float())
+    assert outside.item() == 0
+    with pytest.raises(TransformError, match="from outside"):
+        vmap(lambda x: outside.add_(x.sum()))(B.float())
     assert outside.item() == 0
     held: list[Any] = [tw.zeros(4)]
     with pytest.raises(TransformError, match="from outside"):

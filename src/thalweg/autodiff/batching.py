@@ -226,7 +226,7 @@ def vmap(
 
     `in_dims` says which dimension of each argument holds the cases, None that it is the same for
     all of them: an int for all arguments, or a tuple with an entry for each, which for nested
-    arguments may itself be nested. Keyword arguments hold them in dimension 0. `out_dims` says
+    arguments may itself be nested. Keyword arguments are the same for all cases. `out_dims` says
     where the results are to hold them. With `chunk_size` so many cases are computed at a time.
 
     `randomness`: whether random numbers drawn inside are an "error", "same" for all cases, or
@@ -289,8 +289,7 @@ def _mapped(
     """The results of one chunk of cases, which stand in front."""
     seen = [x if d is None else level.wrap(x) for x, d in zip(given, dims, strict=True)]
     args, kwargs = structure.build(seen)
-    results, inner = level.run(lambda: func(*args, **kwargs))
-    found = [level.unwrap(x) for x in results]
+    found, inner = level.run(lambda: func(*args, **kwargs), level.unwrap)
     return (found if mode.grad else [x.detach() for x in found]), inner
 
 
@@ -302,7 +301,7 @@ def _dims_of_arguments(in_dims: Any, args: Any, kwargs: Any) -> list[int | None]
                 "for each, or one int for all"
             )
         in_dims = tuple(in_dims)
-    found = _spread(in_dims, args, "in_dims") + _spread(0, kwargs, "in_dims")
+    found = _spread(in_dims, args, "in_dims") + _spread(None, kwargs, "in_dims")
     leaves = flatten((args, kwargs))[0]
     for position, (x, dim) in enumerate(zip(leaves, found, strict=True)):
         if not isinstance(x, TensorBase):

@@ -167,18 +167,12 @@ def jvp(
     _check_tangents(points, structure, directions, other)
     level = Forward()
     seen = structure.build([level.wrap(x, t) for x, t in zip(points, directions, strict=True)])
-    aux: Any = None
 
     def call() -> Any:
-        nonlocal aux
         result = func(*seen)
-        if not has_aux:
-            return result
-        result, aux = split_aux("jvp", result)
-        return result, aux
+        return split_aux("jvp", result) if has_aux else result
 
-    results, inner = level.run(call)
-    pairs = [level.parts(x) for x in results]
+    pairs, inner = level.run(call, level.parts)
     values = [x if mode.grad else x.detach() for x, _ in pairs]
     pushed = [zeros_like(x) if t is None else t for x, t in pairs]
     if not mode.grad:

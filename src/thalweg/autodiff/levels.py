@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from thalweg.compiler.structure import Structure, flatten
 from thalweg.errors import ThalwegError
@@ -23,6 +23,8 @@ from thalweg.tape import Composite, Lifted, TensorBase, bind, compose, mode, not
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
+
+T = TypeVar("T")
 
 __all__ = ["Transform", "application", "drop", "rewrite", "tensors_of"]
 
@@ -86,18 +88,22 @@ class Transform(ABC):
         finally:
             _set_context(here)
 
-    def run(self, function: Callable[[], Any]) -> tuple[list[Tensor], Structure]:
-        """The results of `function` inside; no tensor that was there before stays lifted."""
+    def run(
+        self, function: Callable[[], Any], unwrap: Callable[[Tensor], T]
+    ) -> tuple[list[T], Structure]:
+        """The results of `function` inside, unwrapped; no tensor from outside stays lifted."""
         with self.inside():
             try:
                 results, structure = tensors_of("a transformed function's result", function())
             except BaseException:
-                for x, before in self._written(()):
+                for x, before in self._written():
                     rewrite(x, before)
                 raise
-        for x, before in self._written(results):
+        found = [unwrap(x) for x in results]
+        del results  # what was made inside is gone now
+        for x, before in self._written():
             self.escaped(x, before)
-        return results, structure
+        return found, structure
 
     # --- what an operation does ------------------------------------------------------------------
 
@@ -178,17 +184,14 @@ class Transform(ABC):
         if trace is not None:
             trace.guard(owner, name, value)
 
-    def _written(self, results: Iterable[Tensor]) -> list[tuple[Tensor, tuple[Any, ...]]]:
+    def _written(self) -> list[tuple[Tensor, tuple[Any, ...]]]:
         """The tensors from outside that hold a value of this level, and what they held before."""
-        known = {id(x) for x in results}
         there = [(ref(), before) for ref, before in self._touched.values()]
         self._touched.clear()
         return [
             (x, before)
             for x, before in there
-            if x is not None
-            and id(x) not in known
-            and (self.owns(x) or (x._grad is not None and self.owns(x._grad)))
+            if x is not None and (self.owns(x) or (x._grad is not None and self.owns(x._grad)))
         ]
 
     @abstractmethod
