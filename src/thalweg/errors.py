@@ -6,6 +6,7 @@
     |-- OutOfRangeError  (IndexError)    indices and labels outside what there is
     |-- GradientError    (RuntimeError)  a backward pass that cannot run
     |-- LinAlgError      (RuntimeError)  matrices that a decomposition or a solution asks more of
+    |-- ObjectiveError   (ValueError)    functions to minimize that give no number
     |-- DataError        (ValueError)    data sets, splits, labels, files of data
     |-- CheckpointError  (RuntimeError)  files of parameters and run folders
     |-- ConfigError      (ValueError)    options, names and settings
@@ -30,6 +31,7 @@ __all__ = [
     "DataError",
     "GradientError",
     "LinAlgError",
+    "ObjectiveError",
     "OutOfMemoryError",
     "OutOfRangeError",
     "ShapeError",
@@ -81,6 +83,10 @@ class GradientError(ThalwegError, RuntimeError):
 
 class LinAlgError(ThalwegError, RuntimeError):
     """A matrix that is singular, or not positive definite, where that is asked for."""
+
+
+class ObjectiveError(ThalwegError, ValueError):
+    """A function that is to be minimized and gives NaN, or no number, at a point."""
 
 
 class DataError(ThalwegError, ValueError):

@@ -1,0 +1,65 @@
+"""Level lines of a function on a grid, by marching squares."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Segment", "level_lines", "levels_for"]
+
+Array = npt.NDArray[np.float64]
+Segment = tuple[float, float, float, float]  # from (x, y) to (x, y), in cells of the grid
+
+# For each of the 16 cases of corners below and above a level, the edges that the line joins.
+# Corners count bits: 1 (i, j), 2 (i+1, j), 4 (i+1, j+1), 8 (i, j+1); edge n follows corner n.
+_JOINED: dict[int, tuple[tuple[int, int], ...]] = {
+    1: ((3, 0),), 2: ((0, 1),), 3: ((3, 1),), 4: ((1, 2),), 5: ((3, 0), (1, 2)), 6: ((0, 2),),
+    7: ((3, 2),), 8: ((2, 3),), 9: ((2, 0),), 10: ((0, 1), (2, 3)), 11: ((2, 1),), 12: ((1, 3),),
+    13: ((1, 0),), 14: ((0, 3),),
+}  # fmt: skip
+_CORNERS = ((0, 0), (1, 0), (1, 1), (0, 1))
+
+
+def level_lines(values: Array, level: float) -> list[Segment]:
+    """The pieces of the line where `values` (n, m), linear between grid points, equal `level`.
+
+    Cells with a corner that is not finite are left out.
+
+    >>> level_lines(np.array([[0.0, 0.0], [1.0, 1.0]]), 0.25)
+    [(0.25, 0.0, 0.25, 1.0)]
+    """
+    corners = [values[di : di + values.shape[0] - 1, dj : dj + values.shape[1] - 1]
+               for di, dj in _CORNERS]  # fmt: skip
+    bits = [(corner >= level).astype(np.int64) << n for n, corner in enumerate(corners)]
+    case = np.sum(bits, axis=0)
+    whole = np.all([np.isfinite(corner) for corner in corners], axis=0)
+    found = []
+    for i, j in np.argwhere((case > 0) & (case < 15) & whole):
+        around = [float(corner[i, j]) for corner in corners]
+        for first, last in _JOINED[int(case[i, j])]:
+            x1, y1 = _crossing(around, first, level)
+            x2, y2 = _crossing(around, last, level)
+            found.append((i + x1, j + y1, i + x2, j + y2))
+    return [(float(a), float(b), float(c), float(d)) for a, b, c, d in found]
+
+
+def _crossing(around: list[float], edge: int, level: float) -> tuple[float, float]:
+    """Where on an edge of a cell the level is."""
+    a, b = around[edge], around[(edge + 1) % 4]
+    (xa, ya), (xb, yb) = _CORNERS[edge], _CORNERS[(edge + 1) % 4]
+    t = (level - a) / (b - a)
+    return xa + t * (xb - xa), ya + t * (yb - ya)
+
+
+def levels_for(values: Array, count: int = 12) -> list[float]:
+    """Levels closer together near the minimum: even steps of the height's cube root.
+
+    >>> [round(level) for level in levels_for(np.array([[0.0, 27.0], [27.0, 27.0]]), 2)]
+    [1, 8]
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size or finite.max() == finite.min():
+        return []
+    low, high = float(finite.min()), float(finite.max())
+    steps = np.arange(1, count + 1) / (count + 1)
+    return [float(low + (high - low) * step**3) for step in steps]
