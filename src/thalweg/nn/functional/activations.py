@@ -120,10 +120,27 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """
     x = floating(input)
     if approximate == "none":
-        return x * ((x * math.sqrt(0.5)).erf() + 1) * 0.5
+        return _gelu(x, _normal_cdf(x))
     if approximate == "tanh":
         return _gelu_tanh(x)
     raise ConfigError(f'gelu: approximate is "none" or "tanh", got {approximate!r}')
+
+
+def _density(x: Any) -> Any:
+    return (x * x * -0.5).exp() * (1 / math.sqrt(2 * math.pi))
+
+
+@composite("normal_cdf", lambda g, out, x: g * _density(x))
+def _normal_cdf(x: Tensor) -> Tensor:
+    """P(N <= x)."""
+    return (x * math.sqrt(0.5)).erf() * 0.5 + 0.5
+
+
+# `gate` has no derivative of its own here: the rule is the whole one with respect to x, one
+# product with g instead of two. Second derivatives come through the gate, which the rule reads.
+@composite("gelu", lambda g, out, x, gate: g * (gate + x * _density(x)), None)
+def _gelu(x: Tensor, gate: Tensor) -> Tensor:
+    return x * gate
 
 
 _GELU_LINEAR = 2 * math.sqrt(2 / math.pi)
