@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import thalweg
-from tests.reference import cases_attention
+from tests.reference import cases_attention, cases_layers
 from tests.reference.both import (
     BOTH,
     DTYPES,
@@ -24,12 +24,17 @@ from tests.reference.both import (
     plain,
     tensors,
 )
-from tests.reference.cases_layers import MODULES
 from tests.reference.cases_modules import LAYERS, LOSSES, MODELS, Built
+from tests.reference.cases_recurrent import RECURRENT
 
-# PyTorch builds its Transformer with an option that does not fit the rest.
-pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor is True:UserWarning")
+# PyTorch builds its Transformer with an option that does not fit the rest, and says which library
+# it does without.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:enable_nested_tensor is True:UserWarning"),
+    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported:UserWarning"),
+]
 
+MODULES = {**cases_layers.MODULES, **RECURRENT}
 ALL = {**LAYERS, **LOSSES, **MODELS, **MODULES, **cases_attention.LAYERS}
 # Ours alone, or with nothing to compare: containers stand in the models.
 NOT_TABLED = {

@@ -111,6 +111,7 @@ from thalweg.nn.pooling import (
 )
 from thalweg.nn.positional import LearnedEncoding, RotaryEncoding, SinusoidalEncoding
 from thalweg.nn.record import record
+from thalweg.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from thalweg.nn.resizing import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample
 from thalweg.nn.shape import Flatten, Unflatten
 from thalweg.nn.summary import summary
@@ -158,6 +159,8 @@ __all__ = [
     "Flatten",
     "GELU",
     "GLU",
+    "GRU",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -173,6 +176,8 @@ __all__ = [
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
+    "LSTM",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "LearnedEncoding",
@@ -200,6 +205,8 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNN",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",
