@@ -16,7 +16,7 @@ from thalweg.nn.utils.rnn import PackedSequence
 from thalweg.ops.creation import empty, zeros
 from thalweg.ops.joining import cat, stack
 
-__all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNCell"]
+__all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell"]
 
 
 class _Recurrent(Module):
