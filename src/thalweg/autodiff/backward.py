@@ -227,7 +227,7 @@ def _walk(
                 heappush(pending, (-parent.index, parent))
 
     for output, seed in roots:
-        if mode.trace is not None:
+        if mode.trace is not None and within is None:
             mode.trace.touch(output)
         send(output if output._node is None else output._node, seed)
     while pending:

@@ -87,6 +87,16 @@ class Batching(Transform):
         """A value from outside as one of this level."""
         return Batched(self, x, has_cases=False)
 
+    def opened(self, x: Tensor, stacked: bool = False) -> list[Tensor]:
+        """All cases, in front or behind the rounds."""
+        cases = self.unwrap(x)
+        return [cases.movedim(0, 1) if stacked else cases]
+
+    def closed(self, parts: Sequence[Tensor], stacked: bool = False) -> Tensor:
+        """A tensor of these cases."""
+        (cases,) = parts
+        return self.wrap(cases.movedim(1, 0) if stacked else cases)
+
     def _parts(
         self, inputs: Sequence[Tensor], own: Sequence[bool]
     ) -> tuple[list[Tensor], list[bool]]:

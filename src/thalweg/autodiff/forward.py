@@ -60,6 +60,17 @@ class Forward(Transform):
         """The primal outside, and the tangent where there is one."""
         return (x._value.primal, x._value.tangent) if self.owns(x) else (x, None)
 
+    def opened(self, x: Tensor, stacked: bool = False) -> list[Tensor]:
+        """The primal, and the tangent of what can have one."""
+        primal, tangent = self.parts(x)
+        if primal._value.dtype.kind != "f":
+            return [primal]
+        return [primal, zeros_like(primal) if tangent is None else tangent]
+
+    def closed(self, parts: Sequence[Tensor], stacked: bool = False) -> Tensor:
+        """A tensor of this primal and this tangent."""
+        return self.wrap(*parts) if len(parts) == 2 else parts[0]
+
     def apply(
         self,
         primitive: Primitive,

@@ -164,6 +164,22 @@ class Transform(ABC):
     ) -> Any:
         """As `apply`, for a composite operation."""
 
+    # --- loops -----------------------------------------------------------------------------------
+
+    @property
+    def is_traced(self) -> bool:
+        """Whether what happens here ends up in a trace."""
+        trace = self._around[1]
+        return trace.is_traced if isinstance(trace, Transform) else trace is not None
+
+    @abstractmethod
+    def opened(self, x: Tensor, stacked: bool = False) -> list[Tensor]:
+        """The tensors outside that `x` is made of; of a stack, with the axis of rounds in front."""
+
+    @abstractmethod
+    def closed(self, parts: Sequence[Tensor], stacked: bool = False) -> Tensor:
+        """The tensor that is made of these."""
+
     # --- what a trace is told, and a level -------------------------------------------------------
 
     def touch(self, x: Tensor) -> None:

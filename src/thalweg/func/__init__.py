@@ -11,6 +11,7 @@ from thalweg.autodiff.forward import jvp
 from thalweg.autodiff.jacobians import hessian, hvp, jacfwd, jacrev, linearize
 from thalweg.autodiff.modules import functional_call, stack_module_state
 from thalweg.autodiff.reverse import grad, grad_and_value, vjp
+from thalweg.autodiff.taylor import taylor
 
 __all__ = [
     "functional_call",
@@ -23,6 +24,7 @@ __all__ = [
     "jvp",
     "linearize",
     "stack_module_state",
+    "taylor",
     "vjp",
     "vmap",
 ]
