@@ -11,7 +11,30 @@ from typing import Any, Self, get_type_hints
 
 from thalweg.errors import ConfigError, nearest
 
-__all__ = ["Config"]
+__all__ = ["STEP_SIZES", "Config"]
+
+# The step size each optimizer begins with unless told otherwise: its own default but for sgd, which
+# has momentum here.
+STEP_SIZES: dict[str, float] = {
+    "adadelta": 1.0,
+    "adafactor": 1e-2,
+    "adagrad": 1e-2,
+    "adam": 1e-3,
+    "adamax": 2e-3,
+    "adamw": 1e-3,
+    "asgd": 1e-2,
+    "lamb": 1e-3,
+    "lbfgs": 1.0,
+    "line-search": 1.0,
+    "lion": 1e-4,
+    "muon": 1e-3,
+    "nadam": 2e-3,
+    "normalized": 1e-2,
+    "radam": 1e-3,
+    "rmsprop": 1e-2,
+    "rprop": 1e-2,
+    "sgd": 0.1,
+}
 
 
 def _option(default: Any, about: str) -> Any:
@@ -36,21 +59,30 @@ class Config:
     init: str = _option("auto", "auto (Glorot for sigmoid-like, He for ReLU-like) or a scheme")
     dropout: float = _option(0.0, "probability of dropping a hidden unit while training")
     loss: str = _option("auto", "auto, cross-entropy, mse, l1 or huber")
-    optimizer: str = _option("sgd", "sgd, adam or adamw")
-    lr: float = _option(0.1, "step size")
+    optimizer: str = _option("sgd", ", ".join(STEP_SIZES))
+    lr: float = _option(STEP_SIZES["sgd"], "step size; of another optimizer its own default")
     momentum: float = _option(0.9, "of sgd")
-    nesterov: bool = _option(False, "Nesterov's form of the momentum")
-    weight_decay: float = _option(0.0, "L2 penalty; with adamw decoupled decay")
+    nesterov: bool = _option(False, "Nesterov's form of sgd's momentum")
+    optimizer_options: tuple[str, ...] = _option(
+        (), "other parameters of the optimizer: eps=1e-6,betas=0.9/0.99"
+    )
+    weight_decay: float = _option(0.0, "L2 penalty; with adamw, lion, muon decoupled decay")
+    l1: float = _option(0.0, "L1 penalty, as decay after each step")
+    ema: float = _option(0.0, "decay of an average of the parameters to evaluate and keep, 0: none")
     clip_norm: float = _option(0.0, "largest norm of the gradient, 0 for no limit")
     batch_size: int = _option(10, "examples in a batch")
     accumulate: int = _option(1, "batches whose gradients make one update")
     epochs: int = _option(30, "passes over the training set")
     schedule: str = _option(
-        "plateau", "of the step size: constant, plateau, step, exponential, inverse, cosine"
+        "plateau",
+        "of the step size: constant, plateau, step, exponential, exp, inverse, diminishing, "
+        "linear, polynomial, cosine, restarts, cyclic, one-cycle",
     )
     patience: int = _option(5, "plateau: epochs without improvement before the step size decays")
-    decay: float = _option(0.5, "plateau, step, exponential: the factor; inverse: the rate alpha")
-    step_epochs: int = _option(10, "step: epochs between two steps")
+    decay: float = _option(
+        0.5, "plateau, step, exponential: the factor; exp, inverse: the rate alpha"
+    )
+    step_epochs: int = _option(10, "step, restarts: epochs between two; cyclic: on the way up")
     warmup: int = _option(0, "epochs over which the step size grows to lr")
     early_stop: int = _option(0, "epochs without improvement before training ends, 0 for never")
     seed: int = _option(0, "of initialization, shuffling and dropout")
@@ -82,6 +114,8 @@ class Config:
             if name not in known:
                 raise ConfigError(f"{where}: unknown option {key!r}: {nearest(name, known)}")
             changes[name] = _typed(name, value, types[name], where)
+        if "lr" not in changes and self.lr == STEP_SIZES.get(self.optimizer):
+            changes["lr"] = STEP_SIZES.get(changes.get("optimizer", self.optimizer), self.lr)
         return replace(self, **changes)
 
     @classmethod
@@ -100,8 +134,7 @@ class Config:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a TOML file."""
         plain = asdict(self)
-        plain["hidden"], plain["drop"] = list(self.hidden), list(self.drop)
-        return plain
+        return {key: list(x) if isinstance(x, tuple) else x for key, x in plain.items()}
 
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -109,6 +142,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "lr": (0, math.inf),
     "momentum": (0, 0.9999),
     "weight_decay": (0, math.inf),
+    "l1": (0, math.inf),
+    "ema": (0, 0.999999),
     "clip_norm": (0, math.inf),
     "batch_size": (1, math.inf),
     "accumulate": (1, math.inf),

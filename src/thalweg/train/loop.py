@@ -180,12 +180,15 @@ class Loop:
             "generator": trainer.generator.get_state(),
             "default_generator": default_generator.get_state(),
             "model": trainer.model.state_dict(),
+            "averaged": None if trainer.averaged is None else trainer.averaged.state_dict(),
         }
 
     def _put_back(self, state: dict[str, Any]) -> None:
         """Go back to what `_state` gave."""
         trainer = self.trainer
         trainer.model.load_state_dict(state["model"])
+        if trainer.averaged is not None:
+            trainer.averaged.load_state_dict(state["averaged"])
         trainer.optimizer.load_state_dict(state["optimizer"])
         for name, p in trainer.model.named_parameters():
             p.grad = state["gradients"].get(name)
@@ -218,7 +221,7 @@ class Loop:
         is_best = self.progress.best_epoch == 0 or score > self.progress.best_score
         if is_best:
             self.progress.best_score, self.progress.best_epoch = score, self.progress.epoch + 1
-            state = self.trainer.model.state_dict()
+            state = self.trainer.evaluated.state_dict()
             self.best_state = {name: value.detach() for name, value in state.items()}
         return is_best, dev
 
@@ -255,6 +258,12 @@ class Loop:
             return
         trainer = self.trainer
         model_state, training = self.folder.load_last()
+        if (training.get("averaged") is None) != (trainer.averaged is None):
+            had = "without" if training.get("averaged") is None else "with"
+            raise CheckpointError(
+                f"{self.folder.path}: the checkpoint was made {had} an average of the parameters "
+                "(ema); they must be alike"
+            )
         self._put_back({**training, "model": model_state})
         if len(trainer.schedules) != len(training["schedules"]):
             raise CheckpointError(
@@ -269,7 +278,8 @@ class Loop:
     def finish(self, status: str) -> Result:
         """Put the best parameters back, measure them on the test set, write the report."""
         if self.best_state:
-            self.trainer.model.load_state_dict(self.best_state)
+            for holder in {id(m): m for m in (self.trainer.model, self.trainer.evaluated)}.values():
+                holder.load_state_dict(self.best_state)
         test = None
         if status != "interrupted" and self.best_state:
             test = self.trainer.evaluate(self.splits.test, self.measures)

@@ -1,6 +1,7 @@
 """From the names in a `Config` to a data set, a network, a loss, an optimizer and a schedule.
 
-Each choice is a row of a table: a new activation, optimizer or schedule is one line.
+Each choice is a row of a table: a new activation or schedule is one line, a new optimizer one in
+`train.optimizers`.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from thalweg.nn import functional as F
 from thalweg.nn import init
 from thalweg.nn.module import Module
 from thalweg.ops.random import manual_seed
-from thalweg.optim import SGD, Adam, AdamW
 from thalweg.optim import lr_scheduler as schedules
 from thalweg.optim.optimizer import Optimizer
 from thalweg.train.config import Config
 from thalweg.train.metrics import measures_for
+from thalweg.train.optimizers import check_optimizer, make_optimizer
 from thalweg.train.trainer import Trainer
 
 __all__ = ["check_names", "load_splits", "make_loss", "make_model", "make_trainer"]
@@ -59,23 +60,30 @@ LOSSES: dict[str, tuple[str, Callable[[Tensor, Tensor], Tensor]]] = {
     "huber":         ("regression",     F.huber_loss),
 }
 
-OPTIMIZERS: dict[str, Callable[[Any, Config], Optimizer]] = {
-    "sgd":   lambda p, c: SGD(p, lr=c.lr, momentum=c.momentum, nesterov=c.nesterov,
-                              weight_decay=c.weight_decay),
-    "adam":  lambda p, c: Adam(p, lr=c.lr, weight_decay=c.weight_decay),
-    "adamw": lambda p, c: AdamW(p, lr=c.lr, weight_decay=c.weight_decay),
-}
-
 SCHEDULES: dict[str, Callable[[Optimizer, Config, bool], Any]] = {
     "constant":    lambda o, c, up: None,
     "plateau":     lambda o, c, up: schedules.ReduceLROnPlateau(
                        o, mode="max" if up else "min", factor=c.decay, patience=c.patience),
     "step":        lambda o, c, up: schedules.StepLR(o, c.step_epochs, gamma=c.decay),
     "exponential": lambda o, c, up: schedules.ExponentialLR(o, gamma=c.decay),
+    "exp":         lambda o, c, up: schedules.ExponentialDecayLR(o, alpha=c.decay),
     "inverse":     lambda o, c, up: schedules.InverseTimeLR(o, alpha=c.decay),
+    "diminishing": lambda o, c, up: schedules.DiminishingLR(o),
+    "linear":      lambda o, c, up: schedules.LinearLR(o, 1.0, 0.0, total_iters=c.epochs),
+    "polynomial":  lambda o, c, up: schedules.PolynomialLR(o, total_iters=c.epochs, power=2.0),
     "cosine":      lambda o, c, up: schedules.CosineAnnealingLR(o, T_max=c.epochs),
+    "restarts":    lambda o, c, up: schedules.CosineAnnealingWarmRestarts(
+                       o, c.step_epochs, T_mult=2),
+    "cyclic":      lambda o, c, up: schedules.CyclicLR(
+                       o, 0.1 * c.lr, c.lr, c.step_epochs, cycle_momentum=False),
+    "one-cycle":   lambda o, c, up: schedules.OneCycleLR(
+                       o, c.lr, c.epochs, cycle_momentum=_has_momentum(o)),
 }
 # fmt: on
+
+
+def _has_momentum(optimizer: Optimizer) -> bool:
+    return all(group.momentum_key is not None for group in optimizer.param_groups)
 
 
 def _choose(kind: str, name: str, table: dict[str, Any]) -> Any:
@@ -87,7 +95,7 @@ def _choose(kind: str, name: str, table: dict[str, Any]) -> Any:
 def check_names(config: Config) -> None:
     """Raise `ConfigError` for a name that stands in no table, before anything is loaded."""
     _choose("activation", config.activation, ACTIVATIONS)
-    _choose("optimizer", config.optimizer, OPTIMIZERS)
+    check_optimizer(config)
     _choose("schedule", config.schedule, SCHEDULES)
     if config.init != "auto":
         _choose("init", config.init, {**INITS, "auto": None})
@@ -160,7 +168,7 @@ def make_trainer(config: Config, encoding: Encoding) -> Trainer:
     """Seed, then make network, optimizer and schedule: the same bits for the same config."""
     manual_seed(config.seed)
     model = make_model(config, encoding)
-    optimizer = _choose("optimizer", config.optimizer, OPTIMIZERS)(model.parameters(), config)
+    optimizer = make_optimizer(config, model)
     measures = measures_for(encoding)
     schedule = _choose("schedule", config.schedule, SCHEDULES)(
         optimizer, config, measures.larger_is_better
@@ -173,6 +181,8 @@ def make_trainer(config: Config, encoding: Encoding) -> Trainer:
         batch_size=config.batch_size,
         accumulate=config.accumulate,
         clip_norm=config.clip_norm or None,
+        l1=config.l1,
+        ema=config.ema or None,
         patience=config.early_stop or None,
         measures=measures,
         compile=config.compile,

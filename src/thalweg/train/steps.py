@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from thalweg._tensor import Tensor
 from thalweg.data.splits import Split
 from thalweg.nn.utils import clip_grad_norm_
+from thalweg.optim.closures import ClosureOptimizer
+from thalweg.optim.penalties import shrink_l1
 from thalweg.tape import no_grad
 from thalweg.train.metrics import Measures
 
@@ -46,10 +48,15 @@ class Steps:
     def __init__(self, trainer: Trainer, train: Split, measures: Measures) -> None:
         self.trainer, self.train, self.measures = trainer, train, measures
         self.compiled: Any = None
+        self.tried: Any = self._try  # what an optimizer that looks for its step evaluates
+        is_searching = isinstance(trainer.optimizer, ClosureOptimizer)
         if trainer.compile and trainer.accumulate == 1:
             from thalweg.compiler.function import compile
 
-            self.compiled = compile(self._update, fallback="eager")
+            if is_searching:
+                self.tried = compile(self._try, fallback="eager")
+            else:
+                self.compiled = compile(self._update, fallback="eager")
         self.pace = 0.0  # seconds a native step takes, 0 until it is known
 
     def run(
@@ -92,9 +99,9 @@ class Steps:
     def _step(self, index: Tensor, is_update: bool) -> Any:
         """Gradient of one batch and, where one is due, the update: the loss and measure sums."""
         trainer = self.trainer
-        y = self.train.y[index]
-        outputs = trainer.model(self.train.x[index])
-        loss = trainer.loss(outputs, y)
+        if isinstance(trainer.optimizer, ClosureOptimizer):
+            return self._search(index)
+        loss, outputs, y = self._forward(index)
         scaled = loss if trainer.accumulate == 1 else loss / trainer.accumulate
         scaled.backward()
         if is_update:
@@ -102,5 +109,39 @@ class Steps:
                 clip_grad_norm_(trainer.model.parameters(), trainer.clip_norm)
             trainer.optimizer.step()
             trainer.optimizer.zero_grad()
+            self._afterwards()
         with no_grad():
             return loss.detach(), self.measures.sums(outputs.detach(), y)
+
+    def _forward(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        y = self.train.y[index]
+        outputs = self.trainer.model(self.train.x[index])
+        return self.trainer.loss(outputs, y), outputs, y
+
+    def _afterwards(self) -> None:
+        """What follows an update: the L1 penalty's decay, the average of the parameters."""
+        if self.trainer.l1:
+            shrink_l1(self.trainer.optimizer, self.trainer.l1)
+        if self.trainer.averaged is not None:
+            self.trainer.averaged.update_parameters(self.trainer.model)
+
+    def _try(self, index: Tensor) -> Any:
+        """Loss, measure sums and gradients of one batch, where the parameters are now."""
+        self.trainer.optimizer.zero_grad()
+        loss, outputs, y = self._forward(index)
+        loss.backward()
+        with no_grad():
+            return loss.detach(), self.measures.sums(outputs.detach(), y)
+
+    def _search(self, index: Tensor) -> Any:
+        """One batch for an optimizer that evaluates it as often as it needs."""
+        tries: list[Any] = []
+
+        def closure() -> Tensor:
+            tries.append(self.tried(index))
+            return tries[-1][0]  # type: ignore[no-any-return]
+
+        self.trainer.optimizer.step(closure)
+        self.trainer.optimizer.zero_grad()
+        self._afterwards()
+        return tries[0]

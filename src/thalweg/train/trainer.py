@@ -21,7 +21,10 @@ from thalweg.data.splits import Split, Splits
 from thalweg.errors import ConfigError
 from thalweg.nn.module import Module
 from thalweg.ops.random import Generator, default_generator
+from thalweg.optim.closures import ClosureOptimizer
 from thalweg.optim.optimizer import Optimizer
+from thalweg.optim.settings import fraction, nonnegative
+from thalweg.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from thalweg.train.evaluation import Evaluation, Loss
 from thalweg.train.loop import Loop, interruptible, open_folder
 from thalweg.train.metrics import Measures
@@ -43,6 +46,9 @@ class Trainer:
     batch_size, drop_last, generator   how an epoch is cut into batches; see `data.Loader`
     accumulate how many batches' gradients are averaged into one update
     clip_norm  the largest norm the gradient may have; None for no limit
+    ema        the decay of an exponential moving average of the parameters, which is then what is
+               evaluated, kept when it is best, and left in the model; None for none
+    l1         strength of an L1 penalty, applied after each step; see `optim.penalties.shrink_l1`
     patience   end when the development measure has not improved for so many epochs; None: never
     measures   what is measured beside the loss; by default what the data set's task asks for
     compile    run the training steps as one native program; what cannot be traced says so, and
@@ -70,6 +76,8 @@ class Trainer:
         generator: Generator | None = None,
         accumulate: int = 1,
         clip_norm: float | None = None,
+        ema: float | None = None,
+        l1: float = 0.0,
         patience: int | None = None,
         measures: Measures | None = None,
         compile: bool = True,
@@ -78,11 +86,21 @@ class Trainer:
             raise ConfigError(f"accumulate={accumulate}; expected 1 or more batches an update")
         if patience is not None and patience < 1:
             raise ConfigError(f"patience={patience}; expected 1 or more epochs, or None")
+        if isinstance(optimizer, ClosureOptimizer) and (accumulate > 1 or clip_norm is not None):
+            raise ConfigError(
+                f"{type(optimizer).__name__} evaluates each batch several times: expected "
+                "accumulate=1 and no clip_norm; choose larger batches instead"
+            )
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.schedules = _listed(schedule)
         self.batch_size, self.drop_last = batch_size, drop_last
         self.generator = generator or default_generator
         self.accumulate, self.clip_norm, self.patience = accumulate, clip_norm, patience
+        self.l1 = nonnegative("l1", l1)
+        self.averaged: AveragedModel | None = None
+        if ema is not None:
+            averages = get_ema_multi_avg_fn(fraction("ema", ema))
+            self.averaged = AveragedModel(model, multi_avg_fn=averages)
         self.measures = measures
         self.compile = compile
         self._evaluation: Evaluation | None = None
@@ -118,11 +136,16 @@ class Trainer:
             status = loop.run(interrupted)
         return loop.finish(status)
 
+    @property
+    def evaluated(self) -> Module:
+        """What is evaluated and kept: the model or, with `ema`, its copy with the averages."""
+        return self.model if self.averaged is None else self.averaged.module
+
     def evaluate(self, split: Split, measures: Measures) -> dict[str, float]:
-        """Mean loss and measures of the model, in eval mode, on `split`."""
+        """Mean loss and measures of `evaluated`, in eval mode, on `split`."""
         known = self._evaluation
         if known is None or known.measures is not measures or known.loss is not self.loss:
-            known = Evaluation(self.model, self.loss, measures, self.compile)
+            known = Evaluation(self.evaluated, self.loss, measures, self.compile)
             self._evaluation = known
         return known(split)
 
