@@ -19,6 +19,7 @@ from thalweg.compiler.passes.verify import verify
 from thalweg.compiler.reference import run as run_plan
 from thalweg.compiler.structure import flatten
 from thalweg.errors import OutOfRangeError, TraceError
+from thalweg.func import grad, hessian, jacrev, jvp, vmap
 
 F64 = tw.float64
 
@@ -261,6 +262,34 @@ def test_a_loop_within_a_loop(cell: Cell, create_graph: bool) -> None:
         return loss, grads
 
     check(run, xs)
+
+
+@pytest.mark.parametrize(
+    ("transformed", "is_one"),
+    [
+        (lambda f, x: vmap(f)(x), True),
+        (lambda f, x: vmap(f, in_dims=1)(x), True),
+        (lambda f, x: jvp(f, (x[0],), (x[1],)), True),
+        (lambda f, x: jvp(vmap(f), (x,), (x * 2,)), True),
+        (lambda f, x: grad(f)(x[0]), True),
+        (lambda f, x: jacrev(grad(f))(x[0]), True),
+        (lambda f, x: vmap(grad(f))(x), False),
+        (lambda f, x: hessian(f)(x[0]), False),
+    ],
+)
+def test_within_a_function_transform(cell: Cell, transformed: Any, is_one: bool) -> None:
+    def f(x: Any) -> Any:
+        def step(h: Any, x: Any) -> Any:
+            return tw.tanh(h @ cell.w.detach() + x), (h * x).sum()
+
+        h, ys = tw.scan(step, cell.h[0], x, reverse=True)
+        return h.sum() + ys.sum()
+
+    xs = tw.randn(2, 3, 3, dtype=F64)
+    run = lambda xs: transformed(f, xs)  # noqa: E731
+    got, wanted = flatten(tw.compile(run)(xs))[0], flatten(run(xs))[0]
+    near([x._value for x in got], [x._value for x in wanted])
+    assert ("scan" in names(tw.trace(run, xs))) == is_one
 
 
 def test_what_the_body_changes_is_carried(cell: Cell) -> None:

@@ -22,8 +22,8 @@ NO_BATCH = {
     "full": "no operands",
     "iota": "no operands",
     "random_bits": "what is drawn for each case is for the vmap to say",
-    "item": "a scan is unrolled inside a transform",
-    "scan": "a scan is unrolled inside a transform",
+    "item": "a scan inside a transform is one outside, of what its values are made of",
+    "scan": "a scan inside a transform is one outside, of what its values are made of",
 }
 NO_JVP |= {"item", "scan"}
 

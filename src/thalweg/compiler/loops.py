@@ -10,12 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from thalweg._tensor import Tensor
+from thalweg.compiler.graph import Atom, Graph, Variable
 from thalweg.compiler.inner import InnerTracer
 from thalweg.compiler.subgraph import Subgraph, Tape, parent_of
+from thalweg.dtypes import as_dtype
+from thalweg.ops.lift import _literal
+from thalweg.ops.loops import scan_along_0
 from thalweg.primitives import loops
 from thalweg.tape import bind, mode
 
-__all__ = ["items", "scan"]
+__all__ = ["items", "scan", "scanned"]
 
 Tensors: TypeAlias = list[Tensor]
 
@@ -83,6 +87,45 @@ class _Same:
 
     def __contains__(self, x: Tensor) -> bool:
         return id(x) in self.known
+
+
+def scanned(
+    body: Subgraph,
+    consts: Tensors,
+    carry: Tensors,
+    slices: Tensors,
+    length: int,
+    reverse: bool,
+) -> Tensors:
+    """The results of a scan over a body that is there: the last carry, then stacks.
+
+    Within a function transform the body's operations are applied anew, by the rules of that.
+    """
+    if mode.level is None:
+        how = {"length": length, "reverse": reverse, "consts": len(consts), "carry": len(carry)}
+        return items(bind(loops.scan, *consts, *carry, *slices, body=body, **how))
+
+    def step(state: Tensors, parts: Tensors) -> tuple[Tensors, Tensors]:
+        results = _applied(body.graph, [*consts, *state, *parts])
+        return results[: len(carry)], results[len(carry) :]
+
+    return [x for part in scan_along_0(step, carry, slices, length, reverse) for x in part]
+
+
+def _applied(graph: Graph, operands: Tensors) -> Tensors:
+    """The operations of a graph, applied to tensors."""
+    known: dict[Atom, Tensor] = dict(zip(graph.inputs, operands, strict=True))
+
+    def tensor(atom: Atom) -> Tensor:
+        return (
+            known[atom]
+            if isinstance(atom, Variable)
+            else _literal(atom.value, as_dtype(atom.dtype))
+        )
+
+    for e in graph.equations:
+        known[e.output] = bind(e.op, *map(tensor, e.inputs), **e.attributes)
+    return [tensor(atom) for atom in graph.outputs]
 
 
 def items(bundle: Tensor) -> Tensors:

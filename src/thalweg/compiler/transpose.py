@@ -20,7 +20,7 @@ from thalweg._tensor import Tensor
 from thalweg.autodiff.backward import grad
 from thalweg.compiler.graph import Atom, Equation, Graph, Variable
 from thalweg.compiler.inner import InnerTracer
-from thalweg.compiler.loops import items
+from thalweg.compiler.loops import scanned
 from thalweg.compiler.subgraph import Parent, Subgraph, keep_items
 from thalweg.ops.creation import zeros_like
 from thalweg.primitives import loops
@@ -101,22 +101,20 @@ def pullback(
         tracer.equations,
         [*after, *sums, *(traced.found[k] for k in stacked)],
     )
-    results = items(
-        bind(
-            loops.scan,
-            *(operands[k] for k in fixed),
-            *(x for x, _ in traced.slots),
+    results = scanned(
+        Subgraph(graph),
+        [*(operands[k] for k in fixed), *(x for x, _ in traced.slots)],
+        [
             *(g[k] if k in g else zeros_like(operands[consts + k]) for k in live),
             *(zeros_like(operands[k]) for k in summed),
+        ],
+        [
             *(bind(loops.item, out, index=kept[atom]) for atom in extra),
             *(operands[k] for k in slices),
             *(g[k] for k in given),
-            body=Subgraph(graph),
-            length=length,
-            reverse=not reverse,
-            consts=len(fixed) + len(traced.slots),
-            carry=len(live) + len(summed),
-        )
+        ],
+        length,
+        not reverse,
     )
     places = [*(consts + k for k in live), *summed, *stacked]
     cotangents: list[Tensor | None] = [None] * len(operands)

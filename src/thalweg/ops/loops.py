@@ -7,7 +7,7 @@ they say, a Python loop and a Python `if`, so that one can step through them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from thalweg.compiler.structure import Structure, flatten
 from thalweg.errors import ConfigError, DTypeError, ShapeError, ThalwegError
@@ -19,7 +19,11 @@ from thalweg.tape import TensorBase, mode, no_grad, not_a_tensor
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
-__all__ = ["cond", "scan"]
+__all__ = ["cond", "scan", "scan_along_0"]
+
+Tensors: TypeAlias = "list[Tensor]"
+Results: TypeAlias = "tuple[Tensors, Tensors]"
+Step: TypeAlias = "Callable[[Tensors, Tensors], Results]"
 
 
 def scan(
@@ -56,7 +60,7 @@ def scan(
     axis, count = _steps(slices, dim)
     inner = Structure(tuple)
 
-    def step(state: list[Tensor], leaves: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    def step(state: Tensors, leaves: Tensors) -> Results:
         nonlocal inner
         result: Any = combine_fn(kept.build(state), outer.build(leaves))
         if not isinstance(result, tuple) or len(result) != 2:
@@ -65,38 +69,86 @@ def scan(
         y, inner = _tensors("scan: y", result[1])
         return after, y
 
-    if mode.trace is None or mode.level is not None:
-        carry, ys = _in_turn(step, carry, slices, axis, count, reverse)
-    else:
-        from thalweg.compiler import loops
-
-        slices = [x.movedim(axis, 0) for x in slices]
-        carry, ys = loops.scan(step, carry, slices, count, reverse)
-        ys = [y.movedim(0, axis) if axis < y.ndim else y for y in ys]
+    slices = [x.movedim(axis, 0) for x in slices]
+    carry, ys = scan_along_0(step, carry, slices, count, reverse)
+    ys = [y.movedim(0, axis) if axis < y.ndim else y for y in ys]
     return kept.build(carry), inner.build(ys)
 
 
-def _in_turn(
-    step: Callable[[list[Tensor], Sequence[Tensor]], tuple[list[Tensor], list[Tensor]]],
-    carry: list[Tensor],
-    slices: Sequence[Tensor],
-    axis: int,
-    count: int,
-    reverse: bool,
-) -> tuple[list[Tensor], list[Tensor]]:
+def scan_along_0(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool) -> Results:
+    """`scan` of lists of tensors, along axis 0: one equation in a trace, else a loop."""
+    level: Any = mode.level
+    if level is not None and level.is_traced:
+        try:
+            return _outside(level, step, carry, slices, count, reverse)
+        except _Recorded:
+            pass
+    elif level is None and mode.trace is not None:
+        from thalweg.compiler import loops
+
+        return loops.scan(step, carry, slices, count, reverse)
+    return _in_turn(step, carry, slices, count, reverse)
+
+
+class _Recorded(Exception):
+    """A scan within a function transform is on the tape there."""
+
+
+def _in_turn(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool) -> Results:
     """One step after the other."""
     if not count:
         with no_grad():
-            empty = step(carry, [zeros_like(x.sum(axis)) for x in slices])[1]
+            empty = step(carry, [zeros_like(x.sum(0)) for x in slices])[1]
         return carry, [y.unsqueeze(0)[:0] for y in empty]
-    columns = [x.unbind(axis) for x in slices]
-    ys: list[list[Tensor]] = []
+    columns = [x.unbind(0) for x in slices]
+    ys: list[Tensors] = []
     for i in range(count - 1, -1, -1) if reverse else range(count):
         carry, y = step(carry, [column[i] for column in columns])
         ys.append(y)
     if reverse:
         ys.reverse()
-    return carry, [stack(y, axis if axis <= y[0].ndim else 0) for y in zip(*ys, strict=True)]
+    return carry, [stack(y) for y in zip(*ys, strict=True)]
+
+
+def _outside(
+    level: Any, step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool
+) -> Results:
+    """A scan within a function transform: a scan outside of it, over what its values are made of.
+
+    Not where the tape within the transform goes through it: that records the steps.
+    """
+    sizes: list[int] = []
+    _refuse_recorded(carry, slices)
+
+    def opened(xs: Tensors, stacked: bool = False) -> tuple[Tensors, list[int]]:
+        with level.outside():
+            parts = [level.opened(x, stacked) for x in xs]
+        return [x for part in parts for x in part], [len(part) for part in parts]
+
+    def closed(parts: Tensors, sizes: Sequence[int], stacked: bool = False) -> Tensors:
+        rest = iter(parts)
+        groups = [[next(rest) for _ in range(size)] for size in sizes]
+        with level.outside():
+            return [level.closed(group, stacked) for group in groups]
+
+    (state, kept), (stacks, given) = opened(carry), opened(slices, stacked=True)
+
+    def outer(state: Tensors, parts: Tensors) -> Results:
+        nonlocal sizes
+        with level.inside():
+            after, y = step(closed(state, kept), closed(parts, given))
+            _refuse_recorded(after, y)
+            (now, _), (out, sizes) = opened(after), opened(y)
+        return now, out
+
+    with level.outside():
+        state, ys = scan_along_0(outer, state, stacks, count, reverse)
+    return closed(state, kept), closed(ys, sizes, stacked=True)
+
+
+def _refuse_recorded(*groups: Tensors) -> None:
+    if mode.grad and any(x._requires_grad for group in groups for x in group):
+        raise _Recorded
 
 
 def _tensors(name: str, value: Any) -> tuple[list[Tensor], Structure]:
