@@ -250,3 +250,34 @@ def test_reshape_of_what_is_computed_on_the_spot() -> None:
     assert isinstance(kernel, Loop)
     assert kernel.label == "exp+multiply"
     assert kernel.space == (12, 2, 3, 2)
+
+
+def test_a_padded_value_is_stored_once() -> None:
+    """Others read it where it was padded; in the kernel that computes it, from its register."""
+    plan = plan_of("""
+        inputs x: f32[2,32,6,6], v: f32[16,32,3,3]
+        t0 : f32[2,32,6,6]     = exp(x)
+        t1 : f32[2,32,8,8]     = pad[low=(0,0,1,1) high=(0,0,1,1) inner=(0,0,0,0) value=0](t0)
+        t2 : f32[2,32,6,6,3,3] = windows[sizes=(3,3) strides=(1,1) dilations=(1,1)](t1)
+        t3 : f32[2,16,6,6]     = contraction[spec=nchwij,ocij->nohw](t2, v)
+        t4 : f32[32]           = sum[axes=(0,2,3)](t0)
+        t5 : f32[2,32,6,6]     = multiply(t0, 2.0)
+        outputs t3, t4, t5""")
+    labels = [kernel.label for kernel in plan.kernels]
+    assert sorted(labels) == ["contraction", "exp+multiply", "fill", "sum"]
+    computed = plan.kernels[labels.index("exp+multiply")]
+    assert isinstance(computed, Loop)
+    assert len(computed.stores) == 2  # padded, and the result
+
+
+def test_short_sums_are_not_stored_one_by_one() -> None:
+    """What follows a short product, and must lie in another order, is a loop of its own."""
+    plan = plan_of("""
+        inputs x: f32[4,10], w: f32[10,512], v: f32[16,8,3,3]
+        t0 : f32[4,512]       = contraction[spec=ak,km->am](x, w)
+        t1 : f32[4,8,8,8]     = reshape[shape=(4,8,8,8)](t0)
+        t2 : f32[4,8,8,8]     = multiply(t1, 2.0)
+        t3 : f32[4,8,6,6,3,3] = windows[sizes=(3,3) strides=(1,1) dilations=(1,1)](t2)
+        t4 : f32[4,16,6,6]    = contraction[spec=nchwij,ocij->nohw](t3, v)
+        outputs t4""")
+    assert [kernel.label for kernel in plan.kernels] == ["contraction", "multiply", "contraction"]

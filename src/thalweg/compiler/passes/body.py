@@ -20,6 +20,7 @@ from thalweg.compiler.passes.layout import Layout
 from thalweg.compiler.passes.operations import ELEMENTWISE, MOVEMENT
 from thalweg.compiler.passes.views import (
     Affine,
+    Place,
     Undivided,
     address,
     constant,
@@ -103,7 +104,7 @@ class Body:
         """The scalar that holds `atom` at `index`."""
         if isinstance(atom, Literal):
             return self._literal(atom.value, atom.dtype)
-        place = self.layout.place.get(atom)
+        place = self._place(atom)
         if place is not None:
             where = address(place.offset, place.strides, index, len(self.sizes))
             return self.load(place.root, where, atom.dtype)
@@ -111,6 +112,10 @@ class Body:
         if key not in self._known:
             self._known[key] = self.compute(self.layout.equations[atom], index)
         return self._known[key]
+
+    def _place(self, atom: Variable) -> Place | None:
+        """Where `atom` is read; what this kernel computes itself, as it would stand alone."""
+        return self.layout.alone(atom) if atom in self.own else self.layout.place.get(atom)
 
     def load(self, root: Variable, where: Affine, dtype: Any) -> int:
         """The scalar that holds the element of `root` that is stored at `where`."""
@@ -125,7 +130,7 @@ class Body:
 
     def stored_at(self, root: Variable) -> Affine:
         """Where the value of `root` at the present point stands when stored."""
-        place = self.layout.place[root]
+        place = self.layout.alone(root)
         return address(place.offset, place.strides, self.here(root.shape), len(self.sizes))
 
     # --- an equation at a point ------------------------------------------------------------------
@@ -152,7 +157,7 @@ class Body:
         (source,) = equation.inputs
         name, attributes = equation.op.name, equation.attributes
         assert isinstance(source, Variable)  # literals are not moved
-        place = self.layout.place.get(source)
+        place = self._place(source)
         shown = moved(name, attributes, place) if place else None
         if shown is not None:
             where = address(shown.offset, shown.strides, index, len(self.sizes))

@@ -128,13 +128,15 @@ class _Sums:
 
     def _read_inside(self, graph: Graph) -> set[Variable]:
         """The roots that are stored in any case: read by kernels of another kind, or results."""
-        stored = {self._root(atom) for atom in graph.outputs}
+        stored = {self._root(atom) for atom in (*graph.outputs, *self.layout.own)}
         for equation in self.layout.equations.values():
             if equation.op.name in HEAVY:
                 stored.update(map(self._root, equation.inputs))
         return {root for root in stored if root is not None}
 
     def _root(self, atom: Atom) -> Variable | None:
+        if isinstance(atom, Variable) and atom in self.layout.own:
+            return atom
         place = self.layout.place.get(atom) if isinstance(atom, Variable) else None
         return place.root if place else None
 

@@ -9,6 +9,7 @@ else it reads depends on that kernel. Everything that is not a root is computed 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,12 +20,14 @@ from thalweg.compiler.passes.costs import worth_storing
 from thalweg.compiler.passes.drafts import Draft, build, kind_of, same_points
 from thalweg.compiler.passes.layout import Layout, lay_out
 from thalweg.compiler.passes.views import elements
+from thalweg.primitives.contraction import parse
 
 __all__ = ["Fused", "fuse"]
 
 _SMALL = 1 << 14  # points up to which loops that share nothing but their size are worth joining
 _NEAR = 8  # how many of the latest kernels a root looks at
 _MOST_SCALARS = 384  # operations in one loop
+_SHORT_SUM = 64  # products; below, storing a sum takes as long as making it
 _MOST_STREAMS = 20  # arrays that one loop reads and writes at a time
 
 
@@ -69,8 +72,9 @@ def fuse(graph: Graph, stored: set[Variable]) -> Fused:
         try:
             return _fused(layout)
         except Unreachable as error:
-            place = layout.place.get(error.value)
-            if place is not None and place.root in layout.orders:
+            value = error.value
+            place = layout.alone(value) if value in layout.place else None
+            if place is not None and (place.root in layout.orders or value in layout.own):
                 straight.add(place.root)
             elif error.value in stored:
                 raise
@@ -123,10 +127,14 @@ def _joined(fused: Fused, number: int, alone: Draft) -> Draft | None:
             return None
     elif draft.kind not in ("loop", "reduce", "contraction") or not same_points(draft, root):
         return None
-    if _length(draft) + _length(alone) > _MOST_SCALARS or not _worthwhile(draft, alone):
+    if _length(draft) + _length(alone) > _MOST_SCALARS or not _worthwhile(
+        fused.layout, draft, alone
+    ):
         return None
     joined = build(draft.kind, fused.layout, fused.slots, [*draft.members, root])
-    if joined is None or (joined.kind == "contraction" and not _plain_epilogue(joined)):
+    if joined is None:
+        return None
+    if joined.kind == "contraction" and not (_plain_epilogue(joined) and _in_step(joined)):
         return None
     needs = fused.needs(alone)
     if any(number in _all_needs(fused, other) for other in needs - {number}):
@@ -151,10 +159,10 @@ def _all_needs(fused: Fused, number: int) -> set[int]:
     return found
 
 
-def _worthwhile(draft: Draft, alone: Draft) -> bool:
+def _worthwhile(layout: Layout, draft: Draft, alone: Draft) -> bool:
     """Whether computing the root of `alone` within `draft` saves a load, or a short kernel."""
     sources = alone.sources()
-    if not sources.isdisjoint(draft.members):
+    if any(root in draft.members for source in sources for root in layout.writers(source)):
         return True
     if draft.kind != alone.kind:
         return False
@@ -168,3 +176,24 @@ def _plain_epilogue(draft: Draft) -> bool:
     """An epilogue computes and reads at strides: no random bits, no computed places."""
     plain = all(scalar.op != "bits" for scalar in draft.tail.scalars)
     return plain and not any(read.at.indirect for read in draft.tail.reads)
+
+
+def _in_step(draft: Draft) -> bool:
+    """Whether the results of an epilogue lie along the product's own. Those in another order are
+    stored one by one, which takes longer than a short sum: a loop turns them faster."""
+    product, *rest = draft.members
+    equation = draft.tail.layout.equations[product]
+    left, _, result = parse(equation.attributes["spec"])
+    sizes = dict(zip(left, equation.inputs[0].shape, strict=True))
+    depth = math.prod(size for name, size in sizes.items() if name not in result)
+    if depth > _SHORT_SUM or product in draft.tail.layout.orders:
+        return True
+    return all(_fastest(draft, x) == _fastest(draft, product) for x in rest)
+
+
+def _fastest(draft: Draft, root: Variable) -> int:
+    """The loop along which neighbours in memory follow each other."""
+    body = draft.tail
+    strides = body.stored_at(root).strides
+    moving = [loop for loop in body.loops if strides[loop] and body.sizes[loop] > 1]
+    return min(moving, key=lambda loop: abs(strides[loop]), default=-1)

@@ -36,6 +36,8 @@ _WRITTEN_IN_ORDER = HOST | {
 }  # their targets are row-major
 # How many operands need an address.
 _WHOLE = {"contraction": 2, "cumsum": 1, "argsort": 1, **dict.fromkeys(HOST, 2)}
+_AS_IT_LIES = HOST | {"argsort", "cumsum", "scan"}
+_RUN = 64  # elements that must be neighbours for a padded value to be read where it was padded
 _LARGE = 1 << 14  # elements from which filling only the border saves more than kernels cost
 
 
@@ -45,7 +47,8 @@ class Layout:
 
     equations   how each value is computed
     roots       in an order in which they can be computed
-    place       of inputs, roots, joined and placed values
+    place       of inputs, roots, joined and placed values: where they are read
+    own         of roots that are read in what was padded from them: where they would stand alone
     targets     of a root: the parts of joined values that it writes
     parts       of a joined value: the roots that write it
     after       of a root: roots that must be written before it, since it overwrites a part of them
@@ -56,11 +59,16 @@ class Layout:
     equations: dict[Variable, Equation] = field(default_factory=dict)
     roots: dict[Variable, None] = field(default_factory=dict)
     place: dict[Variable, Place] = field(default_factory=dict)
+    own: dict[Variable, Place] = field(default_factory=dict)
     targets: dict[Variable, list[Place]] = field(default_factory=lambda: defaultdict(list))
     parts: dict[Variable, list[Variable]] = field(default_factory=lambda: defaultdict(list))
     after: dict[Variable, list[Variable]] = field(default_factory=lambda: defaultdict(list))
     orders: dict[Variable, Order] = field(default_factory=dict)
     items: dict[Atom, list[Variable]] = field(default_factory=lambda: defaultdict(list))
+
+    def alone(self, root: Variable) -> Place:
+        """Where a root stands in a buffer of its own."""
+        return self.own.get(root) or self.place[root]
 
     def writers(self, root: Variable) -> list[Variable]:
         """The roots whose kernels write the stored value `root`."""
@@ -104,7 +112,10 @@ class _Pass:
         self.straight: set[Variable] = set()
         self.layout = Layout()
         self.readers: dict[Variable, int] = defaultdict(int)
+        self.whole: set[Atom] = set()  # read as it lies, from its first element to its last
         for equation in graph.equations:
+            if equation.op.name in _AS_IT_LIES:
+                self.whole.update(equation.inputs)
             for atom in equation.inputs:
                 if isinstance(atom, Variable):
                     self.readers[atom] += 1
@@ -210,6 +221,9 @@ class _Pass:
         (source,) = equation.inputs
         place = self.layout.place.get(source) if isinstance(source, Variable) else None
         result = moved(name, equation.attributes, place) if place is not None else None
+        if result is None and source in self.layout.own:
+            place = self.layout.own[source]
+            result = moved(name, equation.attributes, place)
         if place is not None and result is None and isinstance(source, Variable):
             # A reshape of what does not lie in order.
             permuted = place.root in self.layout.orders
@@ -260,10 +274,28 @@ class _Pass:
         bordered = elements(output.shape) > _LARGE and 2 * sum(map(_size, slabs)) < _size(target)
         if bordered and not any(how["inner"]):
             self.fill(equation, how["value"], slabs)
-            self.part(output, source, target)
+            writer = self.part(output, source, target)
         else:
             fill = self.fill(equation, how["value"], [own])
-            self.layout.after[self.part(output, source, target)] += fill
+            writer = self.part(output, source, target)
+            self.layout.after[writer] += fill
+        if writer is source and self.may_share(source, target):
+            self.layout.own[source] = self.layout.place[source]
+            self.layout.place[source] = target  # from here on it is read there
+
+    def may_share(self, source: Variable, part: Place) -> bool:
+        """Whether a padded value may be read as part of what it is padded to, and not be stored
+        twice: where neighbours stay neighbours over a long way."""
+        if source not in self.layout.roots or source in self.plain | self.whole | {
+            *self.layout.own
+        }:
+            return False
+        run = 1
+        for axis in sorted(range(len(part.shape)), key=lambda axis: part.strides[axis]):
+            if part.strides[axis] != run:
+                break
+            run *= part.shape[axis]
+        return run >= _RUN
 
     def fill(self, equation: Equation, value: float, slabs: list[Place]) -> list[Variable]:
         """Write `value` to parts of a result; equal parts are written together."""
