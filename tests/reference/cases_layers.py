@@ -63,6 +63,12 @@ SIZES = {
                       call(_IMAGES, scale_factor=(1.7, 0.7), mode="bilinear"),
                       call(_IMAGES, (7, 4), mode="bicubic"), call(_IMAGES, 2, mode="area"),
                       call(_IMAGES, scale_factor=1.7, mode="bicubic", align_corners=True)],
+    "affine_grid":   [call(normal(2, 2, 3), (2, 3, 4, 5)), call(normal(1, 2, 3), (1, 1, 3, 2), True)],
+    "grid_sample":   [*(call(_IMAGES, normal(3, 2, 4, 2), "bilinear", padding, corners)
+                        for padding in ("zeros", "border", "reflection")
+                        for corners in (False, True)),
+                      first(_IMAGES, normal(3, 2, 4, 2), "nearest", "reflection", False),
+                      first(_IMAGES, normal(3, 2, 4, 2), "nearest", "zeros", True)],
     "pixel_shuffle":   [call(_IMAGES, 2), call(normal(9, 2, 1), 3)],
     "pixel_unshuffle": [call(normal(2, 3, 4, 6), 2)],
     "channel_shuffle": [call(_IMAGES, 2)],
@@ -121,8 +127,54 @@ CASES: list[Case] = [
     case(instance_norm_moves_its_statistics, _IMAGES, _M4, _V4),
 ]
 
+
+def parametrized(kind: str, name: str, *arguments: Any, **options: Any) -> Any:
+    """Builds the layer with its weight, or `tensor`, parametrized."""
+
+    def build(tw: Any) -> Any:
+        chosen = dict(options)
+        given = {key: chosen.pop(key) for key in ("dim", "n_power_iterations") if key in options}
+        tensor = chosen.pop("tensor", "weight")
+        layer = getattr(tw.nn, name)(*arguments, **chosen)
+        return getattr(tw.nn.utils.parametrizations, kind)(layer, tensor, **given)
+
+    return build
+
+
+def twice_parametrized(tw: Any) -> Any:
+    """A norm of 1, and its square."""
+
+    class Squared(tw.nn.Module):  # type: ignore[misc]
+        def forward(self, x: Any) -> Any:
+            return x * x
+
+    layer = tw.nn.utils.parametrizations.spectral_norm(tw.nn.Linear(3, 4), n_power_iterations=2)
+    return tw.nn.utils.parametrize.register_parametrization(layer, "weight", Squared())
+
+
+def no_longer_parametrized(tw: Any) -> Any:
+    layer = tw.nn.utils.parametrizations.weight_norm(tw.nn.Conv2d(4, 2, 3))
+    tw.nn.utils.parametrize.remove_parametrizations(layer, "weight")
+    return tw.nn.utils.parametrizations.weight_norm(layer, "bias", dim=None)
+
+
 # fmt: off
 MODULES: dict[str, Built] = {
+    "weight_norm":         Built(parametrized("weight_norm", "Linear", 3, 4), (_ROWS,)),
+    "weight_norm 1":       Built(parametrized("weight_norm", "Conv2d", 4, 2, 3, dim=1), (_IMAGES,)),
+    "weight_norm None":    Built(parametrized("weight_norm", "Conv1d", 6, 2, 3, dim=None),
+                                 (_LINES,)),
+    "weight_norm of LSTM": Built(parametrized("weight_norm", "LSTM", 6, 3, tensor="weight_hh_l0"),
+                                 (normal(4, 2, 6),)),
+    "spectral_norm":       Built(parametrized("spectral_norm", "Linear", 3, 4), (_ROWS,)),
+    "spectral_norm conv":  Built(parametrized("spectral_norm", "Conv2d", 4, 2, 3,
+                                 n_power_iterations=3), (_IMAGES,)),
+    "spectral_norm transposed": Built(parametrized("spectral_norm", "ConvTranspose2d", 4, 2, 3),
+                                      (_IMAGES,)),
+    "spectral_norm bias":  Built(parametrized("spectral_norm", "Linear", 3, 4, tensor="bias"),
+                                 (_ROWS,)),
+    "twice parametrized":  Built(twice_parametrized, (_ROWS,)),
+    "no longer":           Built(no_longer_parametrized, (_IMAGES,)),
     "BatchNorm1d":         Built(named("BatchNorm1d", 3), (_ROWS,)),
     "BatchNorm1d lines":   Built(named("BatchNorm1d", 6, 0.1, None), (_LINES,)),
     "BatchNorm2d":         Built(named("BatchNorm2d", 4), (_IMAGES,)),

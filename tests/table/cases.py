@@ -17,6 +17,7 @@ from tests.table import (
     products,
     reductions,
     resizing,
+    sampling,
     sliding,
 )
 from tests.table.row import Row
@@ -35,4 +36,5 @@ TABLE: list[Row] = [
     *attending.ROWS,
     *normalizing.ROWS,
     *resizing.ROWS,
+    *sampling.ROWS,
 ]

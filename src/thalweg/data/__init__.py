@@ -6,8 +6,10 @@ A data set of the catalogue, a CSV file, or arrays of your own, then batches of 
     splits = data.load_csv("cars.csv", target="price")
     splits = data.Splits.from_arrays(x, y)
     for x, y in data.Loader(splits.train, batch_size=10): ...
+    x = data.transforms.RandomHorizontalFlip()(x)
 """
 
+from thalweg.data import transforms
 from thalweg.data.catalog import CATALOG, load
 from thalweg.data.encoding import Encoding
 from thalweg.data.fetch import download
@@ -27,4 +29,5 @@ __all__ = [
     "load",
     "load_csv",
     "split",
+    "transforms",
 ]

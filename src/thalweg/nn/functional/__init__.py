@@ -92,6 +92,7 @@ from thalweg.nn.functional.resizing import (
     pixel_shuffle,
     pixel_unshuffle,
 )
+from thalweg.nn.functional.sampling import affine_grid, grid_sample
 from thalweg.nn.functional.transposed import conv_transpose1d, conv_transpose2d
 from thalweg.ops.activations import log_softmax, relu, softmax
 from thalweg.ops.functions import sigmoid, tanh
@@ -101,6 +102,7 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_max_pool1d",
     "adaptive_max_pool2d",
+    "affine_grid",
     "alpha_dropout",
     "avg_pool1d",
     "avg_pool2d",
@@ -127,6 +129,7 @@ __all__ = [
     "gaussian_nll_loss",
     "gelu",
     "glu",
+    "grid_sample",
     "group_norm",
     "hardshrink",
     "hardsigmoid",
