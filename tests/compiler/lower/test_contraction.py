@@ -259,6 +259,23 @@ def test_channels_first_convolution(widest: Machine) -> None:
     check(widest, "bchwij,bohw->ocij", x, normal(3, *out.shape), empty(10, 6, 3, 3))
 
 
+def test_loops_over_taps_stand_inside_where_lines_of_a_large_result_are_shared(
+    widest: Machine,
+) -> None:
+    small_caches = replace(widest, l2=1 << 13)  # beside which the result is large
+    padded = normal(1, 2, 6, 6, 40)
+    x = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
+    gradient, out = normal(2, 2, 4, 4, 50), empty(50, 40, 3, 3)
+    spec = "bhwcij,bhwo->ocij"
+    check(small_caches, spec, x, gradient, out)
+    form = normal_form(Problem(spec, x, gradient, out).kernel)
+    for machine, inside in ((small_caches, True), (widest, False)):
+        levels = tiling.choose(form, F32, machine, 0.0).levels
+        taps = [level.dim.size == 3 for level in levels]
+        assert sum(taps) == 2
+        assert all(taps[-2:]) is inside
+
+
 def test_depthwise_convolution(machine: Machine) -> None:
     x = np.lib.stride_tricks.sliding_window_view(normal(1, 2, 9, 9, 20), (3, 3), axis=(1, 2))
     check(machine, "bhwcij,ijc->bhwc", x, normal(2, 3, 3, 20), empty(2, 7, 7, 20))

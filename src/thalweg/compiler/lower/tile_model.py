@@ -31,6 +31,7 @@ LATENCY = 4  # cycles until the sum of a multiply-add can be added to
 NEAR = 32.0  # bytes a cycle from the second cache
 FAR = 12.0  # bytes a cycle from beyond
 LINE = 64  # bytes
+LARGE = 4  # second caches; such a result does not stay near from one pass to the next
 INNER_BLOCK = 256  # products summed in registers before partial sums are put away
 LONG_INNER = 1024  # from here on the inner axes are cut
 INNER_LANES = 4  # both are so much longer where the lanes lie along an inner axis
@@ -107,7 +108,8 @@ class TileModel:
             total += count * self._tile_cycles(shape, extents)
         spanned = math.prod(self._size(shape, dim) for dim, _ in shape.extents)
         covered = math.prod(self._size(shape, dim) for dim in self.form.outer)
-        return total * covered / max(spanned, 1) + self._packing_cycles(shape)
+        total *= covered / max(spanned, 1)
+        return total + self._packing_cycles(shape) + self._line_cycles(shape)
 
     def _size(self, shape: TileShape, dim: Dim) -> int:
         return -(-dim.size // self.width) if dim is shape.lane else dim.size
@@ -220,6 +222,33 @@ class TileModel:
         if any(d.strides[shape.packed] == 1 and d.size >= self.width for d in deepest):
             return elements * 0.3
         return elements * 2.0
+
+    def _line_cycles(self, shape: TileShape) -> float:
+        """Cycles in which lines of the result come and go for each of their elements: the loops
+        over what steps within them stand outside of packing.
+        """
+        if shape.packed is None or not self.within_lines(shape):
+            return 0.0
+        return 2.0 * LINE * self.points / FAR
+
+    def within_lines(self, shape: TileShape) -> list[Dim]:
+        """Axes that step within a line of what is loaded or stored at the end, where the lanes do
+        not lie side by side, such as the taps of a convolution's weight: of a large result each
+        line is to be there once, so the loops over these belong inside.
+        """
+        if self.points * self.itemsize < LARGE * self.machine.l2:
+            return []
+        spanned = [shape.lane, *(dim for dim, _ in shape.extents)]
+        streams = [n for n, s in enumerate(self.form.streams) if n > B and s.buffer is not None]
+        return [
+            dim
+            for dim in self.form.outer
+            if dim not in spanned
+            and any(
+                0 < abs(dim.strides[n]) * self.itemsize < LINE and abs(shape.lane.strides[n]) > 1
+                for n in streams
+            )
+        ]
 
 
 def _tiles(

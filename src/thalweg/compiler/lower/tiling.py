@@ -187,13 +187,19 @@ def _places(
     form: Form, shape: TileShape, model: TileModel, extents: Mapping[Dim, int], around: bool
 ) -> Callable[[Dim], tuple[int, int]]:
     """Where the loop over an axis stands: batches, the first role, the other; of each role the
-    axes of the tile last. With `around` the lanes stand between the other's loops."""
+    axes of the tile last, and where nothing is packed, the axes that step within lines of a
+    large result last of all. With `around` the lanes stand between the other's loops."""
     if around:
         order = {"batch": 0, shape.lane.role: 2}
         return lambda dim: (order.get(dim.role, 3 if dim in extents else 1), int(dim in extents))
     first = _outer_role(form, shape, model)
     order = {"batch": 0, first: 1}
-    return lambda dim: (order.get(dim.role, 2), int(dim in extents))
+    near = model.within_lines(shape) if shape.packed is None else []
+
+    def place(dim: Dim) -> tuple[int, int]:
+        return (3, 0) if dim in near else (order.get(dim.role, 2), int(dim in extents))
+
+    return place
 
 
 def _inner_order(inner: Sequence[Dim], shape: TileShape) -> list[Dim]:
