@@ -13,21 +13,34 @@ from thalweg.data import transforms
 from thalweg.data.catalog import CATALOG, load
 from thalweg.data.encoding import Encoding
 from thalweg.data.fetch import download
+from thalweg.data.image_folder import load_images
 from thalweg.data.loader import Loader
 from thalweg.data.scaling import Standardize
 from thalweg.data.splits import Split, Splits, split
+from thalweg.data.stream import StreamLoader
 from thalweg.data.tabular import load_csv
+from thalweg.data.text import TokenSplits, load_text, windows
+from thalweg.data.tokenizing import BytePairs, Characters, Tokenizer, Words
 
 __all__ = [
+    "BytePairs",
     "CATALOG",
+    "Characters",
     "Encoding",
     "Loader",
     "Split",
     "Splits",
     "Standardize",
+    "StreamLoader",
+    "TokenSplits",
+    "Tokenizer",
+    "Words",
     "download",
     "load",
     "load_csv",
+    "load_images",
+    "load_text",
     "split",
     "transforms",
+    "windows",
 ]
