@@ -97,20 +97,19 @@ class Batching(Transform):
         (cases,) = parts
         return self.wrap(cases.movedim(1, 0) if stacked else cases)
 
-    def _parts(
-        self, inputs: Sequence[Tensor], own: Sequence[bool]
-    ) -> tuple[list[Tensor], list[bool]]:
-        """The tensors outside, and which of them have cases."""
-        tensors = [x._value.tensor if mine else x for x, mine in zip(inputs, own, strict=True)]
-        return tensors, [mine and x._value.has_cases for x, mine in zip(inputs, own, strict=True)]
-
-    def plain(
-        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
-    ) -> Any:
-        """The value of an operation on nothing of this level; random numbers may differ by case."""
-        if primitive is random_bits and self.randomness != "same":
-            return self._drawn(*inputs, **attributes)
-        return super().plain(primitive, inputs, attributes)
+    def _parts(self, inputs: Sequence[Tensor]) -> tuple[bool, list[Tensor], list[bool]]:
+        """Whether any is of this level, the tensors outside, and which of them have cases."""
+        is_mine, tensors, cases = False, [], []
+        for x in inputs:
+            value = x._value
+            if value.__class__ is Batched and value.level is self:
+                is_mine = True
+                tensors.append(value.tensor)
+                cases.append(value.has_cases)
+            else:
+                tensors.append(x)
+                cases.append(False)
+        return is_mine, tensors, cases
 
     def _drawn(self, key: Tensor, counter: Tensor, *, shape: tuple[int, ...]) -> Any:
         """Random numbers for each case: those that a loop over the cases would draw."""
@@ -124,14 +123,14 @@ class Batching(Transform):
         return Batched(self, bits.narrow(1, 0, count).reshape((self.size, *shape)))
 
     def apply(
-        self,
-        primitive: Primitive,
-        inputs: tuple[Tensor, ...],
-        own: Sequence[bool],
-        attributes: dict[str, Any],
+        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
     ) -> Any:
         """All cases at once, by the batching rule."""
-        tensors, cases = self._parts(inputs, own)
+        is_mine, tensors, cases = self._parts(inputs)
+        if not is_mine:
+            if primitive is random_bits and self.randomness != "same":
+                return self._drawn(*inputs, **attributes)
+            return mode.interpret(primitive, inputs, attributes)
         if True not in cases:
             return Batched(self, bind(primitive, *tensors, **attributes), has_cases=False)
         if primitive.batch is None:
@@ -144,16 +143,34 @@ class Batching(Transform):
 
     # --- composite operations --------------------------------------------------------------------
 
+    def compose(
+        self,
+        op: Composite,
+        function: Callable[..., Tensor],
+        inputs: tuple[Tensor, ...],
+        attributes: dict[str, Any],
+    ) -> Any:
+        """Where nothing outside is differentiated, nobody asks for the derivative of all cases."""
+        tensors = self._parts(inputs)[1]
+        if self._around["level"] is not None or (
+            mode.grad and any(x._requires_grad for x in tensors)
+        ):
+            return super().compose(op, function, inputs, attributes)
+        before, mode.grad = mode.grad, False
+        try:
+            return function(*inputs, **attributes)._value
+        finally:
+            mode.grad = before
+
     def apply_composite(
         self,
         op: Composite,
         function: Callable[..., Tensor],
         inputs: tuple[Tensor, ...],
-        own: Sequence[bool],
         attributes: dict[str, Any],
     ) -> Any:
         """The operation of all cases is a composite one too: its rules are batched likewise."""
-        tensors, cases = self._parts(inputs, own)
+        _, tensors, cases = self._parts(inputs)
         if True not in cases:
             return Batched(self, compose(op, function, tuple(tensors), attributes), False)
 
@@ -268,9 +285,9 @@ def vmap(
     @wraps(func)
     def mapped(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = flatten((args, kwargs))
-        dims = _dims_of_arguments(in_dims, args, kwargs)
+        dims = _dims_of_arguments(in_dims, args, leaves)
         size = _size(leaves, dims)
-        moved = [x if d is None else x.movedim(d, 0) for x, d in zip(leaves, dims, strict=True)]
+        moved = [x.movedim(d, 0) if d else x for x, d in zip(leaves, dims, strict=True)]
         step = size if chunk_size is None else chunk_size
         parts = []
         for start in range(0, size, step) if size else (0,):
@@ -303,7 +320,8 @@ def _mapped(
     return (found if mode.grad else [x.detach() for x in found]), inner
 
 
-def _dims_of_arguments(in_dims: Any, args: Any, kwargs: Any) -> list[int | None]:
+def _dims_of_arguments(in_dims: Any, args: Any, leaves: Sequence[Any]) -> list[int | None]:
+    """The dimension of cases of each leaf: first those of positional arguments, then the others."""
     if isinstance(in_dims, tuple | list):
         if len(in_dims) != len(args):
             raise ConfigError(
@@ -311,8 +329,8 @@ def _dims_of_arguments(in_dims: Any, args: Any, kwargs: Any) -> list[int | None]
                 "for each, or one int for all"
             )
         in_dims = tuple(in_dims)
-    found = _spread(in_dims, args, "in_dims") + _spread(None, kwargs, "in_dims")
-    leaves = flatten((args, kwargs))[0]
+    found = _spread(in_dims, args, "in_dims")
+    found += [None] * (len(leaves) - len(found))
     for position, (x, dim) in enumerate(zip(leaves, found, strict=True)):
         if not isinstance(x, TensorBase):
             if dim is not None and in_dims != 0:

@@ -72,15 +72,21 @@ class Forward(Transform):
         return self.wrap(*parts) if len(parts) == 2 else parts[0]
 
     def apply(
-        self,
-        primitive: Primitive,
-        inputs: tuple[Tensor, ...],
-        own: Sequence[bool],
-        attributes: dict[str, Any],
+        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
     ) -> Any:
         """The primitive on the primals, and the tangent by its rule."""
-        pairs = [self.parts(x) for x in inputs]
-        primals, tangents = [p for p, _ in pairs], [t for _, t in pairs]
+        is_mine, primals, tangents = False, [], []
+        for x in inputs:
+            value = x._value
+            if value.__class__ is Dual and value.level is self:
+                is_mine = True
+                primals.append(value.primal)
+                tangents.append(value.tangent)
+            else:
+                primals.append(x)
+                tangents.append(None)
+        if not is_mine:
+            return mode.interpret(primitive, inputs, attributes)
         out = bind(primitive, *primals, **attributes)
         if primitive.vjp is None:
             return out._value
@@ -96,7 +102,6 @@ class Forward(Transform):
         op: Composite,
         function: Callable[..., Tensor],
         inputs: tuple[Tensor, ...],
-        own: Sequence[bool],
         attributes: dict[str, Any],
     ) -> Any:
         """The function on the primals; its own derivative, transposed, gives the tangent."""

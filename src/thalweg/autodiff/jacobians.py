@@ -32,7 +32,10 @@ def _units(x: Tensor) -> Tensor:
 def _over(
     function: Callable[[Tensor], Any], units: Tensor, chunk_size: int | None, randomness: str
 ) -> Any:
-    """`function` of every unit vector."""
+    """`function` of every unit vector; of one there is no need to batch it."""
+    if units._value.shape[0] == 1:
+        leaves, structure = tensors_of("", function(units.select(0, 0)))
+        return structure.build([x.unsqueeze(0) for x in leaves])
     return vmap(function, randomness=randomness, chunk_size=chunk_size)(units)
 
 

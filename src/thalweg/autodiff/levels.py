@@ -43,12 +43,13 @@ def tensors_of(name: str, value: Any) -> tuple[list[Tensor], Structure]:
     return leaves, structure
 
 
-def _context() -> tuple[Any, ...]:
-    return mode.interpret, mode.trace, mode.watched, mode.level, mode.cases
+Context = dict[str, Any]  # what of the mode belongs to a level
+_FIELDS = ("interpret", "trace", "watched", "level", "cases")
 
 
-def _set_context(context: tuple[Any, ...]) -> None:
-    mode.interpret, mode.trace, mode.watched, mode.level, mode.cases = context
+def _context() -> Context:
+    here = mode.__dict__
+    return {name: here[name] for name in _FIELDS}
 
 
 class Transform(ABC):
@@ -57,7 +58,7 @@ class Transform(ABC):
     cases = 1  # how many of them draw random numbers of their own
 
     def __init__(self) -> None:
-        self._around = _context()
+        self._around = self._here = _context()
         self._touched: dict[int, tuple[weakref.ref[Tensor], tuple[Any, ...]]] = {}
 
     def owns(self, x: Tensor) -> bool:
@@ -70,23 +71,25 @@ class Transform(ABC):
     @contextmanager
     def inside(self) -> Iterator[None]:
         """The context of the transformed function."""
-        before, self._around = self._around, _context()
-        _set_context((self, self, True, self, mode.cases * self.cases))
+        before = self._around, self._here
+        self._around = _context()
+        cases = mode.cases * self.cases
+        self._here = dict(zip(_FIELDS, (self, self, True, self, cases), strict=True))
+        mode.__dict__.update(self._here)
         try:
             yield
         finally:
-            _set_context(self._around)
-            self._around = before
+            mode.__dict__.update(self._around)
+            self._around, self._here = before
 
     @contextmanager
     def outside(self) -> Iterator[None]:
         """The context that the transformed function was called in."""
-        here = _context()
-        _set_context(self._around)
+        mode.__dict__.update(self._around)
         try:
             yield
         finally:
-            _set_context(here)
+            mode.__dict__.update(self._here)
 
     def run(
         self, function: Callable[[], Any], unwrap: Callable[[Tensor], T]
@@ -110,34 +113,21 @@ class Transform(ABC):
     def __call__(
         self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
     ) -> Any:
-        own = [isinstance(x._value, Lifted) and x._value.level is self for x in inputs]
-        here = _context()
-        _set_context(self._around)
+        state = mode.__dict__
+        state.update(self._around)
         try:
-            if True not in own:
-                return self.plain(primitive, inputs, attributes)
-            return self.apply(primitive, inputs, own, attributes)
+            return self.apply(primitive, inputs, attributes)
         except ThalwegError:
             primitive.infer(*[x._value for x in inputs], **attributes)  # in the shapes seen inside
             raise
         finally:
-            _set_context(here)
-
-    def plain(
-        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
-    ) -> Any:
-        """The value of an operation on nothing of this level."""
-        return mode.interpret(primitive, inputs, attributes)
+            state.update(self._here)
 
     @abstractmethod
     def apply(
-        self,
-        primitive: Primitive,
-        inputs: tuple[Tensor, ...],
-        own: Sequence[bool],
-        attributes: dict[str, Any],
+        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
     ) -> Any:
-        """The value of an operation, outside, on operands of which those that are `own` unwrap."""
+        """The value of an operation, outside."""
 
     def compose(
         self,
@@ -147,11 +137,11 @@ class Transform(ABC):
         attributes: dict[str, Any],
     ) -> Any:
         """The value of a composite operation; its own derivative holds outside too."""
-        own = [self.owns(x) for x in inputs]
+        is_mine = any(map(self.owns, inputs))
         with self.outside():
-            if not any(own):
+            if not is_mine:
                 return compose(op, function, inputs, attributes)._value
-            return self.apply_composite(op, function, inputs, own, attributes)
+            return self.apply_composite(op, function, inputs, attributes)
 
     @abstractmethod
     def apply_composite(
@@ -159,17 +149,16 @@ class Transform(ABC):
         op: Composite,
         function: Callable[..., Tensor],
         inputs: tuple[Tensor, ...],
-        own: Sequence[bool],
         attributes: dict[str, Any],
     ) -> Any:
-        """As `apply`, for a composite operation."""
+        """As `apply`, for a composite operation on at least one value of this level."""
 
     # --- loops -----------------------------------------------------------------------------------
 
     @property
     def is_traced(self) -> bool:
         """Whether what happens here ends up in a trace."""
-        trace = self._around[1]
+        trace = self._around["trace"]
         return trace.is_traced if isinstance(trace, Transform) else trace is not None
 
     @abstractmethod
@@ -186,7 +175,7 @@ class Transform(ABC):
         """The value of `x` is about to be taken, or replaced, other than by a primitive."""
         if self.owns(x):
             return
-        trace = self._around[1]
+        trace = self._around["trace"]
         if trace is not None:
             trace.touch(x)
         known = self._touched.get(id(x))
@@ -196,7 +185,7 @@ class Transform(ABC):
 
     def guard(self, owner: Any, name: str, value: Any) -> None:
         """What is done depends on owner.name, which is no tensor and has this value."""
-        trace = self._around[1]
+        trace = self._around["trace"]
         if trace is not None:
             trace.guard(owner, name, value)
 

@@ -151,15 +151,18 @@ def lined_up(batched: Sequence[bool], operands: Sequence[Any]) -> list[Any]:
 
     A case of lower rank than another operand gets axes of size 1 behind it.
     """
-    pairs = list(zip(operands, batched, strict=True))
-    rank = max(len(x._value.shape) - b for x, b in pairs)
-    found = []
-    for x, b in pairs:
-        shape = x._value.shape
-        if b and len(shape) <= rank:
-            x = x.reshape((shape[0], *(1,) * (rank + 1 - len(shape)), *shape[1:]))
-        found.append(x)
-    return found
+    ranks = [len(x._value.shape) - b for x, b in zip(operands, batched, strict=True)]
+    rank = max(ranks)
+    return [
+        _raised(x, rank - own) if b and own < rank else x
+        for x, b, own in zip(operands, batched, ranks, strict=True)
+    ]
+
+
+def _raised(x: Any, by: int) -> Any:
+    """Axes of size 1 behind the first."""
+    shape = x._value.shape
+    return x.reshape((shape[0], *(1,) * by, *shape[1:]))
 
 
 # --- shape rules that several families share -------------------------------------------------

@@ -13,6 +13,7 @@ from the end; without, as for labels, they are an error. What is outside is alwa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def _argsort(x: Any, *, axis: int, descending: bool) -> Any:
 
 def _with_case(
     size: int, x_batched: bool, batched: Any, indices: Any, axes: Shape
-) -> tuple[list[Any], Shape]:
+) -> tuple[Sequence[Any], Shape]:
     """Indices and axes for many cases of both: each place also says which case it is of.
 
     Where either has cases alone, the indices stay as they are.
@@ -174,8 +175,8 @@ def _gather_batch(
     apply: Any, size: int, batched: Any, x: Any, *indices: Any, axes: Shape, wrap: bool
 ) -> Any:
     x_batched, *index_batched = batched
-    indices, axes = _with_case(size, x_batched, index_batched, indices, axes)
-    out = apply(x, *indices, axes=axes, wrap=wrap)
+    places, axes = _with_case(size, x_batched, index_batched, indices, axes)
+    out = apply(x, *places, axes=axes, wrap=wrap)
     if any(index_batched):
         return out
     return out.movedim(max(len(index._value.shape) for index in indices), 0)
@@ -192,13 +193,13 @@ def _scatter_batch(
     wrap: bool,
 ) -> Any:
     own, *index_batched = batched
-    indices, axes = _with_case(size, True, index_batched, indices, axes)
+    places, axes = _with_case(size, True, index_batched, indices, axes)
     if not any(index_batched):  # the axis of cases is one that was not indexed, the first of them
-        places = max(len(index._value.shape) for index in indices)
-        updates = updates.movedim(0, places)
+        rank = max(len(index._value.shape) for index in indices)
+        updates = updates.movedim(0, rank)
     elif not own:
         updates = updates.expand((size, *updates._value.shape))
-    return apply(updates, *indices, shape=(size, *shape), axes=axes, wrap=wrap)
+    return apply(updates, *places, shape=(size, *shape), axes=axes, wrap=wrap)
 
 
 def _argsort_batch(
