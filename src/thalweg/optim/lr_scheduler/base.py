@@ -11,12 +11,15 @@ from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
 from thalweg.ops.creation import arange, tensor
 from thalweg.optim.groups import ParamGroup
+from thalweg.optim.lr_scheduler.sparks import sparkline
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.settings import Configured, refuse_unknown, whole
+from thalweg.tape import mode
 
 __all__ = ["FactorLR", "LRScheduler", "Scheduler", "called", "of_group"]
 
 T = TypeVar("T")
+_HIDDEN = ("is_function", "schedulers", "_fresh", "_marks", "total_size", "step_ratio")
 
 
 def of_group(setting: T | list[T], index: int) -> T:
@@ -137,6 +140,7 @@ class LRScheduler(Scheduler):
     """
 
     master: LRScheduler | None = None  # the schedule that this one is a part of
+    is_function = True  # of t alone, defined for every t: it can be drawn any time
 
     @abstractmethod
     def rate(self, t: Tensor, lr: Tensor, index: int) -> Tensor:
@@ -183,6 +187,27 @@ class LRScheduler(Scheduler):
         """
         t = arange(whole("values: n", n), dtype=dtypes.float64)
         return self.rate(t, self.optimizer.param_groups[index]["initial_lr"], index)
+
+    def sparkline(self, n: int = 40, index: int = 0) -> str:
+        """The step sizes of t = 0 to n - 1 as a line of text; `inspect.schedule` draws them.
+
+        >>> import thalweg as tw
+        >>> optimizer = tw.optim.SGD([tw.zeros(1, requires_grad=True)], lr=8.0)
+        >>> schedule = tw.optim.lr_scheduler.StepLR(optimizer, step_size=4, gamma=0.5)
+        >>> schedule.sparkline(12)
+        '████▅▅▅▅▃▃▃▃'
+        """
+        return sparkline(self.values(n, index).tolist())
+
+    def __repr__(self) -> str:
+        settings = [
+            f"{name}={value!r}"
+            for name, value in vars(self).items()
+            if name not in _HIDDEN and isinstance(value, bool | int | float | str | list)
+        ]
+        is_drawn = self.is_function and mode.trace is None
+        curve = f" {self.sparkline()}" if is_drawn else ""
+        return f"<{type(self).__name__}({', '.join(settings)}){curve}>"
 
     def momentum_values(self, n: int, index: int = 0) -> Tensor:
         """The momentum of t = 0 to n - 1 under this schedule, float64 of shape (n,).

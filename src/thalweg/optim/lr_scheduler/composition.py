@@ -24,6 +24,7 @@ class _Composed(LRScheduler):
         self.schedulers = list(schedulers)
         for position, part in enumerate(self.schedulers):
             self._check_part(f"{type(self).__name__}: schedulers[{position}]", part, optimizer)
+        self.is_function = all(part.is_function for part in self.schedulers)
         super().__init__(optimizer, last_epoch)
         for part in self.schedulers:
             optimizer.detach(part)

@@ -162,6 +162,7 @@ class CyclicLR(_Cycling):
         self.mode = choice("triangular", "triangular2", "exp_range")("CyclicLR: mode", mode)
         self.gamma = positive("CyclicLR: gamma", gamma)
         self.scale_fn = scale_fn
+        self.is_function = scale_fn is None
         self.scale_mode = choice("cycle", "iterations")("CyclicLR: scale_mode", scale_mode)
         self._momentums(cycle_momentum, base_momentum, max_momentum)
         super().__init__(optimizer, last_epoch)

@@ -88,6 +88,8 @@ class LambdaLR(LRScheduler):
     [1.0, 0.5, 1.0, 0.5]
     """
 
+    is_function = False  # the functions may be defined for some t only
+
     def __init__(
         self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1
     ) -> None:
