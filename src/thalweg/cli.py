@@ -16,7 +16,7 @@ from thalweg.train.config import Config
 
 __all__ = [
     "app", "bench", "download", "evaluate", "explain", "machine", "main", "minimize",
-    "predict", "search",
+    "predict", "range_test", "search",
     "train",
 ]  # fmt: skip
 
@@ -66,8 +66,8 @@ def _flag(name: str, kind: Any, default: Any, about: str) -> inspect.Parameter:
     return inspect.Parameter(name, place, default=default, annotation=Annotated[kind, help_])
 
 
-def _train_signature() -> inspect.Signature:
-    """The flags of `train`: one for each option of `Config`, and those about files."""
+def _config_flags() -> list[inspect.Parameter]:
+    """A flag for each option of `Config`."""
     types = get_type_hints(Config)
     flags = []
     for f in fields(Config):
@@ -77,8 +77,14 @@ def _train_signature() -> inspect.Signature:
         default = "" if shown in ("", False, True, 0) else f" (default: {shown})"
         kind = (str if is_list else types[f.name]) | None
         flags.append(_flag(f.name, kind, None, f.metadata["about"] + default))
+    return flags
+
+
+def _train_signature() -> inspect.Signature:
+    """The flags of `train`: those of `Config`, and those about files."""
     path = Path | None
-    flags += [
+    flags = [
+        *_config_flags(),
         _flag("out", path, None, "the run's folder (default: runs/NAME-NUMBER)"),
         _flag("config", path, None, "a TOML file with these options; flags overrule it"),
         _flag("resume", bool, False, "go on with the run in --out where it stopped"),
@@ -86,9 +92,41 @@ def _train_signature() -> inspect.Signature:
     return inspect.Signature(flags)
 
 
-train.__signature__ = _train_signature()  # type: ignore[attr-defined]
-train.__annotations__ = {p.name: p.annotation for p in _train_signature().parameters.values()}
-app.command(train)
+def range_test(dataset: str | None = None, /, **options: Any) -> None:
+    """Find a step size: train a little while it grows, draw the loss, and suggest one.
+
+    Takes the options of train. Nothing is kept but the picture.
+    """
+    from thalweg.train.command import run_range_test
+
+    own = {name: options.pop(name, None) for name in ("out", "config", "start", "end", "steps")}
+    given = {name: value for name, value in options.items() if value is not None}
+    if dataset is not None:
+        given["dataset"] = dataset
+    run_range_test(given, **{name: value for name, value in own.items() if value is not None})
+
+
+def _range_test_signature() -> inspect.Signature:
+    path = Path | None
+    flags = [
+        *_config_flags(),
+        _flag("out", path, None, "where the picture goes, an .svg (default: range-test.svg)"),
+        _flag("config", path, None, "a TOML file with these options; flags overrule it"),
+        _flag("start", float | None, None, "smallest step size (default: 1e-6)"),
+        _flag("end", float | None, None, "largest step size (default: 10)"),
+        _flag("steps", int | None, None, "batches, one for each step size (default: 100)"),
+    ]
+    return inspect.Signature(flags)
+
+
+def _with_flags(command: Any, signature: inspect.Signature) -> None:
+    command.__signature__ = signature
+    command.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    app.command(command)
+
+
+_with_flags(train, _train_signature())
+_with_flags(range_test, _range_test_signature())
 
 
 @app.command

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from thalweg.train.evaluation import evaluate, predict
     from thalweg.train.metrics import Accuracy, Measures, Regression
     from thalweg.train.progress import Progress, Watcher
+    from thalweg.train.ranging import RangeTest, range_test
     from thalweg.train.result import Result
     from thalweg.train.runs import RunFolder
     from thalweg.train.trainer import Trainer
@@ -25,6 +26,7 @@ __all__ = [
     "Measures",
     "PlainDisplay",
     "Progress",
+    "RangeTest",
     "Regression",
     "Result",
     "RunFolder",
@@ -33,6 +35,7 @@ __all__ = [
     "display_for",
     "evaluate",
     "predict",
+    "range_test",
 ]
 
 _HOMES = {
@@ -40,6 +43,7 @@ _HOMES = {
     "display": ("Display", "PlainDisplay", "display_for"),
     "metrics": ("Accuracy", "Measures", "Regression"),
     "progress": ("Progress", "Watcher"),
+    "ranging": ("RangeTest", "range_test"),
     "runs": ("RunFolder",),
     "result": ("Result",),
     "evaluation": ("evaluate", "predict"),

@@ -16,11 +16,12 @@ from thalweg.train.answers import stored_options
 from thalweg.train.config import Config
 from thalweg.train.display import Display, display_for
 from thalweg.train.gallery import gallery
+from thalweg.train.ranging import range_test
 from thalweg.train.recipe import check_names, load_splits, make_trainer
 from thalweg.train.result import Result
 from thalweg.train.runs import RunFolder
 
-__all__ = ["run_download", "run_training"]
+__all__ = ["run_download", "run_range_test", "run_training"]
 
 # What a resumed run may do differently and still be the same run.
 _FREE_TO_CHANGE = {"epochs", "early_stop"}
@@ -113,6 +114,36 @@ def _test_line(test: Mapping[str, float], splits: Splits) -> str:
         return f"Test accuracy {accuracy} ({right} of {len(splits.test)} right)"
     name = splits.encoding.target_names[0] if splits.output_size == 1 else "all targets, scaled"
     return f"Test of {name}: rmse {test['rmse']:.4g}, mae {test['mae']:.4g}, R^2 {test['r2']:.4f}"
+
+
+def run_range_test(
+    given: Mapping[str, Any],
+    *,
+    out: Path = Path("range-test.svg"),
+    config: Path | None = None,
+    **growth: Any,
+) -> None:
+    """Make what the options say, test its step sizes, save the picture and print the suggestion."""
+    options = (Config.from_toml(config) if config else Config()).updated(given)
+    check_names(options)
+    if out.suffix.lower() != ".svg":
+        raise ConfigError(f"--out {out}: the picture is an .svg")
+    splits = load_splits(options)
+    trainer = make_trainer(options, splits.encoding)
+    trainer.optimizer.schedules.clear()
+    found = range_test(
+        trainer.model,
+        trainer.loss,
+        trainer.optimizer,
+        splits.train,
+        batch_size=options.batch_size,
+        compile=options.compile,
+        **growth,
+    )
+    print(found.picture())
+    print(f"\nSuggested step size: --lr {found.suggestion:.2g}")
+    print(f"(the loss falls fastest there; it is lowest at {found.steepest_end:.2g})")
+    print(f"Picture: {found.save(out)}")
 
 
 def run_download(name: str) -> None:

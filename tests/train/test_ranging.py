@@ -1,0 +1,166 @@
+"""The range test: what it suggests, and that it leaves no trace."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import thalweg as tw
+from tests.train.test_trainer import bits, some_splits
+from thalweg.errors import ConfigError
+from thalweg.nn import functional as F
+from thalweg.train import RangeTest, range_test
+from thalweg.train.command import run_range_test
+
+
+def network() -> tw.nn.Module:
+    tw.manual_seed(0)
+    nn = tw.nn
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.2),
+                         nn.Linear(8, 2))  # fmt: skip
+
+
+def outcome(model: tw.nn.Module, optimizer: Any, **options: Any) -> RangeTest:
+    train = some_splits().train
+    return range_test(model, F.cross_entropy, optimizer, train, **{"batch_size": 16, **options})
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_nothing_has_been_trained(compile: bool) -> None:
+    model = network()
+    model.eval()
+    optimizer = tw.optim.SGD(model.parameters(), lr=0.3, momentum=0.9)
+    tw.optim.lr_scheduler.StepLR(optimizer, 3)
+    first = next(iter(model.parameters()))
+    first.grad = tw.ones_like(first)
+    before, state = bits(model), optimizer.state_dict()
+    stream = tw.default_generator.get_state()
+    found = outcome(model, optimizer, compile=compile)
+    assert len(found.lrs) > 20
+    assert bits(model) == before
+    assert not any(module.training for module in model.modules())
+    assert first.grad.tolist() == tw.ones_like(first).tolist()
+    assert float(optimizer.param_groups[0]["lr"]) == 0.3
+    for key, tensors in optimizer.state_dict()["state"].items():
+        for name, x in tensors.items():
+            assert x.tolist() == state["state"][key][name].tolist()
+    assert tw.default_generator.get_state().tolist() == stream.tolist()
+
+
+def test_compiled_is_eager() -> None:
+    found = [
+        outcome(model, tw.optim.Adam(model.parameters()), compile=compile, steps=30, end=0.1)
+        for compile in (True, False)
+        for model in [network()]
+    ]
+    assert found[0].lrs == found[1].lrs
+    assert found[0].losses == pytest.approx(found[1].losses, rel=1e-4)
+
+
+def test_step_sizes_grow_by_a_factor_and_keep_the_groups_ratio() -> None:
+    model = network()
+    weights, *others = model.parameters()
+    seen: list[list[float]] = []
+
+    class Noting(tw.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            seen.append([float(group["lr"]) for group in self.param_groups])
+            return super().step(closure)
+
+    optimizer = Noting([{"params": [weights], "lr": 0.2}, {"params": others, "lr": 0.05}])
+    found = outcome(model, optimizer, start=1e-4, end=1e-2, steps=21, compile=False)
+    assert found.lrs == pytest.approx(np.geomspace(1e-4, 1e-2, 21).tolist())
+    assert [first for first, _ in seen] == pytest.approx(found.lrs)
+    assert [first / second for first, second in seen] == pytest.approx([4.0] * 21)
+
+
+def test_it_ends_where_the_loss_breaks_and_restores_after_an_error() -> None:
+    model = network()
+    optimizer = tw.optim.SGD(model.parameters(), lr=0.1)
+    found = outcome(model, optimizer, end=1e6, steps=100)
+    assert len(found.lrs) < 100
+    before = bits(model)
+    calls = []
+
+    def breaking(outputs: tw.Tensor, labels: tw.Tensor) -> tw.Tensor:
+        calls.append(1)
+        if len(calls) == 5:
+            raise ValueError("broken")
+        return F.cross_entropy(outputs, labels)
+
+    with pytest.raises(ValueError, match="broken"):
+        range_test(model, breaking, optimizer, some_splits().train, compile=False)
+    assert bits(model) == before
+
+
+def curve(losses: Any) -> RangeTest:
+    return RangeTest(np.geomspace(1e-6, 10, len(losses)).tolist(), list(losses), 0.0)
+
+
+def test_the_suggestion_is_where_it_falls_fastest() -> None:
+    x = np.linspace(-6, 1, 71)
+    falling = 2.3 / (1 + np.exp(4 * (x + 2))) + np.exp(3 * (x - 0.3))
+    found = curve(falling)
+    assert math.log10(found.suggestion) == pytest.approx(-2, abs=0.15)
+    assert found.steepest_end == found.lrs[int(falling.argmin())]
+    assert found.suggestion < found.steepest_end
+    with_end = curve([*falling, math.inf])
+    assert with_end.suggestion == pytest.approx(found.suggestion, rel=0.3)
+
+
+def test_smoothing_neither_pulls_nor_lags() -> None:
+    lrs = [float(n + 1) for n in range(31)]
+    assert RangeTest(lrs, [2.0] * 31, 0.9).smooth == pytest.approx([2.0] * 31)
+    bump = RangeTest(lrs, [2.0] * 15 + [3.0] + [2.0] * 15, 0.7).smooth
+    assert max(bump) == bump[15]
+    assert bump == pytest.approx(bump[::-1])
+
+
+def test_the_picture(tmp_path: Path) -> None:
+    found = curve(np.linspace(2, 1, 40))
+    root = ElementTree.fromstring(found.save(tmp_path / "range.svg").read_text("utf-8"))
+    texts = [t.text or "" for t in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert any(text.startswith("suggested: ") for text in texts)
+    assert "suggests" in repr(found)
+    assert found._repr_svg_().startswith("<svg ")
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "found.svg"
+    run_range_test({"optimizer": "adam", "epochs": 1}, out=out, steps=40, end=1.0)
+    shown = capsys.readouterr().out
+    assert "Suggested step size: --lr 0." in shown
+    assert out.read_text("utf-8").startswith("<svg ")
+    with pytest.raises(ConfigError, match=r"the picture is an \.svg"):
+        run_range_test({}, out=tmp_path / "found.png")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"start": 1.0, "end": 0.1}, "expected start below end"),
+        ({"steps": 3}, "steps=3; expected a whole number, 10 or more"),
+        ({"smoothing": 1.0}, "smoothing from 0"),
+        ({"stop": 1.0}, "stop above 1"),
+        ({"start": 1e12, "end": 1e30}, "finite losses are too few"),
+    ],
+)
+def test_refused(options: dict[str, Any], message: str) -> None:
+    model = network()
+    before = bits(model)
+    with pytest.raises(ConfigError, match=message):
+        outcome(model, tw.optim.SGD(model.parameters(), lr=0.1), **options)
+    assert bits(model) == before
+
+
+def test_what_cannot_be_tested() -> None:
+    model = network()
+    with pytest.raises(ConfigError, match="LBFGS looks for its step sizes itself"):
+        outcome(model, tw.optim.LBFGS(model.parameters()))
+    with pytest.raises(ConfigError, match="lr is 0"):
+        outcome(model, tw.optim.SGD(model.parameters(), lr=0.0))
