@@ -133,8 +133,8 @@ def test_sizes_that_do_not_fit(shape: tuple[int, ...], message: str) -> None:
         ((1, 1, 3), {"padding": "same", "stride": 2}, "stride 1"),
         (
             (1, 1, 3),
-            {"padding_mode": "reflect"},
-            r"'reflect' is not there; use nn\.functional\.pad",
+            {"padding_mode": "mirror"},
+            "no padding_mode 'mirror'; .*Known: circular, reflect, replicate, zeros",
         ),
     ],
 )

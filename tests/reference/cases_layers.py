@@ -160,6 +160,12 @@ def no_longer_parametrized(tw: Any) -> Any:
 
 # fmt: off
 MODULES: dict[str, Built] = {
+    "Conv1d circular":     Built(named("Conv1d", 6, 2, 3, padding=2, padding_mode="circular"),
+                                 (_LINES,)),
+    "Conv2d reflect":      Built(named("Conv2d", 4, 2, (5, 3), padding="same",
+                                 padding_mode="reflect"), (_IMAGES,)),
+    "Conv2d replicate":    Built(named("Conv2d", 4, 2, 3, 2, (1, 2), bias=False,
+                                 padding_mode="replicate"), (_IMAGES,)),
     "weight_norm":         Built(parametrized("weight_norm", "Linear", 3, 4), (_ROWS,)),
     "weight_norm 1":       Built(parametrized("weight_norm", "Conv2d", 4, 2, 3, dim=1), (_IMAGES,)),
     "weight_norm None":    Built(parametrized("weight_norm", "Conv1d", 6, 2, 3, dim=None),

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from thalweg._tensor import Parameter, Tensor
-from thalweg.errors import ConfigError, ShapeError
+from thalweg.errors import ConfigError, ShapeError, nearest
 from thalweg.nn import functional as F
 from thalweg.nn import init
 from thalweg.nn.functional.convolution import padding_amounts
-from thalweg.nn.functional.sliding import Shape, Sizes, per_axis, spans
+from thalweg.nn.functional.sliding import Shape, Sizes, per_axis, require_images, spans
 from thalweg.nn.module import Module
 from thalweg.ops.creation import empty
 
 __all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
+
+
+_MODES = ("circular", "reflect", "replicate", "zeros")
 
 
 class _Conv(Module):
@@ -78,11 +81,21 @@ class _Conv(Module):
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of x with the weight, plus the bias."""
         convolve = F.conv1d if self.rank == 1 else F.conv2d
-        options = (self.stride, self.padding, self.dilation, self.groups)
+        padding = self.padding if self.padding_mode == "zeros" else 0
+        options = (self.stride, padding, self.dilation, self.groups)
         try:
+            if self.padding_mode != "zeros":
+                require_images(type(self).__name__, x, self.rank)
+                x = F.pad(x, self._sides(), self.padding_mode)
             return convolve(x, self.weight, self.bias, *options)
         except ShapeError as error:
             raise self._explained(tuple(x.shape), error) from None
+
+    def _sides(self) -> list[int]:
+        """How much is padded at both ends of each axis, the last one first."""
+        sizes = (self.kernel_size, self.stride, self.dilation)
+        low, high = padding_amounts(type(self).__name__, self.padding, *sizes)
+        return [n for pair in reversed(list(zip(low, high, strict=True))) for n in pair]
 
     def _explained(self, shape: Shape, error: ShapeError) -> ShapeError:
         """The error of an input with other channels, by the layer's own words."""
@@ -120,7 +133,9 @@ class _Conv(Module):
         for name, value in usual.items():
             given = getattr(self, name, value)
             text += f", {name}={given}" if given != value else ""
-        return text + (", bias=False" if self.bias is None else "")
+        text += ", bias=False" if self.bias is None else ""
+        mode = self.padding_mode
+        return text + (f", padding_mode={mode}" if mode != "zeros" else "")
 
 
 class _ConvTranspose(_Conv):
@@ -144,6 +159,8 @@ class _ConvTranspose(_Conv):
         dtype: Any = None,
     ) -> None:
         name, rank = type(self).__name__, self.rank
+        if padding_mode != "zeros":
+            raise ConfigError(f'{name}: padding_mode is "zeros", got {padding_mode!r}')
         self._set(in_channels, out_channels, kernel_size, stride, dilation, groups, padding_mode)
         self.padding = per_axis(name, "padding", padding, rank, 0)
         self.output_padding = per_axis(name, "output_padding", output_padding, rank, 0)
@@ -188,10 +205,9 @@ def _check_options(
             f"{name}: groups={groups} must divide in_channels={in_channels} and "
             f"out_channels={out_channels}"
         )
-    if padding_mode != "zeros":
+    if padding_mode not in _MODES:
         raise ConfigError(
-            f"{name}: padding_mode {padding_mode!r} is not there; use nn.functional.pad(x, ..., "
-            "mode=...) in front of a layer without padding"
+            f"{name}: no padding_mode {padding_mode!r}; {nearest(str(padding_mode), _MODES)}"
         )
 
 
@@ -223,8 +239,9 @@ class Conv2d(_Conv):
     U[-1/sqrt(n), 1/sqrt(n)], n = in_channels / groups * K * L, as in PyTorch.
 
     `kernel_size`, `stride`, `padding` and `dilation` are a number for both axes or one each.
-    Padding, with zeros, may be "valid" (none) or "same" (for stride 1: y has the size of x). With
-    `groups`, each group of outputs sees its own share of the channels.
+    Padding may be "valid" (none) or "same" (for stride 1: y has the size of x); `padding_mode`
+    says what is put there: "zeros", "reflect", "replicate" or "circular", as `nn.functional.pad`
+    has them. With `groups`, each group of outputs sees its own share of the channels.
 
     Raises `ConfigError` for options that do not fit, `ShapeError` for an input that does not.
 
