@@ -23,9 +23,10 @@ NO_BATCH = {
     "iota": "no operands",
     "random_bits": "what is drawn for each case is for the vmap to say",
     "item": "a scan inside a transform is one outside, of what its values are made of",
+    "cond": "within a transform both functions are computed",
     "scan": "a scan inside a transform is one outside, of what its values are made of",
 }
-NO_JVP |= {"item", "scan"}
+NO_JVP |= {"cond", "item", "scan"}
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
