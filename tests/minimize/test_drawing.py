@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.minimize.contours import level_lines, levels_for
+from thalweg.minimize.contours import level_lines, levels_for, linked
 from thalweg.minimize.line import along
 from thalweg.minimize.problems import PROBLEMS
 
@@ -87,6 +87,16 @@ def test_level_lines_of_a_bowl_are_circles() -> None:
         np.testing.assert_allclose(np.hypot(*ends.T), np.sqrt(level), atol=2e-3)
         lengths = np.hypot(*(pieces[:, 2:] - pieces[:, :2]).T)
         assert lengths.sum() == pytest.approx(2 * np.pi * np.sqrt(level), rel=0.01)
+
+
+def test_level_lines_are_linked() -> None:
+    side = np.linspace(-1, 1, 21)
+    pieces = level_lines(np.square(side)[:, None] + np.square(side), 0.47)
+    (circle,) = linked(pieces)
+    assert len(circle) == len(pieces) + 1
+    assert circle[0] == pytest.approx(circle[-1])
+    apart = linked([(0.0, 0.0, 1.0, 0.0), (2.0, 0.0, 3.0, 0.0), (1.0, 0.0, 1.5, 0.0)])
+    assert sorted(map(len, apart)) == [2, 3]
 
 
 def test_every_case_of_a_cell() -> None:

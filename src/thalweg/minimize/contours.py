@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Segment", "level_lines", "levels_for"]
+__all__ = ["Line", "Segment", "level_lines", "levels_for", "linked"]
 
 Array = npt.NDArray[np.float64]
 Segment = tuple[float, float, float, float]  # from (x, y) to (x, y), in cells of the grid
+
+Line = list[tuple[float, float]]
 
 # For each of the 16 cases of corners below and above a level, the edges that the line joins.
 # Corners count bits: 1 (i, j), 2 (i+1, j), 4 (i+1, j+1), 8 (i, j+1); edge n follows corner n.
@@ -49,6 +54,50 @@ def _crossing(around: list[float], edge: int, level: float) -> tuple[float, floa
     (xa, ya), (xb, yb) = _CORNERS[edge], _CORNERS[(edge + 1) % 4]
     t = (level - a) / (b - a)
     return xa + t * (xb - xa), ya + t * (yb - ya)
+
+
+def linked(pieces: Sequence[Segment]) -> list[Line]:
+    """The pieces joined, end to end, to as few lines as they make.
+
+    >>> linked([(0.0, 0.0, 1.0, 0.0), (1.0, 1.0, 1.0, 0.0)])
+    [[(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)]]
+    """
+    ends: defaultdict[tuple[float, float], list[int]] = defaultdict(list)
+    for number, (a, b, c, d) in enumerate(pieces):
+        ends[_rounded((a, b))].append(number)
+        ends[_rounded((c, d))].append(number)
+    free, lines = dict.fromkeys(range(len(pieces))), []
+    while free:
+        a, b, c, d = pieces[_taken(free, next(iter(free)))]
+        lines.append([*_followed((a, b), pieces, ends, free)[::-1], (a, b), (c, d),
+                      *_followed((c, d), pieces, ends, free)])  # fmt: skip
+    return lines
+
+
+def _followed(
+    end: tuple[float, float],
+    pieces: Sequence[Segment],
+    ends: Mapping[tuple[float, float], list[int]],
+    free: dict[int, None],
+) -> Line:
+    """The points that free pieces lead to from `end`."""
+    line: Line = []
+    while True:
+        number = next((n for n in ends[_rounded(end)] if n in free), None)
+        if number is None:
+            return line
+        a, b, c, d = pieces[_taken(free, number)]
+        end = (c, d) if _rounded((a, b)) == _rounded(end) else (a, b)
+        line.append(end)
+
+
+def _taken(free: dict[int, None], number: int) -> int:
+    del free[number]
+    return number
+
+
+def _rounded(point: tuple[float, float]) -> tuple[float, float]:
+    return round(point[0], 9), round(point[1], 9)
 
 
 def levels_for(values: Array, count: int = 12) -> list[float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from thalweg.minimize.contours import level_lines, levels_for
+from thalweg.minimize.contours import level_lines, levels_for, linked
 from thalweg.minimize.domain import Permutations
 from thalweg.minimize.objective import scalar
 from thalweg.minimize.real import Array, Real
@@ -99,11 +99,11 @@ def _of_two(result: MinimizeResult) -> Iterator[str]:
     yield from _axes(x, y, "theta 0", "theta 1")
     levels = levels_for(heights)
     for number, level in enumerate(levels):
-        pieces = [
-            (x(_at(xs, i)), y(_at(ys, j)), x(_at(xs, k)), y(_at(ys, m)))
-            for i, j, k, m in level_lines(heights, level)
-        ]
-        text = "".join(f"M{i:.1f} {j:.1f}L{k:.1f} {m:.1f}" for i, j, k, m in pieces)
+        lines = linked(level_lines(heights, level))
+        text = "".join(
+            "M" + "L".join(f"{x(_at(xs, i)):.1f} {y(_at(ys, j)):.1f}" for i, j in line)
+            for line in lines
+        )
         shade = 1 - 0.75 * number / len(levels)
         yield (
             f'<path class="level" d="{text}" fill="none" stroke="{_light("level")}" '

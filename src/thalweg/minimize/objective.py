@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from thalweg._tensor import Tensor
 from thalweg.autodiff.backward import grad
-from thalweg.errors import GradientError, ObjectiveError, ShapeError, TraceError
+from thalweg.errors import GradientError, ObjectiveError, ShapeError, TraceError, TransformError
+from thalweg.func import hessian, jacfwd, jacrev
 from thalweg.minimize.domain import Domain
 from thalweg.minimize.real import Array, spelled
 from thalweg.ops.creation import zeros_like
@@ -39,15 +40,20 @@ class Objective:
     def __init__(self, g: Callable[..., Any], domain: Domain, compile: bool | None) -> None:
         self.g, self.domain = g, domain
         self.values = self.gradients = 0
-        self.slope = _Derivative(_slope_of(g), "value and gradient", compile)
-        self.curve = _Derivative(_hessian_of(g), "Hessian", compile)
-        self.residual = _Derivative(_jacobian_of(g), "residuals and Jacobian", compile)
+        slope = _slope_of(g)
+        self.slope = _Derivative(slope, slope, "value and gradient", compile)
+        self.curve = _Derivative(_hessian_of(g), _all_rows(g), "Hessian", compile)
+        rows = _jacobian_of(g), _whole_jacobian(g)
+        self.residual = _Derivative(*rows, "residuals and Jacobian", compile)
 
     @property
     def how(self) -> str:
         """How derivatives were evaluated: "compiled", "eager: ..." with the reason, or "none"."""
-        used = [d.how for d in (self.slope, self.curve, self.residual) if d.how]
-        return used[0] if used else "none"
+        used = [d for d in (self.slope, self.curve, self.residual) if d.how]
+        odd = next((d for d in used if d.how != used[0].how), None)
+        if odd is not None:
+            return f"{used[0].what} {used[0].how}, {odd.what} {odd.how}"
+        return used[0].how if used else "none"
 
     def value(self, point: Any, trial: bool = False) -> float:
         """g there. NaN is an error; where a method only tries a point (`trial`), infinity."""
@@ -114,12 +120,21 @@ def scalar(value: Any) -> float:
 class _Derivative:
     """A function of theta that gives tensors, compiled where it traces.
 
+    Eager, `function` takes whatever Python g is made of. `traced` is what is compiled: the rows of
+    a Hessian or a Jacobian in one calculation, so that the program does not grow with theta.
+
     The first point is evaluated both ways: a function whose compiled value is another one, since it
     looks at the time or counts its calls, stays eager. `how` says what is used, and why.
     """
 
-    def __init__(self, function: Callable[[Tensor], Any], what: str, compile: bool | None) -> None:
-        self.function, self.what, self.wanted = function, what, compile
+    def __init__(
+        self,
+        function: Callable[[Tensor], Any],
+        traced: Callable[[Tensor], Any],
+        what: str,
+        compile: bool | None,
+    ) -> None:
+        self.function, self.traced, self.what, self.wanted = function, traced, what, compile
         self.compiled: Any = None
         self.how = ""
 
@@ -138,9 +153,9 @@ class _Derivative:
         from thalweg.compiler.function import compile
 
         try:
-            self.compiled = compile(self.function)
+            self.compiled = compile(self.traced)
             found = _arrays(self.compiled(theta))
-        except TraceError as error:
+        except (TraceError, TransformError) as error:
             if self.wanted:
                 raise
             self.how = f"eager: {error.message.splitlines()[0]}"
@@ -192,7 +207,7 @@ def _refuse_shape(value: Tensor) -> None:
 
 def _hessian_of(g: Callable[..., Any]) -> Callable[[Tensor], Any]:
     @no_grad()
-    def hessian(theta: Tensor) -> Any:
+    def curve(theta: Tensor) -> Any:
         with enable_grad():
             leaf = _leaf(theta)
             value = _differentiable(g(leaf), "g")
@@ -203,7 +218,7 @@ def _hessian_of(g: Callable[..., Any]) -> Callable[[Tensor], Any]:
             rows = [_row(element, leaf) for element in slope.reshape(-1).unbind(0)]
         return (stack(rows) if rows else zeros_like(theta),)
 
-    return hessian
+    return curve
 
 
 def _jacobian_of(g: Any) -> Callable[[Tensor], Any]:
@@ -216,6 +231,26 @@ def _jacobian_of(g: Any) -> Callable[[Tensor], Any]:
         return values.detach(), stack(rows)
 
     return jacobian
+
+
+def _all_rows(g: Callable[..., Any]) -> Callable[[Tensor], Any]:
+    @no_grad()
+    def rows(theta: Tensor) -> Any:
+        with enable_grad():
+            return (hessian(g)(theta).detach(),)
+
+    return rows
+
+
+def _whole_jacobian(g: Any) -> Callable[[Tensor], Any]:
+    @no_grad()
+    def whole(theta: Tensor) -> Any:
+        values = g.residual(theta)
+        make = jacfwd if theta.numel() <= values.numel() else jacrev
+        with enable_grad():
+            return values, make(g.residual)(theta).detach()
+
+    return whole
 
 
 def _row(element: Tensor, leaf: Tensor) -> Tensor:

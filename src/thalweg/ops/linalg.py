@@ -181,7 +181,7 @@ def slogdet(A: Tensor) -> SlogDet:
     (tensor(1.), tensor(207.2327))
     """
     both = bind(p.slogdet, floating(A))
-    return SlogDet(both.select(-1, 0).detach(), both.select(-1, 1))
+    return SlogDet(both.select(-1, 0), both.select(-1, 1))
 
 
 # --- decompositions --------------------------------------------------------------------------
