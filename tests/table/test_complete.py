@@ -30,7 +30,7 @@ ELSEWHERE = {
     "autodiff/test_engine.py": "backward requires_grad_",
     "autodiff/test_hooks.py": "register_hook retain_grad",
 }
-LOOPS = {"scan", "item"}  # primitives of traces only: tests/compiler/test_loops.py
+LOOPS = {"scan", "cond", "item"}  # of traces: tests/compiler/test_loops.py, test_branches.py
 LISTED = {name: file for file, names in ELSEWHERE.items() for name in names.split()}
 
 

@@ -11,6 +11,7 @@ from thalweg.compiler.graph import spell_type
 from thalweg.compiler.kernels import (
     Access,
     Axis,
+    Branch,
     Buffer,
     Contraction,
     Host,
@@ -51,6 +52,8 @@ def describe(kernel: Kernel) -> str:
         lines = _scatter(kernel)
     elif isinstance(kernel, Repeat):
         lines = _repeat(kernel)
+    elif isinstance(kernel, Branch):
+        lines = _branch(kernel)
     elif isinstance(kernel, Host):
         operands = ", ".join(_view(view) for view in kernel.sources)
         lines = iter([f"{_view(kernel.target)} = NumPy's {kernel.primitive} of {operands}"])
@@ -84,7 +87,20 @@ def _repeat(kernel: Repeat) -> Iterator[str]:
     for link in kernel.links:
         place = _access(Access(link.outer, link.offset, (link.step,)), "t")
         yield f"  {_buffer(link.inner)} at {place}"
-    for number, inner in enumerate(kernel.kernels):
+    yield from _inside(kernel.kernels)
+
+
+def _branch(kernel: Branch) -> Iterator[str]:
+    buffer, element = kernel.pred
+    for link in kernel.links:
+        yield f"  {_buffer(link.inner)} at {_access(Access(link.outer, link.offset, ()), '')}"
+    for word, side in zip((f"if {buffer!r}[{element}]", "else"), kernel.sides, strict=True):
+        yield word
+        yield from _inside(side)
+
+
+def _inside(kernels: Sequence[Kernel]) -> Iterator[str]:
+    for number, inner in enumerate(kernels):
         head, *rest = describe(inner).splitlines()
         yield f"  kernel {number}: {head}"
         yield from (f"  {line}" for line in rest)

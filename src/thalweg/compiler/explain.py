@@ -21,6 +21,7 @@ import numpy as np
 from thalweg.compiler.binding import Array, Bound
 from thalweg.compiler.graph import Origin
 from thalweg.compiler.kernels import (
+    Branch,
     Contraction,
     Host,
     Kernel,
@@ -191,8 +192,8 @@ def _space(kernel: Kernel) -> str:
             return f"{_times(kept)} of {_times(over)}" if over else _times(kept)
         case Scatter():
             return _times(kernel.space)
-        case Repeat():
-            return str(kernel.count)
+        case Repeat() | Branch():
+            return ""
         case Host():
             return _times(kernel.sources[0].shape)
         case _:

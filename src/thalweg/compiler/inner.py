@@ -78,18 +78,17 @@ class InnerTracer(Tracer):
             mode.interpret, mode.trace = before
             self.restore()
 
-    def changed(self) -> list[Slot]:
+    def changed(self, where: str) -> list[Slot]:
         """The captured tensors that were given another value.
 
-        Raises `TraceError` where one got a gradient, which has no place to go from one round to
-        the next.
+        Raises `TraceError` where one got a gradient, which has no place to go.
         """
         for slot in self.slots.values():
             leaf = self.leaves[id(slot.tensor)]
             if leaf._grad is not None or slot.tensor._grad is not slot.grad:
                 raise TraceError(
-                    "backward() inside the function of a scan: its gradients would be lost from "
-                    "one round to the next. Use tw.autograd.grad, and return what it gives"
+                    f"backward() inside the function of a {where}: its gradients have no place to "
+                    "go. Use tw.autograd.grad, and return what it gives"
                 )
         return [slot for slot in self.slots.values() if slot.tensor._value is not slot.variable]
 

@@ -1,10 +1,11 @@
 """Kernels: what fusion makes of a graph, and what lowering turns into native code.
 
     Plan    ::=  buffers  Kernel*                         in order of execution
-    Kernel  ::=  Loop | Contraction | Scatter | Sort | Scan | Host | Repeat
+    Kernel  ::=  Loop | Contraction | Scatter | Sort | Scan | Host | Repeat | Branch
     Loop    ::=  for every point of `space`: body; over `reduced` axes: reduce; then tail; stores
     body    ::=  Scalar*                                  a straight-line list, like the graph
     Repeat  ::=  Kernel*; then `count` times: Kernel*     over slices of buffers
+    Branch  ::=  Kernel* or Kernel*
 
 Everything here is about scalars and addresses. A value at a point of the loops is read from a
 buffer at an affine address,
@@ -28,6 +29,7 @@ from thalweg.compiler.graph import Origin
 __all__ = [
     "Access",
     "Axis",
+    "Branch",
     "Buffer",
     "Contraction",
     "Host",
@@ -253,8 +255,8 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where a buffer of a round stands: in `outer`, from element `offset` on, and in each round
-    `step` elements further."""
+    """Where a buffer of a round, or of a branch, stands: in `outer`, from element `offset` on, and
+    in each round `step` elements further."""
 
     inner: Buffer
     outer: Buffer
@@ -280,15 +282,35 @@ class Repeat:
     label: str = ""
 
 
-Kernel: TypeAlias = Loop | Contraction | Scatter | Sort | Scan | Host | Repeat
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One of two lists of kernels.
+
+    pred   a buffer and the number of an element in it, a bool: whether it is the first
+    sides  their kernels, over buffers of their own: those with a link, and temporaries
+    arena  a stretch of memory, in bytes, that the temporaries of the chosen side stand in
+    """
+
+    pred: tuple[Buffer, int]
+    sides: tuple[tuple[Kernel, ...], tuple[Kernel, ...]]
+    links: tuple[Link, ...]
+    arena: Buffer
+    origins: tuple[Origin, ...] = ()
+    label: str = ""
+
+
+Kernel: TypeAlias = Loop | Contraction | Scatter | Sort | Scan | Host | Repeat | Branch
 
 
 def leaves(kernels: Iterable[Kernel], times: int = 1) -> Iterator[tuple[Kernel, int]]:
-    """The kernels that are no loops of kernels, in order, and how often each runs."""
+    """The kernels that are made of no others, in order, and how often each runs, if it does."""
     for kernel in kernels:
         if isinstance(kernel, Repeat):
             yield from leaves(kernel.first, times)
             yield from leaves(kernel.kernels, times * kernel.count)
+        elif isinstance(kernel, Branch):
+            for side in kernel.sides:
+                yield from leaves(side, times)
         else:
             yield kernel, times
 

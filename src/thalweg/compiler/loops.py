@@ -46,7 +46,7 @@ def scan(
         ]
         after, ys = step(list(state), list(parts))
         outputs = [inner.atom(x) for x in (*after, *ys)]
-        changed = inner.changed()
+        changed = inner.changed("scan")
         new = [slot.tensor for slot in changed]
         outputs[len(after) : len(after)] = [inner.atom(x) for x in new]
         parents = [parent_of(x) for x in (*after, *new, *ys)]

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from thalweg.compiler.frame import FAILED, PAUSED, Frame
 from thalweg.compiler.kernels import Buffer, Link
 from thalweg.compiler.lower.lowered import Lowered
-from thalweg.compiler.schedule import Rounds, Step, steps_of
+from thalweg.compiler.schedule import Fork, Rounds, Step, Turn, steps_of
 from thalweg.compiler.waiting import barrier_text, waiting_text
 
 __all__ = ["CLOCK", "MAIN", "MainText", "scratch_bytes"]
@@ -45,7 +45,7 @@ class MainText:
     """
 
     lowered: Sequence[Lowered]
-    steps: Sequence[Step | Rounds]
+    steps: Sequence[Turn]
     slots: Mapping[Buffer, int]
     failing: frozenset[int]
     threaded: bool
@@ -124,18 +124,21 @@ class MainText:
             self._write(f"%far{slot} = mul i64 %i, %stride{slot}")
             self._write(f"%at{slot} = getelementptr i8, ptr %given{slot}, i64 %far{slot}")
 
-    def _body(self, turns: Sequence[Step | Rounds]) -> None:
+    def _body(self, turns: Sequence[Turn]) -> None:
         for turn in turns:
             if self.threaded and (turn.barrier or self.timed):
                 self._meet()
             elif turn.check:
                 self._check()
-            if isinstance(turn, Rounds):
-                self._rounds(turn)
-                continue
-            self._turn(turn)
-            if self.timed:
-                self._note(turn)
+            match turn:
+                case Rounds():
+                    self._rounds(turn)
+                case Fork():
+                    self._fork(turn)
+                case Step():
+                    self._turn(turn)
+                    if self.timed:
+                        self._note(turn)
 
     def _rounds(self, loop: Rounds) -> None:
         """A loop of kernels; where all have a part in it, they meet at the end of each round."""
@@ -156,6 +159,25 @@ class MainText:
         self._write(f"{after} = add i64 {turn}, 1")
         self._write(f"{more} = icmp slt i64 {after}, {loop.count}")
         self._write(f"br i1 {more}, label %{begin}, label %{end}")
+        self._start(end)
+
+    def _fork(self, fork: Fork) -> None:
+        """One of two lists of kernels, the same for all threads, which meet at its end."""
+        buffer, element = fork.pred
+        pred = self._linked(Link(buffer, buffer, element), "0")
+        byte, true = self._name("byte"), self._name("true")
+        labels, end = [self._label("side") for _ in fork.sides], self._label("joined")
+        self._write(f"{byte} = load i8, ptr {pred}, align 1")
+        self._write(f"{true} = icmp ne i8 {byte}, 0")
+        self._write(f"br i1 {true}, label %{labels[0]}, label %{labels[1]}")
+        for label, side in zip(labels, fork.sides, strict=True):
+            self._start(label)
+            for link in fork.links:
+                self._inner[link.inner] = self._linked(link, "0")
+            self._body(side)
+            if self.threaded:
+                self._meet()
+            self._write(f"br label %{end}")
         self._start(end)
 
     def _linked(self, link: Link, turn: str) -> str:

@@ -30,6 +30,7 @@ _LINE = re.compile(r"(\w+)\s*:\s*(\S+)\s*=\s*(.+)$")
 _CALL = re.compile(r"(\w+)(?:\[(.*)\])?\((.*)\)$")
 _INFIX = re.compile(r"(\S+) (\S+) (\S+)$")
 _ROWS = {symbol: name for name, symbol in INFIX.items()}
+_GRAPHS = {"scan": ("body",), "cond": ("true", "false")}
 _WORDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -108,8 +109,12 @@ def _equation(line: str, known: dict[str, Variable], inner: Sequence[str]) -> Eq
     default = beside[0] if beside else output.dtype
     inputs = tuple(_operand(n, i, op, default, known) for i, n in enumerate(names))
     known[name] = output
-    body = {"body": Subgraph(_graph(inner))} if inner else {}
-    return Equation(REGISTRY[op], inputs, output, _attributes(attributes) | body)
+    starts = [n for n, text in enumerate(inner) if _margin(text) == _margin(inner[0])]
+    starts = [n for n in starts if inner[n].split()[0] == "inputs"]
+    parts = [inner[a:b] for a, b in itertools.pairwise([*starts, len(inner)])]
+    graphs = zip(_GRAPHS.get(op, ()), parts, strict=True)
+    inside = {attribute: Subgraph(_graph(part)) for attribute, part in graphs}
+    return Equation(REGISTRY[op], inputs, output, _attributes(attributes) | inside)
 
 
 def _call(text: str, known: dict[str, Variable]) -> tuple[str, str, list[str]] | None:

@@ -23,7 +23,7 @@ from thalweg.compiler.machine import Machine
 from thalweg.compiler.main import CLOCK, MAIN, MainText, scratch_bytes
 from thalweg.compiler.passes import build_plan
 from thalweg.compiler.runtime import MOST, get_num_threads, pool
-from thalweg.compiler.schedule import Rounds, Step, effects, schedule, threads_worth
+from thalweg.compiler.schedule import Turn, effects, schedule, threads_worth
 from thalweg.compiler.tempo import TRY, Tempo
 from thalweg.errors import OutOfMemoryError, OutOfRangeError, ThalwegError
 from thalweg.files import size_text
@@ -102,7 +102,7 @@ class Program:
         return _given(self.plan)
 
     @cached_property
-    def steps(self) -> list[Step | Rounds]:
+    def steps(self) -> list[Turn]:
         """The schedule."""
         return schedule(self.plan.kernels, self.lowered)
 

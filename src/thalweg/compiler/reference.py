@@ -16,6 +16,7 @@ import numpy as np
 from thalweg.compiler.kernels import (
     Access,
     Axis,
+    Branch,
     Buffer,
     Contraction,
     Host,
@@ -98,6 +99,8 @@ def _grid(offset: int, sizes: Sequence[int], strides: Sequence[int]) -> Any:
 def _run(kernel: Kernel, memory: _Memory) -> None:
     if isinstance(kernel, Repeat):
         _repeat(kernel, memory)
+    elif isinstance(kernel, Branch):
+        _branch(kernel, memory)
     elif isinstance(kernel, Loop):
         _loop(kernel, memory)
     elif isinstance(kernel, Contraction):
@@ -129,6 +132,16 @@ def _repeat(kernel: Repeat, memory: _Memory) -> None:
         for inner in kernel.kernels:
             check_hazards(inner)
             _run(inner, memory)
+
+
+def _branch(kernel: Branch, memory: _Memory) -> None:
+    buffer, element = kernel.pred
+    for link in kernel.links:
+        end = link.offset + link.inner.size
+        memory.given[link.inner] = memory[link.outer][link.offset : end]
+    for inner in kernel.sides[0 if memory[buffer][element] else 1]:
+        check_hazards(inner)
+        _run(inner, memory)
 
 
 def _write(view: View, values: Any, memory: _Memory) -> None:
@@ -257,7 +270,7 @@ def _words(key: Any, counter: Any, number: Any) -> Any:
 def check_hazards(kernel: Kernel) -> None:
     """Raise `TraceError` if a kernel reads a buffer that it writes at another point."""
     both = set(reads_of(kernel)) & set(writes_of(kernel))
-    if not both or isinstance(kernel, Repeat):
+    if not both or isinstance(kernel, Repeat | Branch):
         return
     if not isinstance(kernel, Loop | Contraction):
         raise TraceError(f"{kernel.label}: reads and writes {both}")

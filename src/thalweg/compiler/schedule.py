@@ -3,7 +3,8 @@
 Kernels run in the plan's order. A kernel of several blocks is split among all threads, one of a
 single block is done by thread 0. Between two kernels where one writes memory that the other reads
 or writes, all threads meet at a barrier, unless both are thread 0's. Before a loop of kernels, and
-at the end of each round, all meet, unless all that is done in it is thread 0's.
+at the end of each round, all meet, unless all that is done in it is thread 0's; and at the end of a
+branch, which all threads take alike.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TypeAlias
 
 from thalweg.compiler.kernels import (
     Access,
+    Branch,
     Buffer,
     Contraction,
     Host,
@@ -28,7 +30,17 @@ from thalweg.compiler.kernels import (
 )
 from thalweg.compiler.lower.lowered import Lowered
 
-__all__ = ["Effects", "Rounds", "Step", "effects", "schedule", "steps_of", "threads_worth"]
+__all__ = [
+    "Effects",
+    "Fork",
+    "Rounds",
+    "Step",
+    "Turn",
+    "effects",
+    "schedule",
+    "steps_of",
+    "threads_worth",
+]
 
 # For the choice of threads only: what a core does in a second, and what meeting costs.
 _OPERATIONS = 1e11
@@ -75,25 +87,46 @@ class Rounds:
 
     count: int
     links: tuple[Link, ...]
-    steps: tuple[Step | Rounds, ...]
+    steps: tuple[Turn, ...]
     alone: bool
     barrier: bool
     check: bool
 
 
-def steps_of(turns: Iterable[Step | Rounds]) -> Iterator[Step]:
-    """The turns of kernels, within loops too."""
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A branch's turn: the turns of one side. All threads take the same, and meet at its end."""
+
+    pred: tuple[Buffer, int]
+    links: tuple[Link, ...]
+    sides: tuple[tuple[Turn, ...], ...]
+    alone: bool
+    barrier: bool
+    check: bool
+
+
+Turn: TypeAlias = Step | Rounds | Fork
+
+
+def steps_of(turns: Iterable[Turn]) -> Iterator[Step]:
+    """The turns of kernels, within loops and branches too."""
     for turn in turns:
-        if isinstance(turn, Rounds):
-            yield from steps_of(turn.steps)
-        else:
-            yield turn
+        match turn:
+            case Rounds():
+                yield from steps_of(turn.steps)
+            case Fork():
+                for side in turn.sides:
+                    yield from steps_of(side)
+            case Step():
+                yield turn
 
 
 def effects(kernel: Kernel) -> Effects:
     """What a kernel reads and writes."""
     if isinstance(kernel, Repeat):
-        return _effects_of_rounds(kernel)
+        return _effects_inside(kernel, kernel.first, kernel.kernels, set())
+    if isinstance(kernel, Branch):
+        return _effects_inside(kernel, (), [*kernel.sides[0], *kernel.sides[1]], {kernel.pred[0]})
     loads = [a for scalar in _body(kernel) if (a := scalar.attributes.get("access"))]
     stores = _stores(kernel)
     reads = {access.buffer for access in loads}
@@ -112,17 +145,19 @@ def effects(kernel: Kernel) -> Effects:
     return Effects(frozenset(reads), frozenset(a.buffer for a in stores), may_fail)
 
 
-def _effects_of_rounds(loop: Repeat) -> Effects:
-    """Those of its kernels, on the buffers around."""
-    outer = {link.inner: link.outer for link in loop.links}
-    inside = [effects(kernel) for kernel in loop.kernels]
+def _effects_inside(
+    whole: Repeat | Branch, first: Iterable[Kernel], kernels: Iterable[Kernel], reads: set[Buffer]
+) -> Effects:
+    """Those of the kernels in a loop or a branch, on the buffers around."""
+    outer = {link.inner: link.outer for link in whole.links}
+    inside = [effects(kernel) for kernel in kernels]
 
     def around(buffers: Iterable[Buffer]) -> set[Buffer]:
-        return {outer.get(b, loop.arena) for b in buffers}
+        return {outer.get(b, whole.arena) for b in buffers}
 
-    reads = around(b for effect in inside for b in effect.reads)
+    reads = reads | around(b for effect in inside for b in effect.reads)
     writes = around(b for effect in inside for b in effect.writes)
-    for effect in map(effects, loop.first):
+    for effect in map(effects, first):
         reads |= effect.reads
         writes |= effect.writes
     return Effects(frozenset(reads), frozenset(writes), any(e.may_fail for e in inside))
@@ -169,7 +204,7 @@ class _Memory:
         return _overlap(reads, self.written) or _overlap(writes, [*self.written, *self.read])
 
 
-def schedule(kernels: Sequence[Kernel], lowered: Sequence[Lowered]) -> list[Step | Rounds]:
+def schedule(kernels: Sequence[Kernel], lowered: Sequence[Lowered]) -> list[Turn]:
     """The kernels' turns, with as few barriers as one pass over them finds.
 
     `lowered` has the code of the kernels, those within loops too, as `leaves` orders them.
@@ -184,20 +219,20 @@ class _Schedule:
         self.lowered = lowered
         self.number = 0
 
-    def turns(self, kernels: Sequence[Kernel], inside: bool = False) -> list[Step | Rounds]:
+    def turns(self, kernels: Sequence[Kernel], inside: bool = False) -> list[Turn]:
         """The turns of `kernels`, which have met all that was before."""
-        turns: list[Step | Rounds] = []
+        turns: list[Turn] = []
         failing = False
         own, shared = _Memory(), _Memory()  # touched by thread 0 alone, and by all
         for kernel in _opened(kernels):
             effect = effects(kernel)
-            step = self._rounds(kernel) if isinstance(kernel, Repeat) else self._step()
+            step = self._turn(kernel)
             writes_state = any(buffer.kind in ("state", "input") for buffer in effect.writes)
             check = failing and writes_state and not inside
             barrier = check or shared.meets(effect) or (not step.alone and own.meets(effect))
             if barrier:
                 own, shared, failing = _Memory(), _Memory(), False
-            if isinstance(step, Rounds) and not step.alone:  # all have met at its end
+            if not isinstance(step, Step) and not step.alone:  # all have met at its end
                 own, shared, failing = _Memory(), _Memory(), False
             else:
                 (own if step.alone else shared).add(effect)
@@ -205,15 +240,20 @@ class _Schedule:
             turns.append(replace(step, barrier=barrier, check=check))
         return turns
 
-    def _step(self) -> Step:
-        self.number += 1
-        alone = self.lowered[self.number - 1].blocks <= 1
-        return Step(self.number - 1, alone, False, False)
-
-    def _rounds(self, loop: Repeat) -> Rounds:
-        steps = tuple(self.turns(loop.kernels, inside=True))
-        alone = all(step.alone for step in steps)
-        return Rounds(loop.count, loop.links, steps, alone, False, False)
+    def _turn(self, kernel: Kernel) -> Turn:
+        """A kernel's turn, before it is known whom it has to wait for."""
+        match kernel:
+            case Repeat():
+                steps = tuple(self.turns(kernel.kernels, inside=True))
+                alone = all(step.alone for step in steps)
+                return Rounds(kernel.count, kernel.links, steps, alone, False, False)
+            case Branch():
+                sides = tuple(tuple(self.turns(side, inside=True)) for side in kernel.sides)
+                return Fork(kernel.pred, kernel.links, sides, False, False, False)
+            case _:
+                self.number += 1
+                alone = self.lowered[self.number - 1].blocks <= 1
+                return Step(self.number - 1, alone, False, False)
 
 
 def _opened(kernels: Iterable[Kernel]) -> Iterator[Kernel]:
@@ -244,7 +284,7 @@ def _overlap(some: Iterator[Stretch] | list[Stretch], others: list[Stretch]) -> 
 # -- threads ---------------------------------------------------------------------------------------
 
 
-def threads_worth(lowered: Sequence[Lowered], turns: Sequence[Step | Rounds], most: int) -> int:
+def threads_worth(lowered: Sequence[Lowered], turns: Sequence[Turn], most: int) -> int:
     """How many threads, of at most `most`, are worth having for a program.
 
     The time is estimated from the kernels' work: a kernel's share is that of the thread with most
@@ -261,23 +301,29 @@ def threads_worth(lowered: Sequence[Lowered], turns: Sequence[Step | Rounds], mo
     return best
 
 
-def _meetings(turns: Iterable[Step | Rounds]) -> int:
+def _meetings(turns: Iterable[Turn]) -> int:
     """How often threads meet, in loops in every round."""
     total = 0
     for turn in turns:
         total += turn.barrier
         if isinstance(turn, Rounds) and not turn.alone:
             total += turn.count * (_meetings(turn.steps) + 1)
+        if isinstance(turn, Fork):
+            total += max(map(_meetings, turn.sides)) + 1
     return total
 
 
-def _times(turns: Iterable[Step | Rounds], rounds: int = 1) -> Iterator[tuple[int, int]]:
+def _times(turns: Iterable[Turn], rounds: int = 1) -> Iterator[tuple[int, int]]:
     """How often each kernel runs."""
     for turn in turns:
-        if isinstance(turn, Rounds):
-            yield from _times(turn.steps, rounds * turn.count)
-        else:
-            yield turn.kernel, rounds
+        match turn:
+            case Rounds():
+                yield from _times(turn.steps, rounds * turn.count)
+            case Fork():
+                for side in turn.sides:
+                    yield from _times(side, rounds)
+            case Step():
+                yield turn.kernel, rounds
 
 
 def _estimate(lowered: Sequence[Lowered], times: Mapping[int, int], threads: int) -> float:

@@ -82,9 +82,17 @@ class Subgraph:
         self, g: Cotangents, out: Tensor, operands: Sequence[Tensor], **attributes: Any
     ) -> list[Tensor | None]:
         """The cotangents of a scan's operands: those of another scan, from its end."""
-        from thalweg.compiler.transpose import pullback  # which makes subgraphs
+        from thalweg.compiler.transpose import pullback
 
         return pullback(self, g, out, operands, **attributes)
+
+    def pullback_of_branch(
+        self, other: Subgraph, g: Cotangents, pred: Tensor, operands: Sequence[Tensor]
+    ) -> list[Tensor | None]:
+        """The cotangents of a cond's operands: those of another cond."""
+        from thalweg.compiler.branches import pullback  # which makes subgraphs
+
+        return pullback(self, other, g, pred, operands)
 
 
 def _replayed(graph: Graph) -> Tape:

@@ -27,7 +27,7 @@ from thalweg.primitives import loops
 from thalweg.primitives.loops import Cotangents
 from thalweg.tape import Node, bind, mode, wrap
 
-__all__ = ["pullback"]
+__all__ = ["Backward", "backward", "pullback"]
 
 _SHOWS = frozenset(
     {"reshape", "transpose", "broadcast", "slice", "flip", "windows", "full", "iota"}
@@ -35,7 +35,7 @@ _SHOWS = frozenset(
 
 
 @dataclass(slots=True)
-class _Backward:
+class Backward:
     """A traced backward pass of a body.
 
     seeds    the cotangents it begins with, by number of the body's output
@@ -125,7 +125,7 @@ def pullback(
 
 def _traced_backward(
     body: Subgraph, given: set[int], consts: int, carry: int
-) -> tuple[list[int], _Backward]:
+) -> tuple[list[int], Backward]:
     """The backward pass of a body, and the numbers of the carries that have a cotangent.
 
     A carry that the cotangent of a later round reaches has one itself.
@@ -134,7 +134,7 @@ def _traced_backward(
     live = {number for number in given if number < carry and parents[number] is not None}
     stacked = {number for number in given if number >= carry and parents[number] is not None}
     while True:
-        traced = _backward(body, sorted(live | stacked))
+        traced = backward(body, sorted(live | stacked))
         reached = {k - consts for k in traced.found if consts <= k < consts + carry}
         reached = {k for k in reached if parents[k] is not None}
         if reached <= live:
@@ -142,7 +142,7 @@ def _traced_backward(
         live |= reached
 
 
-def _backward(body: Subgraph, outputs: Sequence[int]) -> _Backward:
+def backward(body: Subgraph, outputs: Sequence[int]) -> Backward:
     """The backward pass from some outputs of a body, as far as its inputs."""
     tape, tracer = body.tape, InnerTracer(mode.trace)
     tracer.known.update(body.inputs, (e.output for e in body.graph.equations))
@@ -150,7 +150,7 @@ def _backward(body: Subgraph, outputs: Sequence[int]) -> _Backward:
     seeds = {k: Variable(body.outputs[k].shape, body.outputs[k].dtype) for k in outputs}
     tracer.known.update(seeds.values())
     if not (wanted and outputs):
-        return _Backward([], seeds, {}, [])
+        return Backward([], seeds, {}, [])
     with tracer.tracing():
         found = grad(
             [_on_tape(body.outputs[k], tape.parents[k]) for k in outputs],
@@ -162,7 +162,7 @@ def _backward(body: Subgraph, outputs: Sequence[int]) -> _Backward:
         pairs = zip(wanted, found, strict=True)
         atoms = {k: tracer.atom(x) for k, x in pairs if x is not None}
     slots = [(slot.tensor, slot.variable) for slot in tracer.slots.values()]
-    return _Backward(tracer.equations, seeds, atoms, slots)
+    return Backward(tracer.equations, seeds, atoms, slots)
 
 
 def _on_tape(atom: Atom, parent: Parent) -> Tensor:
@@ -181,7 +181,7 @@ class _Plan:
     used    inputs of the body that are read
     """
 
-    def __init__(self, graph: Graph, traced: _Backward, consts: int, carry: int) -> None:
+    def __init__(self, graph: Graph, traced: Backward, consts: int, carry: int) -> None:
         traced.equations = keep_items(graph.equations, traced.equations)
         self.made = {e.output: e for e in graph.equations}
         self.carried = set(graph.inputs[consts : consts + carry])

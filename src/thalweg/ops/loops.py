@@ -7,6 +7,7 @@ they say, a Python loop and a Python `if`, so that one can step through them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from thalweg.compiler.structure import Structure, flatten
@@ -222,18 +223,41 @@ def cond(
         raise ShapeError(f"cond: pred is one bool, got shape {tuple(pred.shape)}; use where")
     if mode.trace is None:
         return true_fn(*operands) if pred.item() else false_fn(*operands)
-    return _both(pred.reshape(()), true_fn(*operands), false_fn(*operands))
+    return _either(pred.reshape(()), lambda: true_fn(*operands), lambda: false_fn(*operands))
 
 
-def _both(pred: Tensor, true: Any, false: Any) -> Any:
-    """One of two results, both computed."""
+def _either(pred: Tensor, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+    """One of two results: in a trace as one equation, within a function transform both computed."""
+    found: list[tuple[Tensors, Structure]] = []
+
+    def called(name: str, function: Callable[[], Any]) -> Tensors:
+        found.append(_tensors(f"cond: {name}'s result", function()))
+        if len(found) == 2:
+            _check_alike(*found)
+        return found[-1][0]
+
+    calls = partial(called, "true_fn", true_fn), partial(called, "false_fn", false_fn)
+    if mode.level is None:
+        from thalweg.compiler import branches
+
+        return _built(branches.cond(pred, *calls), found)
     from thalweg.ops.functions import where
 
-    some, structure = _tensors("cond: true_fn's result", true)
-    others, other = _tensors("cond: false_fn's result", false)
+    some, others = (call() for call in calls)
+    return _built([where(pred, a, b) for a, b in zip(some, others, strict=True)], found)
+
+
+def _built(tensors: Tensors, found: list[tuple[Tensors, Structure]]) -> Any:
+    return found[0][1].build(tensors)
+
+
+def _check_alike(true: tuple[Tensors, Structure], false: tuple[Tensors, Structure]) -> None:
+    """Both results are of one structure, and of the same shapes and dtypes."""
+    (some, structure), (others, other) = true, false
     if structure != other:
         raise ShapeError(
-            f"cond: the functions give results of one structure, got {true!r:.80} and {false!r:.80}"
+            "cond: the functions give results of one structure, got "
+            f"{structure.build(some)!r:.80} and {other.build(others)!r:.80}"
         )
     for number, (a, b) in enumerate(zip(some, others, strict=True)):
         error: type[ThalwegError] | None = None
@@ -246,4 +270,3 @@ def _both(pred: Tensor, true: Any, false: Any) -> Any:
                 f"cond: tensor {number} of the result is of shape {tuple(a.shape)}, {a.dtype!r} "
                 f"from true_fn and of shape {tuple(b.shape)}, {b.dtype!r} from false_fn"
             )
-    return structure.build([where(pred, a, b) for a, b in zip(some, others, strict=True)])

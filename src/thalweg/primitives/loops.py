@@ -1,6 +1,7 @@
-"""Loops as primitives: `scan` carries values through the slices of others; `item` takes a result.
+"""Loops and branches as primitives: `scan` carries values through the slices of others, `cond` does
+one of two things; `item` takes a result.
 
-A scan has several results, and an equation has one. So its result is a bundle: of the type
+They have several results, and an equation has one. So their result is a bundle: of the type
 `Bundle`, where other values have a dtype, and of rank 0. `item` takes the values out, one by one.
 The cotangent of a bundle is a `Cotangents`: those of the values that have any.
 """
@@ -16,15 +17,16 @@ import numpy as np
 from thalweg.errors import DTypeError, ShapeError
 from thalweg.primitives.core import Abstract, AllOperands, Shape, primitive
 
-__all__ = ["Body", "Bundle", "Cotangents", "item", "parts_of", "results", "scan"]
+__all__ = ["Body", "Bundle", "Cotangents", "cond", "item", "parts_of", "results", "scan"]
 
 Result = tuple[Shape, np.dtype[Any]]
 
 
 class Body(Protocol):
-    """What a scan does with each slice: a program of operands to results.
+    """What a scan does with each slice, or a branch: a program of operands to results.
 
-    Inputs are the constants, the carry, the slices; outputs the next carry, then what is stacked.
+    A scan's inputs are the constants, the carry, the slices; its outputs the next carry, then what
+    is stacked.
     """
 
     @property
@@ -42,6 +44,11 @@ class Body(Protocol):
         self, g: Cotangents, out: Any, operands: Sequence[Any], **attributes: Any
     ) -> Sequence[Any]:
         """The cotangents of the operands of a scan over this body, None where there is none."""
+
+    def pullback_of_branch(
+        self, other: Any, g: Cotangents, pred: Any, operands: Sequence[Any]
+    ) -> Sequence[Any]:
+        """The cotangents of the operands of a cond, None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +127,17 @@ def parts_of(value: Any) -> tuple[Result, ...]:
     return value.dtype.parts if isinstance(value.dtype, Bundle) else ()
 
 
+def _cond_infer(pred: Abstract, *operands: Abstract, true: Body, false: Body) -> tuple[Shape, Any]:
+    if pred.shape != () or pred.dtype != np.bool_:
+        raise DTypeError(f"cond: pred is a bool of rank 0, got {pred.dtype}{pred.shape}")
+    types = [tuple((tuple(x.shape), x.dtype) for x in side.outputs) for side in (true, false)]
+    given = tuple((tuple(x.shape), x.dtype) for x in operands)
+    inside = [tuple((tuple(x.shape), x.dtype) for x in side.inputs) for side in (true, false)]
+    if types[0] != types[1] or inside != [given, given]:
+        raise ShapeError("cond: both functions take the operands, and give results of one type")
+    return (), Bundle(types[0])
+
+
 def _item_infer(bundle: Abstract, *, index: int) -> Result:
     parts = parts_of(bundle)
     if index >= len(parts):
@@ -130,6 +148,10 @@ def _item_infer(bundle: Abstract, *, index: int) -> Result:
 # fmt: off
 scan = primitive("scan", _scan_infer, _scan_evaluate,
                  AllOperands(lambda g, out, *operands, body, **how: body.pullback(g, out, operands, **how)))
+cond = primitive("cond", _cond_infer,
+                 lambda pred, *operands, true, false: _bundled((true if pred else false).evaluate(operands)),
+                 AllOperands(lambda g, out, pred, *operands, true, false:
+                             (None, *true.pullback_of_branch(false, g, pred, operands))))
 item = primitive("item", _item_infer, lambda bundle, *, index: np.asarray(bundle[()][index]),
                  (lambda g, out, bundle, *, index: Cotangents({index: g}),))
 # fmt: on

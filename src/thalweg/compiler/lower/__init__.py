@@ -11,7 +11,7 @@ low .. high-1 of `Lowered.blocks`; which call does a block never changes the res
 
 from __future__ import annotations
 
-from thalweg.compiler.kernels import Contraction, Host, Kernel, Loop, Scan, Scatter
+from thalweg.compiler.kernels import Contraction, Host, Kernel, Loop, Scan, Scatter, Sort
 from thalweg.compiler.lower.contraction import lower_contraction
 from thalweg.compiler.lower.host import lower_host
 from thalweg.compiler.lower.loops import lower_loop
@@ -37,4 +37,5 @@ def lower(kernel: Kernel, name: str, machine: Machine) -> Lowered:
             return lower_scan(kernel, name, machine)
         case Host():
             return lower_host(kernel, name, machine)
+    assert isinstance(kernel, Sort), kernel  # loops and branches are made of kernels
     return lower_sort(kernel, name, machine)

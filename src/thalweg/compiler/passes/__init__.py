@@ -6,7 +6,8 @@ share_common    equal equations once                                       (cse.
 join_pieces     a sum of padded values is their concatenation              (pieces.py)
 remove_dead     nothing that no output depends on                          (dce.py)
 settle_scans    loops: the same in their bodies, and what need not be within
-                                                                           (loops.py, scans.py)
+                                                           (loops.py, stacking.py, scans.py)
+settle_branches the same within branches                                   (branches.py)
 settle_outputs  every output has an equation of its own                    (outputs.py)
 fuse            what is stored, what is computed on the spot, and where
                 (operations.py, views.py, layout.py, channels.py, costs.py,
@@ -21,8 +22,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from thalweg.compiler.graph import Graph
+from thalweg.compiler.graph import Graph, inner_graphs
 from thalweg.compiler.kernels import Buffer, Plan, View
+from thalweg.compiler.passes.branches import settle_branches
 from thalweg.compiler.passes.cse import share_common
 from thalweg.compiler.passes.dce import remove_dead_code
 from thalweg.compiler.passes.fuse import fuse
@@ -46,8 +48,8 @@ def optimize(graph: Graph) -> Graph:
 
 def _smaller(graph: Graph) -> Graph:
     graph = _simpler(graph)
-    if any(e.op.name == "scan" for e in graph.equations):
-        graph = _simpler(settle_scans(graph, _smaller))
+    if any(map(inner_graphs, graph.equations)):
+        graph = _simpler(settle_branches(settle_scans(graph, _smaller), _smaller))
     return graph
 
 
@@ -74,8 +76,10 @@ def build_plan(graph: Graph, updates: Mapping[int, int]) -> Plan:
 def _planned(graph: Graph, updates: Mapping[int, int]) -> Plan:
     settled = settle_outputs(graph, updates)
     whole = with_results(settled.graph)
-    scans = (e for e in whole.equations if e.op.name == "scan")
-    plans = {e.output: _planned(e.attributes["body"].graph, carried(e)) for e in scans}
+    plans = {
+        e.output: [_planned(inner, carried(e)) for inner in inner_graphs(e)]
+        for e in whole.equations
+    }
     fused = fuse(whole, settled.stored)
     scheduled = schedule(whole, fused, settled.roots, updates, plans)
     places, arena = arrange(scheduled.kernels)

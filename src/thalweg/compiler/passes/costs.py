@@ -44,7 +44,7 @@ def worth_storing(graph: Graph, layout: Layout) -> set[Variable]:
     chosen: set[Variable] = set()
     for equation in reversed(list(layout.equations.values())):
         output = equation.output
-        if equation.op.name == "scan":
+        if equation.op.name in ("scan", "cond"):
             continue  # it reads what is stored in any case
         if output in layout.roots:
             _read(equation, {_group(equation, sums.level[output]): _points(equation)}, uses)

@@ -6,7 +6,7 @@
     scatter      a scatter-add
     line         a sort or a cumulative sum, from an address to an address
     host         what NumPy evaluates, from addresses to an address
-    scan         all results of a loop
+    inside       all results of a loop or a branch
 
 A draft is built anew for every root that wants to join it. That fails with a `Conflict` where a
 root would read another one of the draft at a point that has not been computed yet.
@@ -35,7 +35,7 @@ from thalweg.compiler.passes.views import (
 __all__ = ["Draft", "build", "kind_of", "refine", "same_points"]
 
 Slots = Mapping[Variable, Buffer]
-Kind = Literal["loop", "reduce", "contraction", "scatter", "line", "host", "scan"]
+Kind = Literal["loop", "reduce", "contraction", "scatter", "line", "host", "inside"]
 Loops = list[tuple[int, bool]]  # of each loop its size, and whether it is reduced
 
 
@@ -94,7 +94,7 @@ def kind_of(equation: Equation) -> Kind:
         return "line"
     if name in HOST:
         return "host"
-    kinds = {"contraction": "contraction", "scatter_add": "scatter", "item": "scan"}
+    kinds = {"contraction": "contraction", "scatter_add": "scatter", "item": "inside"}
     return kinds.get(name, "loop")  # type: ignore[return-value]
 
 
@@ -105,8 +105,8 @@ def build(kind: Kind, layout: Layout, slots: Slots, members: list[Variable]) -> 
             return _reduce(layout, slots, members)
         if kind in ("loop", "contraction"):
             return _points(kind, layout, slots, members)
-        if kind == "scan":
-            return _scan(layout, slots, members)
+        if kind == "inside":
+            return _inside(layout, slots, members)
         return _alone(kind, layout, slots, members)
     except Conflict:
         return None
@@ -278,15 +278,15 @@ def _alone(kind: Kind, layout: Layout, slots: Slots, members: list[Variable]) ->
     return draft
 
 
-def _scan(layout: Layout, slots: Slots, members: list[Variable]) -> Draft:
-    """A loop, whose results come together."""
+def _inside(layout: Layout, slots: Slots, members: list[Variable]) -> Draft:
+    """A loop or a branch, whose results come together."""
     bundle = layout.equations[members[0]].inputs[0]
     assert isinstance(bundle, Variable)
     equation, body = layout.equations[bundle], Body(layout, slots, ())
     stored = [x for x in equation.inputs if isinstance(x, Variable) and elements(x.shape)]
     body.visited[bundle] = equation
     operands = [layout.place[x].root for x in stored]
-    return Draft("scan", layout.items[bundle], body, body, operands=operands)
+    return Draft("inside", layout.items[bundle], body, body, operands=operands)
 
 
 def same_points(draft: Draft, member: Variable) -> bool:

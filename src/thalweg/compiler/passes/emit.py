@@ -29,7 +29,7 @@ from thalweg.compiler.passes.contractions import Named, product_of
 from thalweg.compiler.passes.drafts import Draft
 from thalweg.compiler.passes.layout import Layout
 from thalweg.compiler.passes.operations import MOVEMENT
-from thalweg.compiler.passes.rounds import Plans, repeat
+from thalweg.compiler.passes.rounds import Inside, Plans
 from thalweg.compiler.passes.views import Affine, address, elements
 
 __all__ = ["Outlets", "emit"]
@@ -55,9 +55,10 @@ def emit(
         return _line(draft, layout, slots, outlets)
     if draft.kind == "host":
         return _host(draft, layout, slots, outlets)
-    if draft.kind == "scan":
+    if draft.kind == "inside":
         (equation,) = draft.origin_equations()
-        return repeat(equation, plans[equation.output], layout, slots, outlets)
+        inside = Inside(equation, layout, slots, outlets, plans[equation.output])
+        return inside.loop() if equation.op.name == "scan" else inside.branch()
     return _loop(draft, layout, outlets)
 
 

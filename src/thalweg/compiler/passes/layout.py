@@ -131,7 +131,8 @@ class _Pass:
             "concatenate": self.join,
             "pad": self.pad,
             "overlap_add": self.overlap_add,
-            "scan": self.scan,
+            "scan": self.inside,
+            "cond": self.inside,
             "item": self.item,
         }
         self.layout.equations[output] = equation
@@ -198,9 +199,10 @@ class _Pass:
         if self.layout.equations[atom].op.name not in ELEMENTWISE:
             self.demand(atom)
 
-    def scan(self, equation: Equation) -> None:
-        """The operands of a loop stand in row-major order, those that it slices slice by slice."""
-        whole = equation.attributes["consts"] + equation.attributes["carry"]
+    def inside(self, equation: Equation) -> None:
+        """Operands of a loop or a branch stand in row-major order; what is sliced, by slices."""
+        how = equation.attributes
+        whole = how["consts"] + how["carry"] if "carry" in how else len(equation.inputs)
         for number, atom in enumerate(equation.inputs):
             if not elements(atom.shape):
                 continue
@@ -212,7 +214,7 @@ class _Pass:
                 (self.straight if permuted else self.demanded).add(again)
 
     def item(self, equation: Equation) -> None:
-        """A result of a loop, which its kernels write."""
+        """A result of a loop or a branch, which its kernels write."""
         self.layout.items[equation.inputs[0]].append(equation.output)
         self.root(equation.output)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from thalweg.compiler.kernels import (
     Access,
+    Branch,
     Buffer,
     Contraction,
     Host,
@@ -106,7 +107,10 @@ def _scalars(kernel: Kernel) -> tuple[Scalar, ...]:
 def reads_of(kernel: Kernel) -> list[Buffer]:
     """The buffers that a kernel reads, each once, in order of appearance."""
     if isinstance(kernel, Repeat):
-        return _around(kernel, reads_of)
+        return _around(kernel, kernel.first, kernel.kernels, reads_of)
+    if isinstance(kernel, Branch):
+        inside = _around(kernel, (), [*kernel.sides[0], *kernel.sides[1]], reads_of)
+        return list(dict.fromkeys([kernel.pred[0], *inside]))
     loads = [s.attributes["access"].buffer for s in _scalars(kernel) if s.op == "load"]
     if isinstance(kernel, Contraction):
         loads = [kernel.a, kernel.b, *loads]
@@ -120,22 +124,29 @@ def reads_of(kernel: Kernel) -> list[Buffer]:
 def writes_of(kernel: Kernel) -> list[Buffer]:
     """The buffers that a kernel writes, each once."""
     if isinstance(kernel, Repeat):
-        return _around(kernel, writes_of)
+        return _around(kernel, kernel.first, kernel.kernels, writes_of)
+    if isinstance(kernel, Branch):
+        return _around(kernel, (), [*kernel.sides[0], *kernel.sides[1]], writes_of)
     if isinstance(kernel, Loop | Contraction):
         return list(dict.fromkeys(store.access.buffer for store in kernel.stores))
     return [kernel.store.access.buffer if isinstance(kernel, Scatter) else kernel.target.buffer]
 
 
-def _around(loop: Repeat, touched: Callable[[Kernel], list[Buffer]]) -> list[Buffer]:
-    """The buffers around a loop that its kernels read, or write."""
-    outer = {link.inner: link.outer for link in loop.links}
-    inside = (outer.get(b, loop.arena) for kernel in loop.kernels for b in touched(kernel))
-    return list(dict.fromkeys([*(b for kernel in loop.first for b in touched(kernel)), *inside]))
+def _around(
+    whole: Repeat | Branch,
+    first: Sequence[Kernel],
+    kernels: Sequence[Kernel],
+    touched: Callable[[Kernel], list[Buffer]],
+) -> list[Buffer]:
+    """The buffers around a loop, or a branch, that its kernels read, or write."""
+    outer = {link.inner: link.outer for link in whole.links}
+    inside = (outer.get(b, whole.arena) for kernel in kernels for b in touched(kernel))
+    return list(dict.fromkeys([*(b for kernel in first for b in touched(kernel)), *inside]))
 
 
 def in_arena(kernel: Kernel) -> Kernel:
     """`kernel`, whose buffers have their places, with those of its rounds in the same arena."""
-    if not isinstance(kernel, Repeat):
+    if not isinstance(kernel, Repeat | Branch):
         return kernel
     start, moved = kernel.arena.place, dict[Buffer, Buffer]()
 
@@ -144,7 +155,13 @@ def in_arena(kernel: Kernel) -> Kernel:
             return buffer
         return moved.setdefault(buffer, replace(buffer, place=buffer.place + start))
 
-    return replace(kernel, kernels=tuple(in_arena(with_buffers(k, move)) for k in kernel.kernels))
+    def inside(kernels: Sequence[Kernel]) -> tuple[Kernel, ...]:
+        return tuple(in_arena(with_buffers(k, move)) for k in kernels)
+
+    if isinstance(kernel, Repeat):
+        return replace(kernel, kernels=inside(kernel.kernels))
+    true, false = kernel.sides
+    return replace(kernel, sides=(inside(true), inside(false)))
 
 
 def with_buffers(kernel: Kernel, exchange: Exchange) -> Kernel:
@@ -168,6 +185,12 @@ def with_buffers(kernel: Kernel, exchange: Exchange) -> Kernel:
     if isinstance(kernel, Repeat):
         changed = {
             "first": tuple(with_buffers(k, exchange) for k in kernel.first),
+            "links": tuple(replace(link, outer=exchange(link.outer)) for link in kernel.links),
+            "arena": exchange(kernel.arena),
+        }
+    elif isinstance(kernel, Branch):
+        changed = {
+            "pred": (exchange(kernel.pred[0]), kernel.pred[1]),
             "links": tuple(replace(link, outer=exchange(link.outer)) for link in kernel.links),
             "arena": exchange(kernel.arena),
         }

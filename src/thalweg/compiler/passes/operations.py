@@ -46,7 +46,10 @@ HOST = frozenset({"solve", "cholesky", "eigh", "qr", "svd", "det", "slogdet"})
 
 # Computed by a kernel of their own kind, never within another's loop.
 HEAVY = (
-    HOST | REDUCTIONS | {"contraction", "scatter_add", "argsort", "cumsum", "overlap_add", "scan"}
+    HOST
+    | REDUCTIONS
+    | {"contraction", "scatter_add", "argsort", "cumsum", "overlap_add"}
+    | {"scan", "cond"}
 )
 
 LOAD_COST = 1

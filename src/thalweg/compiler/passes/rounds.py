@@ -1,8 +1,8 @@
-"""From a scan to a loop of kernels: its body has a plan of its own, with the carry as its state.
+"""From a scan to a loop of kernels, from a cond to a branch: their bodies have plans of their own.
 
-What is carried stands where the last carry is wanted: it is filled there before the first round,
-and each round gives it its next value, as a program does with its state. Slices are addresses that
-advance; results are written where they are stacked.
+What a scan carries is its body's state, and stands where the last carry is wanted: it is filled
+there before the first round, and each round gives it its next value. Slices are addresses that
+advance; results are written where they are stacked. Both sides of a cond write to one place.
 """
 
 from __future__ import annotations
@@ -13,26 +13,38 @@ from dataclasses import replace
 import numpy as np
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Variable
-from thalweg.compiler.kernels import Access, Buffer, Link, Loop, Plan, Repeat, Scalar, Store
+from thalweg.compiler.kernels import (
+    Access,
+    Branch,
+    Buffer,
+    Link,
+    Loop,
+    Plan,
+    Repeat,
+    Scalar,
+    Store,
+)
 from thalweg.compiler.passes.layout import Layout
-from thalweg.compiler.passes.views import Place, elements
+from thalweg.compiler.passes.views import Place
 from thalweg.primitives import loops
 
 _BYTE = np.dtype(np.uint8)
 
-__all__ = ["Plans", "carried", "repeat", "with_results"]
+__all__ = ["Inside", "Plans", "carried", "with_results"]
 
-Plans = Mapping[Variable, Plan]  # of the bodies, by the result of each scan
+Plans = Mapping[Variable, Sequence[Plan]]  # of the bodies, by the result of each scan or cond
 
 
 def carried(equation: Equation) -> dict[int, int]:
     """The carry as state: the number of each input to that of the output that is its new value."""
+    if equation.op is not loops.scan:
+        return {}
     consts, carry = equation.attributes["consts"], equation.attributes["carry"]
     return {consts + number: number for number in range(carry)}
 
 
 def with_results(graph: Graph) -> Graph:
-    """`graph` with an item for each result of its scans, wanted or not: all are written."""
+    """`graph` with an item for each result of its scans and conds, for all are written."""
     taken = {(e.inputs[0], e.attributes["index"]) for e in graph.equations if e.op is loops.item}
 
     def all_of(e: Equation) -> Iterator[Equation]:
@@ -44,53 +56,93 @@ def with_results(graph: Graph) -> Graph:
     return replace(graph, equations=[x for e in graph.equations for x in all_of(e)])
 
 
-def repeat(
-    equation: Equation,
-    plan: Plan,
-    layout: Layout,
-    slots: Mapping[Variable, Buffer],
-    outlets: Mapping[Variable, Sequence[Buffer]],
-) -> Repeat:
-    """The loop of kernels of a scan, whose body has this plan."""
-    how = equation.attributes
-    length, last = how["length"], how["length"] - 1 if how["reverse"] else 0
-    turn = -1 if how["reverse"] else 1
-    results = {layout.equations[v].attributes["index"]: v for v in layout.items[equation.output]}
-    first, links = list[Loop](), list[Link]()
-    for number, (inner, atom) in enumerate(zip(plan.inputs, equation.inputs, strict=True)):
-        place = _place(atom, layout)
-        if place is None or not inner.size:
-            continue
-        outer, index = slots[place.root], number - how["consts"]
-        if index < 0:
-            links.append(Link(inner, outer, place.offset))
-        elif index < how["carry"]:
-            (target,) = outlets[results[index]]
-            links.append(Link(inner, target))
-            first.append(_copy(outer, place.offset, target))
-        else:
-            step = place.strides[0]
-            links.append(Link(inner, outer, place.offset + last * step, turn * step))
-    for index, view in enumerate(plan.outputs):
-        if index >= how["carry"] and view.buffer.size:
-            (target,) = outlets[results[index]]
+class Inside:
+    """The kernels of a scan or a cond, over the buffers around.
+
+    plans  of its bodies
+    slots, outlets  the buffers of stored values, and those that results are written to
+    """
+
+    def __init__(
+        self,
+        equation: Equation,
+        layout: Layout,
+        slots: Mapping[Variable, Buffer],
+        outlets: Mapping[Variable, Sequence[Buffer]],
+        plans: Sequence[Plan],
+    ) -> None:
+        self.equation, self.layout, self.slots, self.plans = equation, layout, slots, plans
+        items = layout.items[equation.output]
+        self.targets = {layout.equations[v].attributes["index"]: outlets.get(v) for v in items}
+        self.origins = (equation.origin,) if equation.origin is not None else ()
+        size = max(plan.arena for plan in plans)
+        self.arena = Buffer("inside", size, _BYTE, "temporary")
+
+    def loop(self) -> Repeat:
+        """The loop of kernels of a scan."""
+        how = self.equation.attributes
+        (plan,), turn = self.plans, -1 if how["reverse"] else 1
+        last = how["length"] - 1 if how["reverse"] else 0
+        first, links = list[Loop](), list[Link]()
+        for number, (inner, atom) in enumerate(zip(plan.inputs, self.equation.inputs, strict=True)):
+            if not inner.size:
+                continue
+            (outer, place), index = self._place(atom), number - how["consts"]
+            if index < 0:
+                links.append(Link(inner, outer, place.offset))
+            elif index < how["carry"]:
+                links.append(Link(inner, self._target(index)))
+                first.append(_copy(outer, place.offset, self._target(index)))
+            else:
+                step = place.strides[0]
+                links.append(Link(inner, outer, place.offset + last * step, turn * step))
+        for index, view in enumerate(plan.outputs):
             size = view.buffer.size
-            links.append(Link(view.buffer, target, last * size, turn * size))
-    origins = (equation.origin,) if equation.origin is not None else ()
-    return Repeat(
-        count=length,
-        first=tuple(first),
-        kernels=tuple(plan.kernels),
-        links=tuple(links),
-        arena=Buffer("rounds", plan.arena, _BYTE, "temporary"),
-        origins=origins,
-        label="scan",
-    )
+            if index >= how["carry"] and size:
+                links.append(Link(view.buffer, self._target(index), last * size, turn * size))
+        return Repeat(
+            count=how["length"],
+            first=tuple(first),
+            kernels=tuple(plan.kernels),
+            links=tuple(links),
+            arena=self.arena,
+            origins=self.origins,
+            label="scan",
+        )
 
+    def branch(self) -> Branch:
+        """The kernels of a cond's sides."""
+        pred, *given = self.equation.inputs
+        links = []
+        for plan in self.plans:
+            for inner, atom in zip(plan.inputs, given, strict=True):
+                if inner.size:
+                    outer, place = self._place(atom)
+                    links.append(Link(inner, outer, place.offset))
+            for index, view in enumerate(plan.outputs):
+                if view.buffer.size:
+                    links.append(Link(view.buffer, self._target(index)))
+        buffer, place = self._place(pred)
+        true, false = (tuple(plan.kernels) for plan in self.plans)
+        return Branch(
+            pred=(buffer, place.offset),
+            sides=(true, false),
+            links=tuple(links),
+            arena=self.arena,
+            origins=self.origins,
+            label="cond",
+        )
 
-def _place(atom: Atom, layout: Layout) -> Place | None:
-    assert isinstance(atom, Variable)  # literals stand in memory here
-    return layout.place[atom] if elements(atom.shape) else None
+    def _place(self, atom: Atom) -> tuple[Buffer, Place]:
+        """Where an operand stands."""
+        assert isinstance(atom, Variable)  # literals stand in memory here
+        place = self.layout.place[atom]
+        return self.slots[place.root], place
+
+    def _target(self, index: int) -> Buffer:
+        """Where a result is written."""
+        (target,) = self.targets[index] or ()
+        return target
 
 
 def _copy(source: Buffer, offset: int, target: Buffer) -> Loop:

@@ -144,12 +144,12 @@ class Scanned:
 
 def for_each_scan(graph: Graph, change: Callable[[Scanned], None]) -> Graph:
     """`graph` with every scan changed, in order."""
+    scans = {e.output for e in graph.equations if e.op is loops.scan}
     taken: dict[Variable, dict[int, Variable]] = defaultdict(dict)
     again: list[Equation] = []
     for e in graph.equations:
-        if e.op is loops.item:
+        if e.op is loops.item and e.inputs[0] in scans:
             bundle, index = e.inputs[0], e.attributes["index"]
-            assert isinstance(bundle, Variable)
             first = taken[bundle].setdefault(index, e.output)
             if first is not e.output:
                 again.append(alias(e.output, first))
@@ -161,7 +161,7 @@ def for_each_scan(graph: Graph, change: Callable[[Scanned], None]) -> Graph:
             equations += scanned.rebuilt()
             firsts = set(taken[e.output].values())
             equations += [x for x in again if x.inputs[0] in firsts]
-        elif e.op is not loops.item:
+        elif not (e.op is loops.item and e.inputs[0] in scans):
             equations.append(e)
     return replace(graph, equations=equations)
 

@@ -22,7 +22,7 @@ from thalweg.compiler.passes.views import elements
 
 __all__ = ["Schedule", "schedule"]
 
-_ALONE = frozenset({"scatter", "line", "host", "scan"})  # into one buffer, and never in place
+_ALONE = frozenset({"scatter", "line", "host", "inside"})  # into one buffer, and never in place
 
 
 @dataclass(slots=True)
@@ -113,8 +113,8 @@ def _place_outputs(
 
 
 def _is_loop(fused: Fused, root: Variable) -> bool:
-    """Whether a loop of kernels computes `root`: should it fail, no state has changed."""
-    return root in fused.home and fused.drafts[fused.home[root]].kind == "scan"
+    """Whether a loop or a branch computes `root`: should it fail, no state has changed."""
+    return root in fused.home and fused.drafts[fused.home[root]].kind == "inside"
 
 
 def _readers(fused: Fused) -> dict[Variable, set[int]]:
@@ -172,9 +172,9 @@ def _comes_after(later: int, earlier: int, before: list[set[int]]) -> bool:
 
 
 def _place_temporaries(fused: Fused, stored: _Stored) -> None:
-    """A buffer for whatever is read and has none yet, and for all that a loop writes."""
+    """A buffer for what is read and has none yet, and for all that loops and branches write."""
     read = [root for draft in fused.drafts for root in draft.sources()]
-    read += [root for draft in fused.drafts if draft.kind == "scan" for root in draft.members]
+    read += [root for draft in fused.drafts if draft.kind == "inside" for root in draft.members]
     for root in (*read, *(root for root, _ in stored.copies)):
         if root not in stored.buffer:
             slot = fused.slots[root]
