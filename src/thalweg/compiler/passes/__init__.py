@@ -8,6 +8,7 @@ remove_dead     nothing that no output depends on                          (dce.
 settle_scans    loops: the same in their bodies, and what need not be within
                                                            (loops.py, stacking.py, scans.py)
 settle_branches the same within branches                                   (branches.py)
+release_holds   what was held apart until now                              (holds.py)
 settle_outputs  every output has an equation of its own                    (outputs.py)
 fuse            what is stored, what is computed on the spot, and where
                 (operations.py, views.py, layout.py, channels.py, costs.py,
@@ -28,6 +29,7 @@ from thalweg.compiler.passes.branches import settle_branches
 from thalweg.compiler.passes.cse import share_common
 from thalweg.compiler.passes.dce import remove_dead_code
 from thalweg.compiler.passes.fuse import fuse
+from thalweg.compiler.passes.holds import release_holds
 from thalweg.compiler.passes.loops import settle_scans
 from thalweg.compiler.passes.memory import arrange, check_memory, in_arena, with_buffers
 from thalweg.compiler.passes.outputs import settle_outputs
@@ -74,13 +76,14 @@ def build_plan(graph: Graph, updates: Mapping[int, int]) -> Plan:
 
 
 def _planned(graph: Graph, updates: Mapping[int, int]) -> Plan:
+    graph, held = release_holds(graph, updates)
     settled = settle_outputs(graph, updates)
     whole = with_results(settled.graph)
     plans = {
         e.output: [_planned(inner, carried(e)) for inner in inner_graphs(e)]
         for e in whole.equations
     }
-    fused = fuse(whole, settled.stored)
+    fused = fuse(whole, settled.stored | held)
     scheduled = schedule(whole, fused, settled.roots, updates, plans)
     places, arena = arrange(scheduled.kernels)
     placed = {buffer: replace(buffer, place=place) for buffer, place in places.items()}
