@@ -58,6 +58,9 @@ class Config:
     activation: str = _option("sigmoid", "of the hidden layers: sigmoid, tanh, relu, ...")
     init: str = _option("auto", "auto (Glorot for sigmoid-like, He for ReLU-like) or a scheme")
     dropout: float = _option(0.0, "probability of dropping a hidden unit while training")
+    augment: tuple[str, ...] = _option(
+        (), "changes of the training pictures: flip, crop:4, rotate:10, noise:0.1, erase, mixup:0.2"
+    )
     loss: str = _option("auto", "auto, cross-entropy, mse, l1 or huber")
     optimizer: str = _option("sgd", ", ".join(STEP_SIZES))
     lr: float = _option(STEP_SIZES["sgd"], "step size; of another optimizer its own default")

@@ -80,7 +80,7 @@ class Loop:
         self.loader = Loader(
             splits.train, trainer.batch_size, True, trainer.drop_last, trainer.generator
         )
-        self.steps = Steps(trainer, splits.train, self.measures)
+        self.steps = Steps(trainer, splits.train, self.measures, splits.image_shape)
         self.progress = Progress()
         self.best_state: dict[str, Tensor] = {}
         self.diagnosis: str | None = None

@@ -22,6 +22,7 @@ from thalweg.nn.module import Module
 from thalweg.ops.random import manual_seed
 from thalweg.optim import lr_scheduler as schedules
 from thalweg.optim.optimizer import Optimizer
+from thalweg.train.augmenting import check_augment, make_augment
 from thalweg.train.config import Config
 from thalweg.train.metrics import measures_for
 from thalweg.train.optimizers import check_optimizer, make_optimizer
@@ -96,6 +97,7 @@ def check_names(config: Config) -> None:
     """Raise `ConfigError` for a name that stands in no table, before anything is loaded."""
     _choose("activation", config.activation, ACTIVATIONS)
     check_optimizer(config)
+    check_augment(config.augment)
     _choose("schedule", config.schedule, SCHEDULES)
     if config.init != "auto":
         _choose("init", config.init, {**INITS, "auto": None})
@@ -184,6 +186,7 @@ def make_trainer(config: Config, encoding: Encoding) -> Trainer:
         l1=config.l1,
         ema=config.ema or None,
         patience=config.early_stop or None,
+        augment=make_augment(config.augment, encoding),
         measures=measures,
         compile=config.compile,
     )

@@ -45,8 +45,15 @@ class Steps:
     batch, gradients accumulated over several) runs one by one.
     """
 
-    def __init__(self, trainer: Trainer, train: Split, measures: Measures) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        train: Split,
+        measures: Measures,
+        image_shape: tuple[int, ...] | None = None,
+    ) -> None:
         self.trainer, self.train, self.measures = trainer, train, measures
+        self.image_shape = image_shape
         self.compiled: Any = None
         self.tried: Any = self._try  # what an optimizer that looks for its step evaluates
         is_searching = isinstance(trainer.optimizer, ClosureOptimizer)
@@ -114,9 +121,14 @@ class Steps:
             return loss.detach(), self.measures.sums(outputs.detach(), y)
 
     def _forward(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        y = self.train.y[index]
-        outputs = self.trainer.model(self.train.x[index])
-        return self.trainer.loss(outputs, y), outputs, y
+        x, y = self.train.x[index], self.train.y[index]
+        targets = y
+        if self.trainer.augment is not None:
+            pictures = x.reshape(len(x), *(self.image_shape or x.shape[1:]))
+            changed, targets = self.trainer.augment(pictures, y)
+            x = changed.reshape(x.shape)
+        outputs = self.trainer.model(x)
+        return self.trainer.loss(outputs, targets), outputs, y
 
     def _afterwards(self) -> None:
         """What follows an update: the L1 penalty's decay, the average of the parameters."""

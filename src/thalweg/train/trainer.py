@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from thalweg.data.splits import Split, Splits
+from thalweg.data.transforms import Transform
 from thalweg.errors import ConfigError
 from thalweg.nn.module import Module
 from thalweg.ops.random import Generator, default_generator
@@ -50,6 +51,7 @@ class Trainer:
                evaluated, kept when it is best, and left in the model; None for none
     l1         strength of an L1 penalty, applied after each step; see `optim.penalties.shrink_l1`
     patience   end when the development measure has not improved for so many epochs; None: never
+    augment    random changes of each training batch; see `data.transforms`
     measures   what is measured beside the loss; by default what the data set's task asks for
     compile    run the training steps as one native program; what cannot be traced says so, and
                runs step by step
@@ -79,6 +81,7 @@ class Trainer:
         ema: float | None = None,
         l1: float = 0.0,
         patience: int | None = None,
+        augment: Transform | None = None,
         measures: Measures | None = None,
         compile: bool = True,
     ) -> None:
@@ -101,6 +104,7 @@ class Trainer:
         if ema is not None:
             averages = get_ema_multi_avg_fn(fraction("ema", ema))
             self.averaged = AveragedModel(model, multi_avg_fn=averages)
+        self.augment = augment
         self.measures = measures
         self.compile = compile
         self._evaluation: Evaluation | None = None
