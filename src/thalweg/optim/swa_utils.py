@@ -30,8 +30,8 @@ from thalweg.optim.settings import choice, fraction, nonnegative, whole
 from thalweg.tape import no_grad
 
 __all__ = [
-    "SWALR",
     "AveragedModel",
+    "SWALR",
     "get_ema_avg_fn",
     "get_ema_multi_avg_fn",
     "get_swa_avg_fn",

@@ -37,7 +37,7 @@ class RangeTest:
     def __init__(self, lrs: list[float], losses: list[float], smoothing: float) -> None:
         self.lrs, self.losses = lrs, losses
         self.ceiling = losses[0] + abs(losses[0])
-        held = [loss if loss <= self.ceiling else self.ceiling for loss in losses]
+        held = [min(self.ceiling, loss) for loss in losses]  # also for a NaN
         self.smooth = _smoothed(held, smoothing)
         finite = [k for k, loss in enumerate(self.smooth) if math.isfinite(loss)]
         if len(finite) < _FEW:
