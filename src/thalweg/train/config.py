@@ -11,7 +11,7 @@ from typing import Any, Self, get_type_hints
 
 from thalweg.errors import ConfigError, nearest
 
-__all__ = ["STEP_SIZES", "Config"]
+__all__ = ["Config", "STEP_SIZES"]
 
 # The step size each optimizer begins with unless told otherwise: its own default but for sgd, which
 # has momentum here.
