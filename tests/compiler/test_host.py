@@ -103,3 +103,22 @@ def test_explained() -> None:
     compiled = tw.compile(lambda a: tw.linalg.inv(a))
     compiled(tw.eye(3))
     assert "solve" in str(compiled.explain())
+
+
+def test_inside_a_loop() -> None:
+    def rounds(c: tw.Tensor, xs: tw.Tensor) -> tuple[tw.Tensor, tw.Tensor]:
+        def body(c: tw.Tensor, x: tw.Tensor) -> tuple[tw.Tensor, tw.Tensor]:
+            y = tw.linalg.solve(x, c)
+            return y, y.sum()
+
+        return tw.scan(body, c, xs)  # type: ignore[no-any-return]
+
+    c, matrices = tw.ones(3, dtype=tw.float64), regular(4, 3, 3)
+    compiled = tw.compile(rounds)
+    for got, wanted in zip(
+        compiled(c, tw.tensor(matrices)), rounds(c, tw.tensor(matrices)), strict=True
+    ):
+        np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=1e-13)
+    matrices[2] = 0
+    with pytest.raises(LinAlgError, match="singular"):
+        compiled(c, tw.tensor(matrices))

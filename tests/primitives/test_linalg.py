@@ -97,8 +97,15 @@ def test_the_determinant_of_a_singular_matrix() -> None:
     assert tw.linalg.det(tw.zeros(2, 2)).item() == 0
     sign, logarithm = tw.linalg.slogdet(tw.zeros(2, 2))
     assert (sign.item(), logarithm.item()) == (0, -np.inf)
+    a = np.array([[1.0, 2.0], [2.0, 4.0]])
+    np.testing.assert_allclose(gradient(tw.linalg.det, a), [[4, -2], [-2, 1]], atol=1e-14)
+    np.testing.assert_allclose(gradient(tw.linalg.det, np.zeros((2, 2))), np.zeros((2, 2)))
+    np.testing.assert_allclose(gradient(tw.linalg.det, np.zeros((1, 1))), [[1]])
+    leaf = tw.tensor(a, requires_grad=True)
+    (slope,) = tw.autograd.grad(tw.linalg.det(leaf), leaf, create_graph=True)
+    assert slope is not None
     with pytest.raises(LinAlgError, match="singular"):
-        tw.linalg.det(tw.zeros(2, 2, requires_grad=True)).backward()
+        slope.sum().backward()
 
 
 def test_pseudo_inverse_of_rank_one_has_a_derivative_along_rank_one() -> None:

@@ -119,7 +119,8 @@ VECTOR = Bad((normal(3),), mentions=("matrices", "(3,)"))
 PRIMITIVES = [
     raw("solve", np.linalg.solve, s(A, K), s(B3, normal(2, 3, 1)), s(EMPTY, normal(0, 2)),
         s(A, normal(3, 0)),
-        bad=(Bad((normal(2, 3), normal(2, 1)), mentions=("square", "(2, 3)")), Bad((A, normal(2, 1))),
+        bad=(Bad((normal(2, 3), normal(2, 1)), mentions=("square", "(2, 3)")),
+            Bad((A, normal(2, 1))),
             Bad((SINGULAR, K[:2]), error=LinAlgError, mentions=("singular", "(2, 2)", "lstsq")),
             Bad((BATCH, np.ones((2, 2, 1))), error=LinAlgError,
                 mentions=("number 1 of a batch",)))),
@@ -139,9 +140,12 @@ PRIMITIVES = [
 SYSTEMS = [
     row("Tensor.solve_linear", np.linalg.solve, s(A, K), s(B3, normal(2, 3, 1)), judged=True,
         bad=Bad((A, normal(2, 1)))),
+    row("Tensor.cofactors", lambda a: np.linalg.det(a)[..., None, None] * np.swapaxes(
+        np.linalg.inv(a), -1, -2), s(A), s(B3), s(-A), s(np.array([[2.0]])), bad=NOT_SQUARE),
     row("linalg.solve", solve, s(A, K), s(A, K[:, 0]), s(B3, K), s(A, normal(2, 3, 2)),
         s(B3, normal(2, 3)), s(A, normal(2, 3), left=False),
-        judged=True, bad=(Bad((A, normal(2, 1))), Bad((normal(2, 3), normal(2, 1)), mentions=("(2, 3)",)),
+        judged=True, bad=(Bad((A, normal(2, 1))),
+            Bad((normal(2, 3), normal(2, 1)), mentions=("(2, 3)",)),
             Bad((A, normal(3)), kwargs={"left": False}, mentions=("left=False", "(3,)")),
             Bad((normal(3), normal(3, 1))),
             Bad((normal(2, 3, 3), normal(4, 3, 1)), mentions=("(2,)", "(4,)")))),

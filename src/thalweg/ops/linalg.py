@@ -6,13 +6,13 @@ default dtype.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from thalweg.errors import ConfigError, ShapeError
 from thalweg.ops.lift import floating, promote
 from thalweg.primitives import linalg as p
 from thalweg.primitives.core import broadcast_shapes
-from thalweg.tape import bind
+from thalweg.tape import bind, composite
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -50,6 +50,15 @@ class Linalg:
         """X of self X = other, for self of shape (..., n, n) and other of (..., n, k)."""
         return bind(p.solve, *promote(self, other))
 
+    def cofactors(self: Tensor) -> Tensor:
+        """The cofactors of square matrices (..., n, n): the derivative of the determinant.
+
+        det(A) A^-T, and of singular matrices the limit of it. By the singular values: det(U V^T) U
+        diag(s') V^T, where s'_i is the product of all s but s_i. A derivative of its own asks for
+        regular matrices.
+        """
+        return _cofactors(as_square("cofactors", self))
+
 
 class Eigh(NamedTuple):
     """Eigenvalues in ascending order, (..., n), and eigenvectors as columns, (..., n, n)."""
@@ -78,6 +87,21 @@ class SlogDet(NamedTuple):
 
     sign: Tensor
     logabsdet: Tensor
+
+
+def _cofactors_vjp(g: Any, out: Any, a: Any) -> Any:
+    """<g, W> C - C g^T W, with the cofactors C and W = A^-T."""
+    turned = a.mT.solve_linear(identity(a).expand(a._value.shape))
+    return (g * turned).sum((-2, -1), keepdim=True) * out - out @ g.mT @ turned
+
+
+@composite("cofactors", _cofactors_vjp)
+def _cofactors(A: Tensor) -> Tensor:
+    u, s, vh = svd(A, full_matrices=False)
+    n = A._value.shape[-1]
+    others = s.unsqueeze(-2).expand((*s._value.shape, n)).masked_fill(identity(A) == 1, 1).prod(-1)
+    sign = slogdet(u @ vh).sign
+    return (u * (others * sign.unsqueeze(-1)).unsqueeze(-2)) @ vh
 
 
 # --- systems ---------------------------------------------------------------------------------
@@ -163,7 +187,7 @@ def inv(A: Tensor) -> Tensor:
 def det(A: Tensor) -> Tensor:
     """The determinant of square matrices (..., n, n) -> (...,).
 
-    Its derivative, det(A) A^-T, raises `LinAlgError` where A is singular.
+    Its derivative is A's cofactors; where A is singular, the second one raises `LinAlgError`.
 
     >>> import thalweg as tw
     >>> tw.linalg.det(tw.tensor([[1.0, 2.0], [3.0, 4.0]]))

@@ -340,8 +340,8 @@ def _inverse_transposed(a: Any) -> Any:
 
 
 def _det_vjp(g: Any, out: Any, a: Any) -> Any:
-    """g det(A) A^-T: an error where A is singular."""
-    return (g * out).unsqueeze(-1).unsqueeze(-1) * _inverse_transposed(a)
+    """g times the cofactors of A, det(A) A^-T, which singular matrices have too."""
+    return g.unsqueeze(-1).unsqueeze(-1) * a.cofactors()
 
 
 def _slogdet_vjp(g: Any, out: Any, a: Any) -> Any:
@@ -442,7 +442,7 @@ def _slogdet_jvp(apply: Any, tangents: Any, out: Any, a: Any) -> Any:
 
 
 def _det_jvp(apply: Any, tangents: Any, out: Any, a: Any) -> Any:
-    return out * a.solve_linear(tangents[0]).diagonal(dim1=-2, dim2=-1).sum(-1)
+    return (a.cofactors() * tangents[0]).sum((-2, -1))
 
 
 def _batched(apply: Any, size: int, batched: Any, *operands: Any, **attributes: Any) -> Any:
