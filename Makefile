@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint types reference fuzz bench clean
+.PHONY: help train test lint types reference fuzz bench pages clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -40,6 +40,9 @@ fuzz: $(VENV)/dev.stamp  ## random programs, compiled, against the interpreter: 
 
 bench: $(TORCH)/dev.stamp  ## measure beside PyTorch; writes benchmarks/results.json
 	$(TORCH)/bin/python -m benchmarks $(ARGS)
+
+pages: $(VENV)/dev.stamp  ## write docs/reference/ anew from the docstrings
+	$(VENV)/bin/python -m tools.reference_pages
 
 clean:  ## remove the environments and everything built, but no run
 	rm -rf $(VENV) $(TORCH) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

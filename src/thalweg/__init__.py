@@ -136,6 +136,7 @@ if TYPE_CHECKING:
     from thalweg.compiler.trace import trace
     from thalweg.inspect.anomaly import detect_anomaly
     from thalweg.inspect.graph import graph
+    from thalweg.interop.saving import load, save
     from thalweg.ops.loops import cond, scan
 
 newaxis = None
@@ -199,6 +200,7 @@ __all__ = [
     "keep_freed_memory",
     "linalg",
     "linspace",
+    "load",
     "log_softmax",
     "logspace",
     "long",
@@ -225,6 +227,7 @@ __all__ = [
     "randn_like",
     "randperm",
     "relu",
+    "save",
     "scan",
     "search",
     "seed",
@@ -271,6 +274,8 @@ _LAZY = dict.fromkeys(
     "cond": "ops.loops",
     "detect_anomaly": "inspect.anomaly",
     "graph": "inspect.graph",
+    "load": "interop.saving",
+    "save": "interop.saving",
     "scan": "ops.loops",
     "set_num_threads": "compiler.runtime",
     "trace": "compiler.trace",

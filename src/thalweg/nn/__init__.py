@@ -112,6 +112,7 @@ from thalweg.nn.pooling import (
 from thalweg.nn.positional import LearnedEncoding, RotaryEncoding, SinusoidalEncoding
 from thalweg.nn.record import record
 from thalweg.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from thalweg.nn.residual import Residual
 from thalweg.nn.resizing import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample
 from thalweg.nn.shape import Flatten, Unflatten
 from thalweg.nn.summary import summary
@@ -213,6 +214,7 @@ __all__ = [
     "ReflectionPad2d",
     "ReplicationPad1d",
     "ReplicationPad2d",
+    "Residual",
     "RotaryEncoding",
     "SELU",
     "Sequential",

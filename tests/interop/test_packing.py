@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import thalweg as tw
 from thalweg.errors import CheckpointError
-from thalweg.train.packing import pack, readable, unpack
+from thalweg.interop.packing import pack, readable, unpack
 
 plain = (
     st.none()
