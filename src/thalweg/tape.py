@@ -101,6 +101,10 @@ class Lifted:
     dtype: Any
     level: Any  # the transform that it is a value of
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What it holds, of the level outside."""
+        raise NotImplementedError
+
     def concrete(self, what: str) -> Any:
         """The array that `what` needs now, or an error."""
         raise NotImplementedError
@@ -118,6 +122,8 @@ class Lifted:
 
 class Level(Protocol):
     """A function transform in force, as the door sees it; it interprets primitives too."""
+
+    records: bool  # whether the tape was on where the transformed function was called
 
     def owns(self, x: Tensor) -> bool:
         """Whether the value of `x` is of this level."""

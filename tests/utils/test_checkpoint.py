@@ -12,7 +12,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.errors import ConfigError
-from thalweg.func import grad, hvp, vmap
+from thalweg.func import functional_call, grad, hvp, vmap
 from thalweg.utils.checkpoint import checkpoint, checkpoint_sequential
 
 WIDTH, BLOCKS = 32, 5
@@ -59,7 +59,7 @@ def test_compiled_it_really_is_computed_again() -> None:
         step = tw.compile(lambda x, saving=saving: gradients(blocks, x, saving))
         tw.manual_seed(3)
         results.append([y.detach().numpy() for y in step(x)])
-        arenas.append(step._latest().bound.plan.arena)
+        arenas.append(step.last.bound.plan.arena)
     for plain, saved in zip(*results, strict=True):
         np.testing.assert_allclose(plain, saved, rtol=1e-4, atol=1e-6)
     assert arenas[1] < 0.4 * arenas[0]
@@ -173,3 +173,78 @@ def test_new_random_numbers_where_that_is_asked_for() -> None:
     y.sum().backward()
     assert x.grad is not None
     assert x.grad.equal(y.detach())
+
+
+def test_a_module_with_other_parameters_is_computed_again_with_those() -> None:
+    """Though they are no longer in it when the backward pass comes."""
+
+    class Saving(tw.nn.Module):
+        def __init__(self) -> None:
+            self.block = tw.nn.Sequential(tw.nn.Linear(3, 4), tw.nn.Tanh())
+
+        def forward(self, x: tw.Tensor) -> tw.Tensor:
+            return checkpoint(self.block, x)
+
+    module = Saving()
+    state = {name: 3 * p.detach() for name, p in module.named_parameters()}
+    plain = {name.removeprefix("block."): p for name, p in state.items()}
+
+    def saved(x: tw.Tensor) -> tw.Tensor:
+        return functional_call(module, state, x).square().sum()
+
+    def whole(x: tw.Tensor) -> tw.Tensor:
+        return functional_call(module.block, plain, x).square().sum()
+
+    x = tw.randn(5, 3)
+    for transform in (
+        lambda f: grad(lambda x: f(x[0])),
+        lambda f: vmap(grad(f)),
+        lambda f: tw.compile(vmap(grad(f))),
+        lambda f: lambda x: hvp(lambda x: f(x[0]), (x,), (x,))[1],
+        lambda f: grad(lambda x: vmap(f)(x).sum()),
+    ):
+        found, wanted = transform(saved)(x), transform(whole)(x)
+        assert not found.requires_grad
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_of_samples_save_memory_too() -> None:
+    blocks, x = network(), tw.randn(32, 8)
+    for block in blocks:
+        block.eval()
+
+    def loss(x: tw.Tensor, saving: bool) -> tw.Tensor:
+        for block in blocks:
+            x = checkpoint(block, x) if saving else block(x)
+        return x.square().sum()
+
+    arenas = []
+    with tw.no_grad():
+        for saving in (False, True):
+            step = tw.compile(vmap(grad(lambda x, saving=saving: loss(x, saving))))
+            step(x)
+            arenas.append(step.last.bound.plan.arena)
+    assert arenas[1] < 0.5 * arenas[0]
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda f: vmap(grad(f)),
+        lambda f: vmap(f),
+        lambda f: grad(lambda x: vmap(f)(x).sum()),
+    ],
+)
+def test_where_the_tape_outside_goes_through_a_transform_nothing_is_lost(transform: Any) -> None:
+    w = tw.tensor([0.5, -1.0], requires_grad=True)
+    x = tw.tensor([[0.3, 0.7], [1.0, 2.0]])
+    found = []
+    for saving in (False, True):
+
+        def f(x: tw.Tensor, saving: bool = saving) -> tw.Tensor:
+            x = tw.relu(x + 1)  # a composite before: the level is left and entered again
+            block = lambda x: (x * w).sin().sum()  # noqa: E731
+            return checkpoint(block, x) if saving else block(x)
+
+        found += tw.autograd.grad(transform(f)(x).square().sum(), w)
+    np.testing.assert_allclose(found[1].numpy(), found[0].numpy(), rtol=1e-5)

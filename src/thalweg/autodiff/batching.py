@@ -46,6 +46,10 @@ class Batched(Lifted):
         shape = tensor._value.shape
         self.shape, self.dtype = shape[1:] if has_cases else shape, tensor._value.dtype
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All cases."""
+        return (self.tensor,)
+
     def concrete(self, what: str) -> Any:
         """The array, where it is the same for all cases."""
         if not self.has_cases:

@@ -33,6 +33,10 @@ class Dual(Lifted):
         self.level, self.primal, self.tangent = level, primal, tangent
         self.shape, self.dtype = primal._value.shape, primal._value.dtype
 
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The primal, and the tangent if there is one."""
+        return (self.primal,) if self.tangent is None else (self.primal, self.tangent)
+
     def concrete(self, what: str) -> Any:
         """The primal's array."""
         return self.primal._concrete(what)

@@ -56,6 +56,7 @@ class Transform(ABC):
     """A level: the interpreter inside a transformed function, and what it is told as a trace is."""
 
     cases = 1  # how many of them draw random numbers of their own
+    records = True  # whether the tape was on where the function was called
 
     def __init__(self) -> None:
         self._around = self._here = _context()
@@ -71,7 +72,8 @@ class Transform(ABC):
     @contextmanager
     def inside(self) -> Iterator[None]:
         """The context of the transformed function."""
-        before = self._around, self._here
+        before = self._around, self._here, self.records
+        self.records = mode.grad
         self._around = _context()
         cases = mode.cases * self.cases
         self._here = dict(zip(_FIELDS, (self, self, True, self, cases), strict=True))
@@ -80,16 +82,18 @@ class Transform(ABC):
             yield
         finally:
             mode.__dict__.update(self._around)
-            self._around, self._here = before
+            self._around, self._here, self.records = before
 
     @contextmanager
     def outside(self) -> Iterator[None]:
         """The context that the transformed function was called in."""
-        mode.__dict__.update(self._around)
+        state, interpret = mode.__dict__, mode.interpret
+        state.update(self._around)
         try:
             yield
         finally:
-            mode.__dict__.update(self._here)
+            state.update(self._here)
+            state["interpret"] = interpret
 
     def run(
         self, function: Callable[[], Any], unwrap: Callable[[Tensor], T]
@@ -113,7 +117,7 @@ class Transform(ABC):
     def __call__(
         self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
     ) -> Any:
-        state = mode.__dict__
+        state, interpret = mode.__dict__, mode.interpret  # which may be one that looks on
         state.update(self._around)
         try:
             return self.apply(primitive, inputs, attributes)
@@ -122,6 +126,7 @@ class Transform(ABC):
             raise
         finally:
             state.update(self._here)
+            state["interpret"] = interpret
 
     @abstractmethod
     def apply(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg.compiler.trace import user_line
-from thalweg.errors import AnomalyError
+from thalweg.errors import AnomalyError, ConfigError
 from thalweg.primitives.core import Primitive
 from thalweg.tape import mode
 
@@ -38,6 +38,11 @@ class detect_anomaly:
         self._before: list[Any] = []
 
     def __enter__(self) -> None:
+        if mode.level is not None:
+            raise ConfigError(
+                "detect_anomaly inside vmap or jvp would see no values: let it stand around the "
+                "call of the transformed function"
+            )
         evaluate, infinities = mode.interpret, self.infinities
         self._before.append((evaluate, mode.watched))
 

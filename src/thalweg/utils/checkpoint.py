@@ -20,7 +20,7 @@ from thalweg.errors import ConfigError
 from thalweg.ops.joining import cat
 from thalweg.primitives.core import AllOperands, Primitive
 from thalweg.primitives.movement import hold
-from thalweg.tape import Composite, Node, TensorBase, bind, mode, wrap
+from thalweg.tape import Composite, Level, Lifted, Node, TensorBase, bind, mode, wrap
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -42,8 +42,9 @@ def checkpoint(
     around has the value it had in the first: dropout repeats, and running statistics are updated
     once. Only where `preserve_rng_state` is False are new random numbers drawn.
 
-    `use_reentrant` is accepted and means nothing: there is one way. Inside `vmap` and `jvp` the
-    function simply runs.
+    `use_reentrant` is accepted and means nothing: there is one way. Inside `vmap` and `jvp` it
+    saves the memory of what is differentiated inside, as in vmap(grad(f)); where the derivative is
+    taken outside, the function simply runs.
 
     >>> import thalweg as tw
     >>> block = tw.nn.Sequential(tw.nn.Linear(8, 32), tw.nn.ReLU(), tw.nn.Linear(32, 8))
@@ -53,11 +54,15 @@ def checkpoint(
 
     Source: `torch.utils.checkpoint.checkpoint`.
     """
-    if not mode.grad or mode.level is not None:
+    if not mode.grad:
         return function(*args, **kwargs)
     watch = _Watch(flatten((args, kwargs))[0])
     with watch.watching():
         result = function(*args, **kwargs)
+    if watch.is_wanted_outside:
+        for x, before in watch.state(()):
+            x._value = before
+        return function(*args, **kwargs)
     leaves, structure = flatten(result)
     state = watch.state(leaves) if preserve_rng_state else []
     again = _Again(lambda: flatten(function(*args, **kwargs))[0], watch, state)
@@ -65,31 +70,42 @@ def checkpoint(
 
 
 class _Watch:
-    """What a function uses from around it: tensors that require a gradient, and state.
+    """What a function uses from around it: tensors that it reads, and state.
 
-    used     tensors: the arguments, and those with a gradient that operations were given
+    used     tensors: the arguments, and those that operations were given and none made; each with
+             the value it had when it was first read
     written  tensors that were given new values, and the values before
+    is_wanted_outside   whether something outside of a transform is recording what happens here
     """
 
     def __init__(self, arguments: Sequence[Any]) -> None:
-        self.used: dict[int, Any] = {id(x): x for x in arguments if isinstance(x, TensorBase)}
+        tensors: list[Any] = [x for x in arguments if isinstance(x, TensorBase)]
+        self.used = {id(x): (x, x._value) for x in tensors}
         self.given = frozenset(self.used)
+        self.made: set[int] = set()  # the identities of values
         self.written: dict[int, tuple[weakref.ref[Tensor], Any]] = {}
+        self.is_wanted_outside = False
         self._outer = mode.written
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Nothing is recorded in this block, and what is used is noted."""
-        interpret = mode.interpret
+        interpret, level = mode.interpret, mode.level
         before = interpret, mode.written, mode.watched, mode.grad
 
         def noting(
             primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
         ) -> Any:
             for x in inputs:
-                if x._requires_grad:
-                    self.used.setdefault(id(x), x)
-            return interpret(primitive, inputs, attributes)
+                if id(x) not in self.used and id(x._value) not in self.made:
+                    if mode.trace is not None:
+                        mode.trace.touch(x)
+                    self.used[id(x)] = x, x._value
+                if level is not None and _is_recorded_outside(x, level):
+                    self.is_wanted_outside = True
+            value = interpret(primitive, inputs, attributes)
+            self.made.add(id(value))
+            return value
 
         mode.interpret, mode.written, mode.watched, mode.grad = noting, self._note, True, False
         try:
@@ -112,13 +128,31 @@ class _Watch:
         return [(x, before) for x, before in there if x is not None and id(x) not in made]
 
 
+def _is_recorded_outside(x: Tensor, level: Level) -> bool:
+    """Whether the tape outside of a transform goes through the value of `x`."""
+    if not level.records:
+        return False
+    if not level.owns(x):
+        return bool(x._requires_grad)
+    return any(map(_is_recorded, x._value.tensors()))
+
+
+def _is_recorded(x: Tensor) -> bool:
+    value = x._value
+    return bool(x._requires_grad) or (
+        isinstance(value, Lifted) and any(map(_is_recorded, value.tensors()))
+    )
+
+
 class _Again:
     """The second computation, as the VJP of the first."""
 
     def __init__(self, function: Callable[[], list[Any]], watch: _Watch, state: Any) -> None:
         self.function, self.state = function, state
-        self.used = list(watch.used.values())
-        self.wanted = [k for k, x in enumerate(self.used) if x._requires_grad]
+        used = [(x, v) for place, (x, v) in watch.used.items() if place not in watch.written]
+        self.used = [x for x, _ in used]
+        self.operands = tuple(x if x._value is v else wrap(v) for x, v in used)
+        self.wanted = [k for k, x in enumerate(self.operands) if x._requires_grad]
         # What depends on parameters alone may be remembered: it is no larger than they are.
         self.held = [id(x) in watch.given or x._node is not None for x in self.used]
         self.places: list[int] = []
@@ -140,7 +174,7 @@ class _Again:
             raise ConfigError("checkpoint: results of one floating type expected; cast them")
         joint = wrap(live[0]._value if len(live) == 1 else cat([y.flatten() for y in live])._value)
         op = Composite("checkpoint", AllOperands(self.cotangents))
-        joint._node = Node(op, tuple(self.used), joint._value, {})
+        joint._node = Node(op, self.operands, joint._value, {})
         joint._requires_grad = True
         leaves = list(leaves)
         for k, y in zip(self.places, self.parts(joint), strict=True):
