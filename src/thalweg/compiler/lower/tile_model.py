@@ -123,7 +123,7 @@ class TileModel:
         issue = sum(n * self._load_cost(shape, operand) for operand, n in enumerate(loads)) / 2
         computing = max(tile / 2, issue, LATENCY)
         step = self._step_cycles(shape, extents, loads, computing) + 0.05 * sum(loads) + 0.5
-        return steps * step + self._finish_cycles(shape, tile)
+        return steps * step + self._finish_cycles(shape, extents)
 
     def _loads(self, shape: TileShape, extents: Sequence[int], operand: int) -> int:
         return math.prod(
@@ -156,6 +156,15 @@ class TileModel:
                 runs *= count + 1
         return runs * -(-run * self.itemsize // LINE) * LINE
 
+    def _operand_bytes(self, operand: int, lane: Dim) -> int:
+        """Bytes of an operand, of as many inner points as are summed at a time."""
+        points = math.prod(d.size for d in self.form.outer if d.strides[operand])
+        return points * self._part(lane) * self.itemsize
+
+    def _part(self, lane: Dim) -> int:
+        """Inner points that are summed at a time."""
+        return self.depth if self.depth < long_inner(lane) else min(self.depth, inner_part(lane))
+
     def fits_first_cache(self, bytes: int) -> bool:
         """Whether so much stays in the first cache, beside what passes by."""
         return bytes <= self.machine.l1 * 3 // 4
@@ -173,6 +182,8 @@ class TileModel:
         panel = self._panel_cycles(shape, still, loads[still] * size[still])
         moving = loads[1 - still] * size[1 - still] / NEAR
         if shape.lane.role == "inner":
+            if self._operand_bytes(1 - still, shape.lane) > self.machine.l2 * 3 // 4:
+                moving *= NEAR / FAR
             return max(computing, panel + moving)
         lines = self.moving_bytes(shape, extents) / NEAR / max(self.depth, 1)
         if self.depth < long_inner(shape.lane):
@@ -182,9 +193,7 @@ class TileModel:
 
     def _panel_cycles(self, shape: TileShape, still: int, width: int) -> float:
         """Cycles a step in which the panel of the still operand comes from far caches."""
-        depth = self.depth
-        if depth >= long_inner(shape.lane):
-            depth = min(depth, inner_part(shape.lane))
+        depth = self._part(shape.lane)
         if shape.lane.role == "inner":
             depth //= self.width
         scattered = self._scattered(shape, still)
@@ -203,11 +212,12 @@ class TileModel:
         reach = max(s * d.size for s, d in zip(steps, self.form.inner, strict=True))
         return "near" if reach < 2 * self.machine.l2 else "far"
 
-    def _finish_cycles(self, shape: TileShape, tile: int) -> float:
+    def _finish_cycles(self, shape: TileShape, extents: Sequence[int]) -> float:
+        tile = math.prod(extents)
         stores = shape.lane.strides[2:]
         cost = 2.0 + self.effort
-        if shape.lane.role == "inner":
-            return 25 + tile * (2.5 + cost / 2)
+        if shape.lane.role == "inner":  # sums are added up, then finished as vectors along an axis
+            return 20 + 1.5 * tile + tile / max(extents, default=1) * cost
         cost += 2 * self.width * sum(stride not in (0, 1) for stride in stores)
         return 15 + tile * cost
 

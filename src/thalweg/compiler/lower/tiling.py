@@ -84,13 +84,18 @@ class Tiling:
 
     def slowest_first(self) -> list[int]:
         """The numbers of the levels as blocks are numbered, the last one fastest: what stands
-        outside of packing, packed lanes, all others."""
+        outside of packing, packed lanes, all others. Of a layer's outputs the features are packed,
+        or columns: so a thread reads the weights that it has changed in the step before."""
 
         def place(number: int) -> tuple[bool, bool]:
-            is_other = self.packed is not None and self.levels[number].dim is not self.lane
+            dim = self.levels[number].dim
+            is_other = dim is not self.lane if self.packed is not None else self._is_row(dim)
             return number >= self.fixed, is_other
 
         return sorted(range(len(self.levels)), key=place)
+
+    def _is_row(self, dim: Dim) -> bool:
+        return self.lane.role == "inner" and dim.role == "row"
 
     @property
     def panel_depth(self) -> int:
