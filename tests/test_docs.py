@@ -162,7 +162,7 @@ def test_flags_exist() -> None:
             command = getattr(cli, line.split()[1], None)  # its own flags, beside those of training
             own = inspect.signature(command).parameters if inspect.isfunction(command) else ()
             flags = known | {name.replace("_", "-") for name in own}
-            assert set(re.findall(r"--([a-z-]+)", line)) <= flags, line
+            assert set(re.findall(r"--([a-z0-9-]+)", line)) <= flags, line
 
 
 def test_commands_exist() -> None:

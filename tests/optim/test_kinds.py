@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +131,13 @@ def test_every_optimizer_is_here() -> None:
         and issubclass(getattr(optim, name), optim.Optimizer)
     }
     assert public - tested == {"Optimizer"} | (elsewhere & public)
+
+
+def test_the_table_of_equations_has_every_optimizer() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "optimizers.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1].partition("(")[0] for line in page.splitlines() if line[:3] == "| `"}
+    kinds = {n for n in optim.__all__ if isinstance(getattr(optim, n), type)}
+    assert kinds - rows == {"Optimizer", "ParamGroup"}
 
 
 # fmt: off
