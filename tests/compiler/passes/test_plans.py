@@ -210,7 +210,7 @@ def test_convolutions_compute_channels_last() -> None:
         t9 : f32[2,36]        = exp(t8)
         outputs t9, t2""")
     assert "; ".join(kernel.label for kernel in plan.kernels) == (
-        "fill; contraction+maximum; contraction; max+exp"
+        "fill; contraction+maximum; contraction; maximum+exp"
     )
     _, first, second, pooled = plan.kernels
     assert isinstance(first, Contraction)

@@ -31,6 +31,8 @@ from thalweg.compiler.lower.tiling import Level, Tiling, choose
 from thalweg.compiler.machine import Machine
 from thalweg.errors import ThalwegError
 
+SHORT = 256  # products of a sum that is made before what is asked for then can have come
+
 __all__ = ["Nest", "Part", "Point", "lower_contraction"]
 
 
@@ -360,11 +362,7 @@ class Nest:
             (self._ahead(0, point), self._ahead(1, point)),
         )
         start = self._start(tile, point, part, spans)
-        if part.last is None:
-            self.finish.ask(tile, point.offsets)
-        elif self.finish.far:
-            with self.b.when(part.last):
-                self.finish.ask(tile, point.offsets)
+        self._ask(tile, point, part)
         sums = tile.sums(start)
         if part.last is None:
             self.finish.tile(tile, sums, point.offsets)
@@ -374,6 +372,18 @@ class Nest:
         with self.b.when(~part.last):
             for pointer, total in zip(self._places(tile, point, spans), sums, strict=True):
                 self.b.store(total, pointer)
+
+    def _ask(self, tile: RegisterTile, point: Point, part: Part) -> None:
+        """Ask for what the epilogue will touch: of this tile, or where sums are short, the next."""
+        last = self.tiling.levels[-1] if self.tiling.levels else None
+        if part.last is not None:
+            if self.finish.far:
+                with self.b.when(part.last):
+                    self.finish.ask(tile, point.offsets, near=True)
+        elif last is not None and last.tile < last.chunk and self.form.count("inner") <= SHORT:
+            self.finish.ask(tile, point.moved(last.tile, last.dim.strides).offsets, near=False)
+        else:
+            self.finish.ask(tile, point.offsets, near=True)
 
     def _operand(self, which: int, point: Point, part: Part, count: int) -> Operand:
         tiling = self.tiling
@@ -393,20 +403,27 @@ class Nest:
         tiling, cut = self.tiling, self.tiling.cut
         buffer = self.form.streams[which].buffer
         assert buffer is not None
-        if cut is None or buffer.size * buffer.dtype.itemsize < FAR:
-            return None
-        if which == tiling.packed and tiling.whole:
-            return None
         inner = tiling.inner
+        strides = tuple(dim.strides[which] for dim in inner)
+        if buffer.size * buffer.dtype.itemsize < FAR:
+            return None
+        if tiling.lane.role == "inner":  # neighbours all along: machines foresee that
+            return None
+        lane = tiling.lane.strides[which]
+        if which == tiling.packed and (cut is None or tiling.whole):
+            level = self._lane_level()
+            offset = plus(point.sources[which], level.chunk, lane)
+            again = Operand(self.bases[which], offset, lane, strides, False)
+            return again if level.chunks > 1 and lane == 1 else None
+        if cut is None:
+            return None
         whole = cut.count >= inner[cut.axis].size and cut.axis > 0
         step = (
             inner[cut.axis - 1].strides[which]
             if whole
             else cut.count * inner[cut.axis].strides[which]
         )
-        strides = tuple(dim.strides[which] for dim in inner)
-        offset = plus(point.sources[which], 1, step)
-        return Operand(self.bases[which], offset, tiling.lane.strides[which], strides, False)
+        return Operand(self.bases[which], plus(point.sources[which], 1, step), lane, strides, False)
 
     def _start(
         self, tile: RegisterTile, point: Point, part: Part, spans: Sequence[tuple[int, int]]

@@ -75,8 +75,9 @@ class Finish:
                 at = _moved(at, vector * tile.width, tile.lane)
                 self._vector(total, at, tile.lane, tile.lanes_of(vector))
 
-    def ask(self, tile: RegisterTile, offsets: Offsets) -> None:
-        """Ask for the lines that the epilogue of a tile will read and write, if they lie far."""
+    def ask(self, tile: RegisterTile, offsets: Offsets, *, near: bool) -> None:
+        """Ask for the lines that the epilogue of a tile will read and write, if they lie far:
+        for the first cache, or the second."""
         for stream, write in self.far.items():
             if tile.lane.strides[stream] != 1:
                 continue
@@ -85,7 +86,7 @@ class Finish:
             for place, vector in tile.coordinates():
                 steps = sum(p * stride for p, stride in zip(place, strides, strict=True))
                 at = plus(offsets[stream], steps + vector * tile.width, 1)
-                self.b.prefetch(self.b.pointer(base, item, at), write=write)
+                self.b.prefetch(self.b.pointer(base, item, at), write=write and near, near=near)
 
     def _is_long(self, vectors: int) -> bool:
         return effort(self.kernel) * vectors > LONG

@@ -40,6 +40,7 @@ from thalweg.compiler.lower.reducing import (
     result,
     step,
 )
+from thalweg.compiler.lower.scalars import flops
 from thalweg.compiler.lower.work import Work, work_of
 from thalweg.compiler.machine import Machine
 
@@ -90,7 +91,7 @@ class _Nest:
         self.along_kept = axis is not None and not self.along_reduced
         if axis is not None:
             (self.reduced if self.along_reduced else self.kept).append(axis)
-        self.inner = self._streams()
+        self.inner = self._inside()
         self.unroll = self._unroll(work)
         self.levels, self.after = self._levels()
         self.root = Turn(b.integer(0))
@@ -99,19 +100,35 @@ class _Nest:
 
     # -- plans -------------------------------------------------------------------------------
 
-    def _streams(self) -> list[int]:
-        """The kept axis to run inside the loop of vectors, if any: along it, what vectors gather
-        lies side by side, so that each line of the cache is used up while it is there."""
-        if self.loop.reduced or len(self.kept) < 2:
+    def _inside(self) -> list[int]:
+        """The kept axes to run inside the loop of vectors: one along which what vectors gather
+        lies side by side, so that each line of the cache is used up while it is there; and short
+        ones along which most values are the same, and are computed once."""
+        if self.loop.reduced or not self.along_kept:
             return []
-        vector = self.kept[-1]
-        for axis in self.kept[:-1]:
-            pairs = [(a.strides[vector], a.strides[axis]) for a in accesses(self.loop)]
-            if any(abs(across) > 1 and abs(along) == 1 for across, along in pairs):
-                self.kept.remove(axis)
-                self.kept.append(axis)
-                return [axis]
-        return []
+        *others, vector = self.kept
+        short = [a for a in others if self.loop.space[a] <= _FEW and self._is_repeated(a)]
+        while points([self.loop.space[a] for a in short]) > _FEW:
+            short.pop(0)
+        others = [a for a in others if a not in short]
+        short[:0] = [axis for axis in others if self._streams(axis, vector)][:1]
+        self.kept = [*(a for a in self.kept if a not in short), *short]
+        return short
+
+    def _streams(self, axis: int, vector: int) -> bool:
+        """Whether more lies side by side along `axis` than along the vectors' own."""
+        size = dict.fromkeys(self.body.pointers, 0)
+        for access in accesses(self.loop):
+            across, along = abs(access.strides[vector]), abs(access.strides[axis])
+            side = 1 if across > 1 == along else -1 if across == 1 else 0
+            size[access.buffer] = side * access.buffer.size * access.buffer.dtype.itemsize
+        return sum(size.values()) > 0
+
+    def _is_repeated(self, axis: int) -> bool:
+        """Whether half of what is computed at a point does not depend on this axis."""
+        work = [flops(scalar.op, scalar.dtype) for scalar in self.loop.body]
+        varying = sum(w for w, axes in zip(work, self.body.depends, strict=False) if axis in axes)
+        return 2 * varying <= sum(work) > 0
 
     def _unroll(self, work: Work) -> int:
         """Vectors side by side: several partial results hide the latency of adding."""
@@ -120,7 +137,7 @@ class _Nest:
         random = any(scalar.op == "bits" for scalar in self.loop.body)  # in blocks of 4 words
         wanted = 4 if work.body_flops <= 8 or random else 2 if work.body_flops <= 30 else 1
         if not self.loop.reduced:
-            wanted = 1 if self.inner else wanted if random else min(wanted, 2)
+            wanted = 1 if self.inner else wanted if random else min(wanted, 4)
         elif self.kept == [self.vectors.axis] and work.blocks > 1:  # turns for several threads
             wanted = min(wanted, max(1, self._vectors() // 4))
         return min(wanted, self._vectors())

@@ -30,7 +30,7 @@ NEARLY = 1.05  # register tiles that take so much longer than the best are looke
 LATENCY = 4  # cycles until the sum of a multiply-add can be added to
 NEAR = 32.0  # bytes a cycle from the second cache
 FAR = 12.0  # bytes a cycle from beyond
-LINE = 64  # bytes
+LINE, PAGE = 64, 4096  # bytes
 LARGE = 4  # second caches; such a result does not stay near from one pass to the next
 INNER_BLOCK = 256  # products summed in registers before partial sums are put away
 LONG_INNER = 1024  # from here on the inner axes are cut
@@ -182,14 +182,26 @@ class TileModel:
         panel = self._panel_cycles(shape, still, loads[still] * size[still])
         moving = loads[1 - still] * size[1 - still] / NEAR
         if shape.lane.role == "inner":
+<<<<<<< Updated upstream
             if self._operand_bytes(1 - still, shape.lane) > self.machine.l2 * 3 // 4:
                 moving *= NEAR / FAR
             return max(computing, panel + moving)
+=======
+            return max(computing * self._crowding(shape), panel + moving)
+>>>>>>> Stashed changes
         lines = self.moving_bytes(shape, extents) / NEAR / max(self.depth, 1)
         if self.depth < long_inner(shape.lane):
             return max(computing, panel + moving) + lines / 2
         apart = 0.0 if shape.packed is not None else 0.25
         return _both(computing, panel + lines) + lines / 2 + apart
+
+    def _crowding(self, shape: TileShape) -> float:
+        """How much longer it takes where all rows of a tile compete for one place of the first
+        cache, since they lie whole pages apart, and not all of them stay there."""
+        rows = [(d, extent) for d, extent in shape.extents if extent > 1]
+        apart = [abs(d.strides[o]) * self.itemsize for d, _ in rows for o in (A, B) if d.strides[o]]
+        alike = self.depth >= long_inner(shape.lane) and any(step % PAGE == 0 for step in apart)
+        return 1.4 if alike else 1.0
 
     def _panel_cycles(self, shape: TileShape, still: int, width: int) -> float:
         """Cycles a step in which the panel of the still operand comes from far caches."""

@@ -21,6 +21,7 @@ from thalweg.compiler.graph import Atom, Equation, Graph, Variable
 from thalweg.compiler.passes.layout import Layout
 from thalweg.compiler.passes.operations import (
     COST,
+    ELEMENTWISE,
     HEAVY,
     KERNEL_COST,
     LOAD_COST,
@@ -34,6 +35,7 @@ from thalweg.compiler.passes.views import elements, strip_ones
 __all__ = ["worth_storing"]
 
 Uses: TypeAlias = dict[Any, int]  # points at which a value is read, by kernel
+_FEW = 8  # points along first axes, which become the innermost loops
 _HOISTED = 64  # of how many points LLVM computes what is the same at all of them once
 
 
@@ -63,9 +65,9 @@ def _computed_from(chosen: set[Variable], layout: Layout) -> set[Variable]:
     """What is computed on the spot from a value in `chosen`: cheaper, once that is stored."""
     found: set[Variable] = set()
     for output, equation in layout.equations.items():
-        if output not in layout.roots and output not in layout.place:
-            if any(atom in found or atom in chosen for atom in equation.inputs):
-                found.add(output)
+        inline = output not in layout.roots and output not in layout.place
+        if inline and any(atom in found or atom in chosen for atom in equation.inputs):
+            found.add(output)
     return found
 
 
@@ -88,10 +90,21 @@ def _group(equation: Equation, level: int) -> Any:
 def _read(equation: Equation, at: Uses, uses: dict[Variable, Uses]) -> None:
     for atom in equation.inputs:
         if isinstance(atom, Variable):
-            hoisted = atom.shape == () != equation.output.shape
+            often = _computed_once_for(atom, equation)
             for group, points in at.items():
-                times = -(-points // _HOISTED) if hoisted else points
+                times = -(-points // often)
                 uses[atom][group] = max(times, uses[atom].get(group, 0))
+
+
+def _computed_once_for(atom: Variable, equation: Equation) -> int:
+    """At how many points of `equation` what `atom` holds is the same and is computed once: what
+    does not vary at all, or not along a few first axes, which loops leave to the inside."""
+    if atom.shape == () != equation.output.shape:
+        return _HOISTED
+    shape = equation.output.shape
+    times = elements(shape) // max(1, elements(atom.shape))
+    leading = shape[len(shape) - len(atom.shape) :] == atom.shape
+    return times if equation.op.name in ELEMENTWISE and leading and 1 < times <= _FEW else 1
 
 
 def _better_stored(output: Variable, uses: Uses, sums: _Sums) -> bool:
@@ -99,7 +112,7 @@ def _better_stored(output: Variable, uses: Uses, sums: _Sums) -> bool:
         return True
     points, size, cost = sum(uses.values()), elements(output.shape), sums.cost[output]
     again = points * cost
-    stored = size * (cost + STORE_COST) + points * LOAD_COST
+    stored = size * (cost - sums.spared[output] + STORE_COST) + points * LOAD_COST
     if not sums.attached[output]:
         stored += KERNEL_COST
     return again > stored
@@ -121,6 +134,8 @@ class _Sums:
         self.long: set[Variable] = set()
         # Whether a kernel of the same points computes something this value is computed from.
         self.attached: dict[Variable, bool] = {}
+        # What storing and loading that costs, where it is stored for this value only.
+        self.spared: dict[Variable, int] = {}
         inner = self._read_inside(graph)
         self.unstored = {root for root in layout.roots if root not in inner}
         for equation in layout.equations.values():
@@ -153,7 +168,9 @@ class _Sums:
         if self.length[output] > LONGEST_BODY and name not in MOVEMENT:
             self.long.add(output)  # whoever reads it will load it
             self.length[output], self.cost[output] = 1, LOAD_COST
-        self.attached[output] = any(self._attaches(output, atom) for atom in operands)
+        to = [atom for atom in operands if self._attaches(output, atom)]
+        self.attached[output] = bool(to)
+        self.spared[output] = max((self._spares(atom) for atom in to), default=0)
 
     def _load_cost(self, atom: Variable) -> int:
         """Reading a root that would not be stored otherwise makes its kernel store it."""
@@ -161,6 +178,12 @@ class _Sums:
         if root is None:
             return 0
         return LOAD_COST + (STORE_COST if root in self.unstored else 0)
+
+    def _spares(self, atom: Variable) -> int:
+        root = self._root(atom)
+        if root is None:
+            return self.spared[atom]
+        return LOAD_COST + STORE_COST if root in self.unstored else 0
 
     def _attaches(self, output: Variable, atom: Variable) -> bool:
         size, level = elements(output.shape), self.level[output]

@@ -416,6 +416,42 @@ def _reduced_by_nothing(equation: Equation, known: Known) -> Equation | None:
     return _instead(equation, "reshape", x, shape=equation.output.shape)
 
 
+_FEW = 4  # elements whose largest is found by comparing them where it is needed
+
+
+@_rule("max", "min")
+def _of_few(equation: Equation, known: Known) -> Equation | None:
+    """The largest of a few, in a window of a pool say, is computed like any elementwise value."""
+    x, axes = equation.inputs[0], equation.attributes["axes"]
+    if x.dtype.kind not in "fiu" or math.prod(x.shape[axis] for axis in axes) > _FEW:
+        return None
+    which = {"max": "maximum", "min": "minimum"}[equation.op.name]
+
+    def element(place: tuple[int, ...]) -> Variable:
+        at = dict(zip(axes, place, strict=True))
+        starts = tuple(at.get(axis, 0) for axis in range(len(x.shape)))
+        sizes = tuple(1 if axis in at else size for axis, size in enumerate(x.shape))
+        attributes = {"starts": starts, "sizes": sizes, "steps": (1,) * len(sizes)}
+        part = Variable(sizes, x.dtype)
+        known[part] = replace(
+            equation, op=REGISTRY["slice"], inputs=(x,), output=part, attributes=attributes
+        )
+        return made("reshape", part, shape=equation.output.shape)
+
+    def made(name: str, *inputs: Atom, **attributes: Any) -> Variable:
+        output = Variable(equation.output.shape, x.dtype)
+        op = REGISTRY[name]
+        known[output] = replace(
+            equation, op=op, inputs=inputs, output=output, attributes=attributes
+        )
+        return output
+
+    first, *rest = map(element, np.ndindex(*(x.shape[axis] for axis in axes)))
+    for other in rest[:-1]:
+        first = made(which, first, other)
+    return _instead(equation, which, first, rest[-1])
+
+
 @_rule("argmax", "argmin")
 def _the_only_one(equation: Equation, known: Known) -> Equation | None:
     """The largest of one stands at 0."""
