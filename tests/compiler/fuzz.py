@@ -15,23 +15,27 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tests.compiler.fuzzing import check
+from tests.compiler.looped import Looped, check_looped
 from tests.compiler.making import recipes
 from tests.compiler.recipes import Recipe
 
 __all__ = ["main"]
 
-# The sorts of program that take turns: their strategy, and how each is run.
-SORTS: list[tuple[dict[str, int], dict[str, object]]] = [
+# The sorts of program that take turns: their strategy, and how each is run; with `rounds` as the
+# body of a loop.
+SORTS: list[tuple[dict[str, int], dict[str, Any]]] = [
     ({"most": 10, "largest": 3000}, {}),
     ({"most": 16, "largest": 400}, {"plans": True}),
     ({"most": 4, "largest": 3000}, {}),
     ({"most": 30, "largest": 3000}, {}),
     ({"most": 6, "largest": 300_000}, {"threads": (2, 3)}),
+    ({"most": 12, "largest": 400}, {"rounds": 3, "threads": (2, 3)}),
 ]
 BATCH = 25
 
@@ -67,7 +71,10 @@ def batch(seed: int, count: Count) -> Callable[[], None]:
     )
     @given(recipes(**shapes))
     def run(recipe: Recipe) -> None:
-        check(recipe, **ways)  # type: ignore[arg-type]  # a table of keyword arguments
+        if "rounds" in ways:
+            check_looped(Looped(recipe, ways["rounds"], bool(seed % 2)), ways["threads"])
+        else:
+            check(recipe, **ways)
         count.clean += 1
 
     return run

@@ -18,7 +18,7 @@ from thalweg.ops.lift import lift
 from thalweg.primitives import REGISTRY
 from thalweg.tape import bind, wrap
 
-__all__ = ["FLOATS", "Given", "Recipe", "Shape", "Step"]
+__all__ = ["FLOATS", "Given", "Recipe", "Shape", "Step", "apply_step"]
 
 Shape = tuple[int, ...]
 FLOATS = ("float32", "float64")
@@ -86,7 +86,7 @@ class Recipe:
                 ]
                 leaves = [x for x in values if x.requires_grad]
             for step in self.steps:
-                _apply(step, values)
+                apply_step(step, values)
             results: list[tw.Tensor | None] = [values[n].detach() for n in self.results]
             if self.loss:
                 total = sum(values[n].double().sum() for n in self.loss)
@@ -111,7 +111,8 @@ def _leaf(x: tw.Tensor) -> tw.Tensor:
     return x.detach().requires_grad_()
 
 
-def _apply(step: Step, values: list[tw.Tensor]) -> None:
+def apply_step(step: Step, values: list[tw.Tensor]) -> None:
+    """Append what a step computes to the values so far."""
     if step.name == "assign":
         target, source = step.operands
         with tw.no_grad():

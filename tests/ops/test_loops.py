@@ -76,10 +76,18 @@ def test_derivatives(reverse: bool) -> None:
 
 
 def test_no_step() -> None:
-    init = tw.ones(2)
-    carry, ys = tw.scan(lambda c, x: (c + x, (c * x).sum()), init, tw.zeros(0, 2))
+    init, made = tw.ones(2), tw.zeros(())
+
+    def step(c: Any, x: Any) -> Any:
+        made.add_(1)
+        return c + x, ((c * x).sum(), x > 0)
+
+    carry, (sums, signs) = tw.scan(step, init, tw.zeros(0, 2))
     assert carry.tolist() == [1, 1]
-    assert ys.shape == (0,)
+    assert sums.shape == (0,)
+    assert signs.shape == (0, 2)
+    assert signs.dtype is tw.bool
+    assert made.item() == 0
 
 
 def test_no_slices() -> None:

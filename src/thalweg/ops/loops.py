@@ -11,8 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from thalweg.compiler.structure import Structure, flatten
+from thalweg.dtypes import as_dtype
 from thalweg.errors import ConfigError, DTypeError, ShapeError, ThalwegError
-from thalweg.ops.creation import zeros_like
+from thalweg.ops.creation import zeros
 from thalweg.ops.joining import stack
 from thalweg.primitives.core import normalize_axis
 from thalweg.tape import TensorBase, mode, no_grad, not_a_tensor
@@ -98,9 +99,7 @@ class _Recorded(Exception):
 def _in_turn(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool) -> Results:
     """One step after the other."""
     if not count:
-        with no_grad():
-            empty = step(carry, [zeros_like(x.sum(0)) for x in slices])[1]
-        return carry, [y.unsqueeze(0)[:0] for y in empty]
+        return carry, _nothing(step, carry, slices)
     columns = [x.unbind(0) for x in slices]
     ys: list[Tensors] = []
     for i in range(count - 1, -1, -1) if reverse else range(count):
@@ -109,6 +108,18 @@ def _in_turn(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: b
     if reverse:
         ys.reverse()
     return carry, [stack(y) for y in zip(*ys, strict=True)]
+
+
+def _nothing(step: Step, carry: Tensors, slices: Tensors) -> Tensors:
+    """The stacks of no output: a step is traced, not made, to learn of what types they are."""
+    like = [zeros(*x._value.shape[1:], dtype=x.dtype) for x in slices]
+    if mode.trace is not None:  # within a function transform
+        with no_grad():
+            return [y.unsqueeze(0)[:0] for y in step(carry, like)[1]]
+    from thalweg.compiler.trace import trace
+
+    kinds = trace(lambda: step(carry, like)[1]).outputs
+    return [zeros(0, *y.shape, dtype=as_dtype(y.dtype)) for y in kinds]
 
 
 def _outside(
