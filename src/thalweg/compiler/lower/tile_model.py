@@ -182,13 +182,9 @@ class TileModel:
         panel = self._panel_cycles(shape, still, loads[still] * size[still])
         moving = loads[1 - still] * size[1 - still] / NEAR
         if shape.lane.role == "inner":
-<<<<<<< Updated upstream
             if self._operand_bytes(1 - still, shape.lane) > self.machine.l2 * 3 // 4:
                 moving *= NEAR / FAR
-            return max(computing, panel + moving)
-=======
             return max(computing * self._crowding(shape), panel + moving)
->>>>>>> Stashed changes
         lines = self.moving_bytes(shape, extents) / NEAR / max(self.depth, 1)
         if self.depth < long_inner(shape.lane):
             return max(computing, panel + moving) + lines / 2
