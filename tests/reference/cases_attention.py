@@ -167,7 +167,7 @@ LAYERS: dict[str, Built] = {
         tw.nn.TransformerDecoderLayer(8, 2, 12, 0.0), 2), (_X, normal(7, 3, 8))),
     "Transformer":                   Built(_built("Transformer", 8, 2, 2, 1, **_LINE,
         call=_plainly), (normal(7, 3, 8), _X)),
-    "Transformer batch":             Built(_built("Transformer", 8, 2, 1, 2, **_BATCHED,
+    "Transformer batch":             Built(_built("Transformer", 8, 2, 1, 1, **_BATCHED,
         activation="gelu", bias=False, call=_masked), (_FIRST, normal(3, 5, 8), _AHEAD, _PADDED)),
 }
 # fmt: on

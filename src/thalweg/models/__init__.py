@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from thalweg.models.vgg import VGG, vgg11, vgg11_bn
 
 __all__ = [
-    "VGG",
     "BasicBlock",
     "CharGPT",
     "CharGPTConfig",
@@ -27,6 +26,7 @@ __all__ = [
     "ResNet",
     "Seq2Seq",
     "Seq2SeqConfig",
+    "VGG",
     "char_gpt",
     "lenet",
     "resnet18",
