@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tools.examples import EXAMPLES, PREAMBLE
+
 __all__ = ["MODULES", "main", "page", "pages"]
 
 ROOT = Path(__file__).parent.parent
@@ -97,10 +99,27 @@ def _anchor(module: str, name: str) -> str:
 
 def _entry(module: str, name: str, value: Any) -> str:
     parts = [f"## {module}.{name}", _signature(name, value)]
-    parts.append(_fenced(inspect.getdoc(value) or ""))
+    parts.append(_fenced(_with_example(f"{module}.{name}", inspect.getdoc(value) or "")))
     if inspect.isclass(value):
         parts += _methods(value)
     return "\n\n".join(filter(None, parts))
+
+
+def _with_example(name: str, about: str) -> str:
+    """A docstring of a line, and what an expression gives."""
+    if ">>>" in about or name not in EXAMPLES:
+        return about
+    expression = EXAMPLES[name]
+    names: dict[str, Any] = {"tw": importlib.import_module("thalweg")}
+    exec(PREAMBLE, names)  # the lines and the expressions are ours
+    given = [line for line in PREAMBLE.strip().split("; ") if _uses(expression, line[0])]
+    shown = repr(eval(expression, names))
+    lines = [">>> import thalweg as tw", *(f">>> {line}" for line in given), f">>> {expression}"]
+    return "\n".join([about, "", *lines, *([] if shown == "None" else [shown])])
+
+
+def _uses(expression: str, name: str) -> bool:
+    return re.search(rf"(?<![\w.'\"]){name}(?![\w'\"=])", expression) is not None
 
 
 def _methods(kind: type) -> Iterator[str]:
