@@ -53,6 +53,23 @@ def test_what_g_may_give(value: Any) -> None:
     assert tw.minimize(lambda x: value, domain=[1], method="brute-force").value == 4
 
 
+@pytest.mark.parametrize("method", ["l-bfgs", "newton", "adam", "projected-gradient"])
+def test_float32_converges_to_what_it_can_tell(method: str) -> None:
+    options = {"lr": 0.1} if method == "adam" else {}
+    result = tw.minimize(bowl, tw.zeros(3), method, compile=False, **options)
+    assert result.success, result.summary()
+    np.testing.assert_allclose(result.theta.numpy(), 3, atol=1e-4)
+
+
+def test_lbfgs_keeps_its_memory_near_the_minimum() -> None:
+    """A bowl a thousand times as steep one way as the other, to all digits."""
+    slopes = tw.arange(1, 201, dtype=tw.float64) * 5
+    result = tw.minimize(lambda x: (x.square() * slopes).sum(), np.ones(200), compile=False)
+    assert result.success
+    assert result.iterations < 200
+    assert result.value < 1e-16
+
+
 def test_a_callback_sees_each_iteration_and_stops() -> None:
     seen: list[Any] = []
 

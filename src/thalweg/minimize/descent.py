@@ -17,6 +17,9 @@ from thalweg.ops.creation import tensor
 
 __all__ = ["gradient_descent", "lbfgs", "optimizers"]
 
+# L-BFGS forgets curvature below 1e-10, near the minimum of a function of about 1: it is told of a
+# larger one. A power of 2 changes no digit.
+_LARGE = 2.0**40
 _ELSEWHERE = frozenset({"lbfgs"})  # "l-bfgs", a row of the table
 
 
@@ -38,28 +41,28 @@ def optimizers() -> dict[str, type[optim.Optimizer]]:
 
 
 def gradient_descent(
-    task: Task, name: str = "gradient-descent", tolerance: float = 1e-8, **options: Any
+    task: Task, name: str = "gradient-descent", tolerance: float | None = None, **options: Any
 ) -> Steps:
     """Steps of an optimizer with the whole gradient: theta <- theta - eps grad g(theta), or what
     Adam and the others make of it.
 
     `options` are the optimizer's: lr, momentum, betas, ... "gradient-descent" is `optim.SGD`. It
-    converges where the largest element of the gradient is at most `tolerance`; it stops where g is
-    no longer finite, and where a step changes nothing. Raises `ConfigError` for options that the
-    optimizer does not have.
+    converges where the largest element of the gradient is at most `tolerance` (1e-8, in float32
+    1e-4); it stops where g is no longer finite, and where a step changes nothing. Raises
+    `ConfigError` for options that the optimizer does not have.
 
     Source: deck 001, "Gradient Descent".
     """
     kind = optimizers()[name] if name != "gradient-descent" else optim.SGD
-    return (yield from _steps(task, kind, tolerance, options))
+    return (yield from _steps(task, kind, task.flat(tolerance), options))
 
 
-def lbfgs(task: Task, tolerance: float = 1e-8, history: int = 10) -> Steps:
+def lbfgs(task: Task, tolerance: float | None = None, history: int = 10) -> Steps:
     """Newton's method with an inverse Hessian made of the latest `history` gradients, and steps of
     the strong Wolfe conditions: `optim.LBFGS`, an iteration at a time.
 
-    It converges where the largest element of the gradient is at most `tolerance`; it stops where
-    rounding hides any further descent.
+    It converges where the largest element of the gradient is at most `tolerance` (1e-8, in float32
+    1e-4); it stops where rounding hides any further descent.
     """
     options = {
         "max_iter": 1,
@@ -69,7 +72,7 @@ def lbfgs(task: Task, tolerance: float = 1e-8, history: int = 10) -> Steps:
         "history_size": history,
         "line_search_fn": "strong_wolfe",
     }
-    return (yield from _steps(task, optim.LBFGS, tolerance, options))
+    return (yield from _steps(task, optim.LBFGS, task.flat(tolerance), options, _LARGE))
 
 
 def _steps(
@@ -77,9 +80,10 @@ def _steps(
     kind: type[optim.Optimizer],
     tolerance: float,
     options: dict[str, Any],
+    scale: float = 1.0,
 ) -> Steps:
     start = np.asarray(task.begin(), np.float64)
-    place = _Place(task, task.real.theta(start).requires_grad_())
+    place = _Place(task, task.real.theta(start).requires_grad_(), scale)
     optimizer = kind([place.theta], **options)
     while True:
         value, slope = place.evaluate()
@@ -97,10 +101,14 @@ def _steps(
 
 
 class _Place:
-    """Where an optimizer stands: the last point is evaluated once, however often it is asked."""
+    """Where an optimizer stands: the last point is evaluated once, however often it is asked.
 
-    def __init__(self, task: Task, theta: Tensor) -> None:
+    The optimizer is told `scale` times the function.
+    """
+
+    def __init__(self, task: Task, theta: Tensor, scale: float) -> None:
         self.objective, self.shape, self.theta = task.objective, task.real.shape, theta
+        self.scale = scale
         self.point: Array | None = None
         self.known = (math.inf, np.zeros(0))
 
@@ -120,5 +128,6 @@ class _Place:
     def closure(self) -> Tensor:
         """What an optimizer calls: the loss, with the gradient in place."""
         value, slope = self.evaluate()
-        self.theta.grad = tensor(slope.reshape(self.shape), dtype=self.theta.dtype)
-        return tensor(value, dtype=self.theta.dtype)
+        scaled = slope.reshape(self.shape) * self.scale
+        self.theta.grad = tensor(scaled, dtype=self.theta.dtype)
+        return tensor(value * self.scale, dtype=self.theta.dtype)

@@ -11,7 +11,7 @@ __all__ = ["projected_gradient"]
 
 
 def projected_gradient(
-    task: Task, lr: float | None = None, steps: int = 1, tolerance: float = 1e-8
+    task: Task, lr: float | None = None, steps: int = 1, tolerance: float | None = None
 ) -> Steps:
     """theta <- P(theta - eps grad g(theta)), with P the projection onto the domain.
 
@@ -20,7 +20,7 @@ def projected_gradient(
     `steps` gradient steps are made before each projection: minimization and projection alternate.
 
     It converges where P(theta - grad g) - theta, which is 0 at a constrained minimum, has no
-    element above `tolerance`.
+    element above `tolerance` (1e-8, in float32 1e-4).
 
     Source: deck 001, "Alternated Minimization" (the variant with projection onto constraints).
     """
@@ -30,15 +30,15 @@ def projected_gradient(
         )
     if steps > 1 and lr is None:
         raise ConfigError("projected-gradient: several steps before a projection need an lr")
-    objective, project = task.objective, task.real.project
+    objective, project, flat = task.objective, task.real.project, task.flat(tolerance)
     point = project(np.asarray(task.begin(), np.float64))
     value, slope = objective.gradient(point)
     yield point, value
     eps = 1.0
     while True:
         away = float(np.abs(project(point - slope) - point).max(initial=0.0))
-        if away <= tolerance:
-            return Stop(True, f"a projected step is {away:.3g}, at most {tolerance:g}")
+        if away <= flat:
+            return Stop(True, f"a projected step is {away:.3g}, at most {flat:g}")
         if lr is not None:
             free = point - lr * slope
             for _ in range(steps - 1):

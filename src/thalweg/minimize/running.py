@@ -100,6 +100,10 @@ class Task:
         assert isinstance(self.domain, Real)
         return self.domain
 
+    def flat(self, given: float | None) -> float:
+        """The size of a gradient that counts as 0: what is given, or what the dtype can tell."""
+        return given if given is not None else 1e-4 if self.real.dtype.itemsize < 8 else 1e-8
+
     def begin(self) -> Any:
         """The start; a random point where none was given."""
         return self.domain.sample(self.generator) if self.start is None else self.start
