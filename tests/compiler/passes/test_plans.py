@@ -281,3 +281,20 @@ def test_short_sums_are_not_stored_one_by_one() -> None:
         t4 : f32[4,16,6,6]    = contraction[spec=nchwij,ocij->nohw](t3, v)
         outputs t4""")
     assert [kernel.label for kernel in plan.kernels] == ["contraction", "multiply", "contraction"]
+
+
+def test_an_update_of_taps_is_a_loop_of_its_own() -> None:
+    """Three neighbours of a convolution's weight are no vector; those of a dense one are many."""
+    text = """
+        inputs x: f32[1,32,6,6], g: f32[1,64,4,4], m: f32[64,32,3,3]
+        t0 : f32[1,32,4,4,3,3] = windows[sizes=(3,3) strides=(1,1) dilations=(1,1)](x)
+        t1 : f32[64,32,3,3]    = contraction[spec=nohw,nchwij->ocij](g, t0)
+        t2 : f32[64,32,3,3]    = add(t1, m)
+        outputs t2"""
+    assert [kernel.label for kernel in plan_of(text).kernels] == ["contraction", "add"]
+    text = """
+        inputs x: f32[4,256], g: f32[4,64], m: f32[64,256]
+        t0 : f32[64,256] = contraction[spec=no,nc->oc](g, x)
+        t1 : f32[64,256] = add(t0, m)
+        outputs t1"""
+    assert [kernel.label for kernel in plan_of(text).kernels] == ["contraction+add"]

@@ -188,8 +188,15 @@ class TileModel:
         lines = self.moving_bytes(shape, extents) / NEAR / max(self.depth, 1)
         if self.depth < long_inner(shape.lane):
             return max(computing, panel + moving) + lines / 2
-        apart = 0.0 if shape.packed is not None else 0.25
-        return _both(computing, panel + lines) + lines / 2 + apart
+        apart = self._apart(shape, still, loads[still] * size[still])
+        return _both(computing, panel + lines) + lines / 2 + apart / 8
+
+    def _apart(self, shape: TileShape, still: int, width: int) -> float:
+        """Of how many rows of `width` bytes a panel that is read in place holds one, at most 4."""
+        if shape.packed is not None or not self.form.inner:
+            return 0.0
+        step = min(abs(d.strides[still]) for d in self.form.inner) * self.itemsize
+        return min(4.0, step / width)
 
     def _crowding(self, shape: TileShape) -> float:
         """How much longer it takes where all rows of a tile compete for one place of the first

@@ -27,6 +27,7 @@ __all__ = ["Fused", "fuse"]
 _SMALL = 1 << 14  # points up to which loops that share nothing but their size are worth joining
 _NEAR = 8  # how many of the latest kernels a root looks at
 _MOST_SCALARS = 384  # operations in one loop
+_NARROW = 8  # neighbours that are not worth a vector
 _SHORT_SUM = 64  # products; below, storing a sum takes as long as making it
 _MOST_STREAMS = 20  # arrays that one loop reads and writes at a time
 
@@ -134,7 +135,7 @@ def _joined(fused: Fused, number: int, alone: Draft) -> Draft | None:
     joined = build(draft.kind, fused.layout, fused.slots, [*draft.members, root])
     if joined is None:
         return None
-    if joined.kind == "contraction" and not (_plain_epilogue(joined) and _in_step(joined)):
+    if joined.kind == "contraction" and not _fits_product(joined):
         return None
     needs = fused.needs(alone)
     if any(number in _all_needs(fused, other) for other in needs - {number}):
@@ -176,6 +177,22 @@ def _plain_epilogue(draft: Draft) -> bool:
     """An epilogue computes and reads at strides: no random bits, no computed places."""
     plain = all(scalar.op != "bits" for scalar in draft.tail.scalars)
     return plain and not any(read.at.indirect for read in draft.tail.reads)
+
+
+def _fits_product(draft: Draft) -> bool:
+    """Whether what follows a product is computed well at the end of its sums."""
+    return _plain_epilogue(draft) and _in_step(draft) and not _is_scattered(draft)
+
+
+def _is_scattered(draft: Draft) -> bool:
+    """Whether neighbours in a large result are few, as the taps of a convolution's weight, and so
+    are not vectors of sums, and as much is read as is written: an optimizer's state. A loop of its
+    own runs through all of that in order."""
+    product, body = draft.members[0], draft.tail
+    size, fastest = elements(product.shape), _fastest(draft, product)
+    if size < _SMALL or fastest < 0 or body.sizes[fastest] >= _NARROW:
+        return False
+    return any(elements(read.root.shape) >= size for read in body.reads)
 
 
 def _in_step(draft: Draft) -> bool:
