@@ -96,7 +96,9 @@ def test_the_tape_outside_goes_through(names: tuple[str, ...]) -> None:
         assert not built(names)(x).requires_grad
 
 
-@pytest.mark.parametrize("names", [n for n in NESTS if len(n) == 2], ids="-".join)
+@pytest.mark.parametrize(
+    "names", itertools.product(("grad", "jvp", "vmap"), repeat=2), ids="-".join
+)
 def test_compiled(names: tuple[str, ...]) -> None:
     x = tw.tensor(0.7, dtype=tw.float64)
     found = tw.compile(built(names))(x)
@@ -188,3 +190,20 @@ def test_under_no_grad_transforms_still_differentiate() -> None:
     assert push(lambda x: x * (x * x).detach())(tw.tensor(3.0)).item() == 9
     summed = vmap(lambda x: x * (x * x).detach())
     assert grad(lambda x: summed(x).sum())(tw.tensor([3.0])).item() == 9
+
+
+@pytest.mark.parametrize("names", [n for n in NESTS if len(n) == 2], ids="-".join)
+def test_of_a_compiled_function(names: tuple[str, ...]) -> None:
+    function: Function = tw.compile(f)
+    for name in names:
+        function = OPERATIONS[name](function)
+    x = tw.tensor(0.7, dtype=tw.float64)
+    np.testing.assert_allclose(function(x).numpy(), closed_form(names, 0.7), rtol=1e-9)
+
+
+@pytest.mark.parametrize("jacobian", [jacrev, jacfwd])
+def test_jacobians_of_a_compiled_function(jacobian: Any) -> None:
+    w = tw.tensor([[1.0, 2.0], [0.5, -1.0]])
+    x = tw.tensor([0.3, 0.8])
+    found = jacobian(tw.compile(lambda x: (w @ x).sin()))(x)
+    np.testing.assert_allclose(found.numpy(), ((w @ x).cos().unsqueeze(1) * w).numpy(), rtol=1e-6)

@@ -138,15 +138,17 @@ def pulled(
 ) -> list[Tensor | None]:
     """The cotangents of the `wanted` nodes, by a walk that visits nodes `within` alone.
 
-    Whether the VJPs are recorded is for the caller's mode to say; with `connect` what they read is
-    connected to where it came from. A cotangent that does not arrive is None.
+    With `connect` what the VJPs read is connected to where it came from. They are recorded where
+    that is asked for, where a cotangent is on the tape itself, and inside a transform, whose tape
+    outside may go through them; unless the tape is off. A cotangent that does not arrive is None.
     """
     found: Cotangents = {}
     starts = set(wanted)
-    for node, cotangent in _walk(roots, {}, retain, connect, within):
+    keep = mode.grad and (connect or any(g._requires_grad for _, g in roots))
+    record = keep or (mode.grad and mode.level is not None)
+    for node, cotangent in _walk(roots, {}, retain, connect, within, record):
         if node in starts:
             found[node] = cotangent
-    keep = mode.grad and (connect or any(g._requires_grad for _, g in roots))
     gradients = [found.get(node) for node in wanted]
     return [None if g is None else _own(g, keep) for g in gradients]
 
@@ -204,13 +206,14 @@ def _walk(
     retain: bool,
     create_graph: bool,
     within: set[Node] | None = None,
+    record: bool | None = None,
 ) -> Iterator[tuple[Node, Tensor]]:
     """Visit every node from the latest to the earliest; yields it with its complete cotangent.
 
     Cotangents of leaves gather in `leaves`. VJPs are recorded on the tape only under
     `create_graph`; what a node held is freed when it has been visited, unless `retain`.
-    Given nodes `within`, no other and no leaf is visited, and the caller's mode decides whether
-    VJPs are recorded.
+    Given nodes `within`, no other and no leaf is visited; `record`, if given, says whether VJPs are
+    recorded.
     """
     cotangents: Cotangents = {}
     pending: list[tuple[int, Node]] = []
@@ -234,7 +237,7 @@ def _walk(
         node = heappop(pending)[1]
         cotangent = _hooked(node.hooks, cotangents.pop(node))
         yield node, cotangent
-        mode.grad = create_graph if within is None else before
+        mode.grad = create_graph if record is None else record
         try:
             for parent, contribution in _pullback(node, cotangent, create_graph, within):
                 send(parent, contribution)

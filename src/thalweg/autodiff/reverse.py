@@ -94,12 +94,17 @@ def _span(results: Iterable[TensorBase], sources: Sequence[Tensor]) -> _Span:
 
 
 def recorded(function: Callable[[], Any]) -> Any:
-    """What `function` gives, on the tape."""
-    before, mode.grad = mode.grad, True
+    """What `function` gives, on the tape.
+
+    Compiled functions run as they are written: the backward pass of one is a program, which can
+    neither be batched nor differentiated. It is the transform that is to be compiled.
+    """
+    before = mode.grad, mode.watched
+    mode.grad = mode.watched = True
     try:
         return function()
     finally:
-        mode.grad = before
+        mode.grad, mode.watched = before
 
 
 def _closed(tensors: Sequence[Any], span: _Span) -> list[Any]:
