@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
 from thalweg.ops.creation import zeros, zeros_like
 from thalweg.optim.groups import Params
+from thalweg.optim.norms import rms
 from thalweg.optim.optimizer import Numbers, Optimizer
 from thalweg.optim.settings import Rule, nonnegative, real
 
@@ -117,11 +117,11 @@ class Adafactor(Optimizer):
         """The equations above."""
         (b, rho, kept), (eps1, eps2) = numbers, group["eps"]
         floor = float(np.finfo(p.dtype.numpy).eps) if eps1 is None else eps1
-        alpha = _rms(p).maximum(eps2) * rho
+        alpha = rms(p).maximum(eps2) * rho
         if group["weight_decay"]:
             p *= kept
         u = g / self._variance(g, state, b, floor).maximum(floor * floor).sqrt()
-        p -= alpha / (_rms(u) / group["d"]).maximum(1) * u
+        p -= alpha / (rms(u) / group["d"]).maximum(1) * u
 
     @staticmethod
     def _variance(g: Tensor, state: FactoredSquares, b: Tensor | float, floor: float) -> Tensor:
@@ -134,10 +134,6 @@ class Adafactor(Optimizer):
         row += b * (squares.mean(-1, keepdim=True) - row)
         column += b * (squares.mean(-2, keepdim=True) - column)
         return row * column / row.mean(-2, keepdim=True).maximum(floor)
-
-
-def _rms(x: Tensor) -> Tensor:
-    return x.norm() / math.sqrt(max(1, x.numel()))
 
 
 def _at_most_0(name: str, value: Any) -> float:

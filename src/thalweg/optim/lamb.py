@@ -10,6 +10,7 @@ from thalweg._tensor import Tensor
 from thalweg.ops.creation import ones_like, zeros, zeros_like
 from thalweg.optim.adam import Moments
 from thalweg.optim.groups import Params
+from thalweg.optim.norms import norm
 from thalweg.optim.optimizer import Numbers, Optimizer
 from thalweg.optim.settings import Rule, fractions, nonnegative
 
@@ -89,7 +90,7 @@ class LAMB(Optimizer):
         u = size * m / (v.sqrt() + eps)
         if group["weight_decay"]:
             u = u + group["weight_decay"] * p
-        weights, length = p.norm(), u.norm()
+        weights, length = norm(p), norm(u)
         is_ratio = (weights > 0) & (length > 0)
         ratio = weights / length.where(is_ratio, 1)
         p -= lr * ratio.where(is_ratio, ones_like(ratio)) * u

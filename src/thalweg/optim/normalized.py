@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from thalweg._tensor import Tensor
 from thalweg.nn.utils import get_total_norm
 from thalweg.optim.groups import Params
+from thalweg.optim.norms import norm
 from thalweg.optim.optimizer import Numbers, Optimizer, Stateless
 from thalweg.optim.settings import Rule, choice, nonnegative
 
@@ -90,7 +91,7 @@ class NormalizedSGD(Optimizer):
         if group["by"] == "element":
             p -= lr * g / (g.abs() + eps)
         elif group["by"] == "tensor":
-            p -= lr / (g.norm() + eps) * g
+            p -= lr / (norm(g) + eps) * g
         else:
             p -= lr * g
 
