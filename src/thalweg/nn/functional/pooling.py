@@ -25,7 +25,7 @@ from thalweg.nn.functional.sliding import (
     spans,
     spell_windows,
 )
-from thalweg.ops.creation import arange
+from thalweg.ops.creation import arange, tensor
 from thalweg.ops.lift import floating
 from thalweg.primitives.core import check_kind
 from thalweg.tape import composite
@@ -50,9 +50,10 @@ class _Pool:
         return spell_windows(self.strides, self.low, self.high, **more)
 
     @property
-    def room(self) -> Shape:
-        """The padded shape."""
-        return tuple(n + a + b for n, a, b in zip(self.shape, self.low, self.high, strict=True))
+    def blocks(self) -> Shape:
+        """How many blocks of `strides` places the input has, padded before, if not after."""
+        axes = zip(self.shape, self.low, self.strides, strict=True)
+        return tuple(-(-(n + low) // s) for n, low, s in axes)
 
     @property
     def taps(self) -> tuple[int, ...]:
@@ -63,11 +64,6 @@ class _Pool:
         """The windows of `x` padded by `value`."""
         room = enclosed(x, self.low, self.high, value=value)
         return room.windows(self.sizes, self.strides, self.dilations)
-
-    def overlap_add(self, windows: Tensor) -> Tensor:
-        """The transpose of `windows`: what fell on padding is dropped."""
-        whole = windows.overlap_add(self.room, self.strides, self.dilations)
-        return enclosed(whole, tuple(-n for n in self.low), tuple(-n for n in self.high))
 
 
 def _pool(
@@ -157,11 +153,61 @@ def _scores(x: Tensor, out: Tensor, pool: _Pool) -> tuple[Tensor, Tensor]:
 
 
 def _max_pool_vjp(g: Tensor, out: Tensor, x: Tensor, *, pool: _Pool) -> Tensor:
-    """The gradient goes to the first maximum of each window, as in PyTorch."""
-    scores, best = _scores(x, out, pool)
-    spread = g.where(scores.eq(best), 0)
-    rank, slid = len(spread._value.shape), len(pool.sizes)
-    return pool.overlap_add(spread.permute(*range(slid, rank), *range(slid)))
+    """The gradient goes to the first maximum of each window, as in PyTorch.
+
+    Along an axis, place s q + r of the padded input can be in windows q, q - 1, .. alone, and in
+    window q - a it is the element (s a + r) / d. So each place asks those windows whether their
+    maximum is that element. Windows that do not exist have none.
+    """
+    best = _scores(x, out, pool)[1]
+    reach = spans(pool.sizes, pool.dilations)
+    many = tuple(-(-k // s) for k, s in zip(reach, pool.strides, strict=True))
+    before = tuple(m - 1 for m in many)
+    after = tuple(q - count for q, count in zip(pool.blocks, pool.counts, strict=True))
+    g, best = enclosed(g, before, after), enclosed(best, before, after)
+    parts = []
+    for back in np.ndindex(*many):
+        starts = tuple(m - a for m, a in zip(before, back, strict=True))
+        hits = _part(best, starts, pool.blocks).eq(_elements(pool, back, best))
+        parts.append(_part(g, starts, pool.blocks).where(hits, 0))
+    return _laid_out(sum(parts[1:], parts[0]), pool)
+
+
+def _laid_out(x: Tensor, pool: _Pool) -> Tensor:
+    """Blocks of places, (*strides, .., *blocks), as the input: (.., *shape)."""
+    rank = len(pool.strides)
+    lead = x._value.shape[rank:-rank]
+    first = rank + len(lead)
+    order = (*range(rank, first), *(i for axis in range(rank) for i in (first + axis, axis)))
+    room = tuple(q * s for q, s in zip(pool.blocks, pool.strides, strict=True))
+    whole = x.permute(order).reshape(*lead, *room)
+    axes = zip(room, pool.low, pool.shape, strict=True)
+    return enclosed(whole, tuple(-n for n in pool.low), tuple(low + n - q for q, low, n in axes))
+
+
+def _part(x: Tensor, starts: Shape, sizes: Shape) -> Tensor:
+    """A part of the last axes."""
+    shape = x._value.shape
+    lead = shape[: len(shape) - len(sizes)]
+    return x.window(((0,) * len(lead)) + starts, lead + sizes, (1,) * len(shape))
+
+
+def _elements(pool: _Pool, back: tuple[int, ...], like: Tensor) -> Tensor:
+    """For each place r of a block, the score that the window `back` before it has if its maximum
+    is there; 0 where the place is not in it: (*strides, 1, 1, ..) over the axes of `like`.
+    """
+    score = np.full(pool.strides, math.prod(pool.sizes), np.int64)
+    for axis, a in enumerate(back):
+        inner = math.prod(pool.sizes[axis + 1 :])
+        far = a * pool.strides[axis] + np.arange(pool.strides[axis])
+        tap, rest = np.divmod(far, pool.dilations[axis])
+        is_in = (rest == 0) & (tap < pool.sizes[axis])
+        shape = tuple(-1 if axis == i else 1 for i in range(len(back)))
+        score = np.where(
+            is_in.reshape(shape) & (score > 0), score - (tap * inner).reshape(shape), 0
+        )
+    ones = (1,) * len(like._value.shape)
+    return tensor(score.reshape(*pool.strides, *ones), dtype=like.dtype)
 
 
 @composite("max_pool", _max_pool_vjp)
