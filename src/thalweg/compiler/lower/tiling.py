@@ -25,7 +25,7 @@ from thalweg.compiler.machine import Machine
 
 __all__ = ["InnerBlock", "Level", "Tiling", "choose"]
 
-BLOCK_FLOP = 100_000  # a block is at least this much work
+BLOCK_FLOP = 40_000  # a block is at least this much work
 MOST_BLOCKS = 64
 SHORT_SUM = 64  # products; below, storing a sum takes as long as making it
 CHOICES = 6  # tilings that are compared by how evenly they share out the work
