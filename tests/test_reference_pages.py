@@ -22,7 +22,7 @@ WITHOUT_EXAMPLE = {
         "Display", "Measures", "PlainDisplay", "Progress", "RangeTest", "Result", "Watcher",
         "display_for",
     },
-    "thalweg.models": {"CharGPTConfig", "Seq2SeqConfig", "seq2seq", "vgg11_bn"},
+    "thalweg.models": {"CharGPTConfig", "Seq2SeqConfig", "seq2seq", "vgg11", "vgg11_bn"},
     "thalweg.minimize": {
         "Domain", "GaussianMixture", "Lasso", "MatrixFactorization", "MinimizeResult", "Progress",
         "StationaryPoint",

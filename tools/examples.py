@@ -209,7 +209,6 @@ _NETWORKS: Final = {
     "data.transforms.Transform": "tw.data.transforms.RandomErasing()",
     "train.Regression": "tw.train.Regression().summary([4.0, 2.0, 0.0, 8.0], 2)",
     "models.char_gpt": "sum(p.numel() for p in tw.models.char_gpt(65).parameters())",
-    "models.vgg11": "sum(p.numel() for p in tw.models.vgg11(num_classes=10).parameters())",
     "models.lenet": "tw.models.lenet()(tw.zeros(1, 1, 28, 28)).shape",
     "models.resnet18": "sum(p.numel() for p in tw.models.resnet18().parameters())",
     "models.resnet34": "sum(p.numel() for p in tw.models.resnet34().parameters())",
