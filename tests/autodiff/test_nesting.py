@@ -97,7 +97,7 @@ def test_the_tape_outside_goes_through(names: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "names", itertools.product(("grad", "jvp", "vmap"), repeat=2), ids="-".join
+    "names", [*itertools.product(("grad", "jvp", "vmap"), repeat=2)], ids="-".join
 )
 def test_compiled(names: tuple[str, ...]) -> None:
     x = tw.tensor(0.7, dtype=tw.float64)
