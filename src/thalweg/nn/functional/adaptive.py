@@ -153,24 +153,15 @@ def _adaptive_max(
         kernel = tuple(n // o for n, o in zip(shape, sizes, strict=True))
         pool = max_pool1d if rank == 1 else max_pool2d
         return pool(input, kernel, return_indices=return_indices)
-    place = arange(math.prod(shape)).reshape(shape)
-    x = _windows(input, sizes, lowest(input))
-    index = x.argmax(-1, keepdim=True)
-    values = x.gather(-1, index).squeeze(-1)
-    if not return_indices:
-        return values
-    where = _windows(place, sizes, 0).expand(x._value.shape)
-    return values, where.gather(-1, index).squeeze(-1)
-
-
-def _windows(x: Tensor, sizes: Shape, fill: float) -> Tensor:
-    """(.., *sizes, places): the windows of the last axes, each in row-major order."""
-    rank = len(sizes)
-    for axis, size in enumerate(sizes):
-        x = _gathered(x, axis - rank, size, fill)
-    total = len(x._value.shape)
-    lead, pooled = range(total - 2 * rank), range(total - 2 * rank, total)
-    return x.permute(*lead, *pooled[::2], *pooled[1::2]).flatten(-rank)
+    x, place = input, arange(math.prod(shape)).reshape(shape).expand(input._value.shape)
+    # The last axis first: of equals that leaves the first in row-major order.
+    for axis, size in zip(range(-1, -rank - 1, -1), reversed(sizes), strict=True):
+        windows = _gathered(x, axis, size, lowest(input))
+        index = windows.argmax(axis, keepdim=True)
+        x = windows.take_along_dim(index, axis).squeeze(axis)
+        if return_indices:
+            place = _gathered(place, axis, size, 0).take_along_dim(index, axis).squeeze(axis)
+    return (x, place) if return_indices else x
 
 
 # --- the p-norm ----------------------------------------------------------------------------------
