@@ -13,7 +13,7 @@ import thalweg as tw
 from tests.table.check import about, flat, operands, rows
 from tests.table.row import DERIVATIVE, Row, Sample, slots
 from thalweg.errors import TransformError
-from thalweg.func import jvp, vmap
+from thalweg.func import grad, jvp, vmap
 from thalweg.primitives import REGISTRY
 
 # What has no rule in the table, and why.
@@ -111,3 +111,34 @@ def test_what_needs_values_says_so_inside_vmap(row: Row) -> None:
     given = [tw.stack([x, x]) for x in operands(sample, tw.float64)]
     with pytest.raises(TransformError, match="inside vmap"):
         vmap(lambda *xs: flat(sample.call(row.call, xs)))(*given)
+
+
+@rows(lambda row: row.derivatives > 1 and not row.concrete)
+def test_one_transform_within_another(row: Row) -> None:
+    """The gradient, batched and in forward mode, against a loop and against the tape twice."""
+    sample = next((s for s in row.samples if s.smooth and slots(s.arrays)), None)
+    if sample is None:
+        return
+    places, tensors = slots(sample.arrays), operands(sample, tw.float64)
+    call = float_results(row, sample)
+
+    def loss(*xs: tw.Tensor) -> tw.Tensor:
+        given = list(tensors)
+        for i, x in zip(places, xs, strict=True):
+            given[i] = x
+        return sum(((y * y).sum() for y in call(*given)), start=tw.zeros((), dtype=tw.float64))
+
+    numbers = tuple(range(len(places)))
+    gradient = grad(loss, numbers)
+    points = tuple(tensors[i] for i in places)
+    others = tuple(x.flip(tuple(range(x.ndim))) if x.ndim else x for x in points)
+    pairs = zip(points, others, strict=True)
+    batched = vmap(gradient)(*(tw.stack([a, b]) for a, b in pairs))
+    for both, a, b in zip(batched, gradient(*points), gradient(*others), strict=True):
+        wanted = tw.stack([a, b]).numpy()
+        np.testing.assert_allclose(both.numpy(), wanted, rtol=1e-8, atol=1e-9)
+    ways = tuple(tw.ones_like(x) for x in points)
+    _, forward = jvp(gradient, points, ways)
+    back = grad(lambda *xs: sum(g.sum() for g in gradient(*xs)), numbers)(*points)
+    for mine, twice in zip(forward, back, strict=True):
+        np.testing.assert_allclose(mine.numpy(), twice.numpy(), rtol=1e-7, atol=1e-8)
