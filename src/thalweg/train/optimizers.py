@@ -53,7 +53,8 @@ def make_optimizer(config: Config, model: Module) -> Optimizer:
     """The optimizer of a config for `model`.
 
     "muon" is for the matrices between the first input and the last layer; that layer and the
-    biases are AdamW's, with the same step size.
+    biases are AdamW's, with the same step size. "lbfgs" searches for its steps, unless told
+    "line_search_fn=none".
     """
     if config.optimizer != "muon":
         return _made(config, list(model.parameters()))
@@ -73,6 +74,8 @@ def _made(config: Config, params: list[Any]) -> Optimizer:
         options |= {"momentum": config.momentum, "nesterov": config.nesterov}
     if config.optimizer == "muon":
         options["adjust_lr_fn"] = "match_rms_adamw"
+    if config.optimizer == "lbfgs":
+        options["line_search_fn"] = "strong_wolfe"  # steps of 1 diverge on mini-batches
     if "weight_decay" in known:
         options["weight_decay"] = config.weight_decay
     elif config.weight_decay:
