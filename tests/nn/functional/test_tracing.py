@@ -77,6 +77,8 @@ CALLS: dict[str, tuple[Callable[..., tw.Tensor], tuple[tw.Tensor, ...]]] = {
     "lp_pool1d": (lambda x: F.lp_pool1d(x, 2, 2), (X,)),
     "lp_pool2d": (lambda x: F.lp_pool2d(x.unsqueeze(0), 2, 2), (X,)),
     "interpolate": (lambda x: F.interpolate(x.unsqueeze(0), size=3, mode="linear"), (X,)),
+    "affine_grid": (lambda x: F.affine_grid(x, (1, 1, 2, 2)), (tw.ones(1, 2, 3).requires_grad_(),)),
+    "grid_sample": (lambda x: F.grid_sample(x.reshape(1, 1, 2, 4), tw.zeros(1, 2, 2, 2)), (X,)),
     "pixel_shuffle": (lambda x: F.pixel_shuffle(x.reshape(4, 1, 2), 2), (X,)),
     "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x.unsqueeze(0), 2), (X,)),
     "channel_shuffle": (lambda x: F.channel_shuffle(x.reshape(1, 4, 2, 1), 2), (X,)),
