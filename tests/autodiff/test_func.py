@@ -268,3 +268,22 @@ def test_running_statistics_under_forward_mode() -> None:
     other(x)
     same(norm.running_mean, other.running_mean)
     assert vmap(lambda x: x * 2)(norm.running_mean).tolist() == (2 * norm.running_mean).tolist()
+
+
+def test_state_written_inside_is_off_the_tape() -> None:
+    seen, w = tw.zeros(()), tw.tensor(2.0, requires_grad=True)
+
+    def f(x: tw.Tensor) -> tw.Tensor:
+        seen.copy_(x * x)
+        return x * seen
+
+    assert grad(f)(tw.tensor(3.0)).item() == 27
+    assert seen.item() == 9
+    assert not seen.requires_grad
+    _, pull = vjp(f, tw.tensor(3.0))
+    assert pull(tw.tensor(1.0))[0].item() == 27
+    assert not seen.requires_grad
+    grad(lambda x: f(x * w))(tw.tensor(1.0))
+    seen.backward()  # what leads to a tensor outside stays
+    assert w.grad is not None
+    assert w.grad.item() == 4

@@ -7,6 +7,7 @@ differentiated again, where something outside of the transform requires a gradie
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -93,18 +94,37 @@ def _span(results: Iterable[TensorBase], sources: Sequence[Tensor]) -> _Span:
     return span
 
 
-def recorded(function: Callable[[], Any]) -> Any:
-    """What `function` gives, on the tape.
+def recorded(function: Callable[[], Any]) -> tuple[Any, list[weakref.ref[Tensor]]]:
+    """What `function` gives, on the tape, and the tensors that it gave new values.
 
     Compiled functions run as they are written: the backward pass of one is a program, which can
     neither be batched nor differentiated. It is the transform that is to be compiled.
     """
-    before = mode.grad, mode.watched
-    mode.grad = mode.watched = True
+    before = mode.grad, mode.watched, mode.written
+    written: list[weakref.ref[Tensor]] = []
+
+    def note(x: Tensor) -> None:
+        if before[2] is not None:
+            before[2](x)
+        written.append(weakref.ref(x))
+
+    mode.grad, mode.watched, mode.written = True, True, note
     try:
-        return function()
+        return function(), written
     finally:
-        mode.grad, mode.watched = before
+        mode.grad, mode.watched, mode.written = before
+
+
+def _release(
+    written: Iterable[weakref.ref[Tensor]], results: Sequence[Any], sources: Sequence[Tensor]
+) -> None:
+    """Take tensors that were given values inside off the tape, which would be kept for them."""
+    kept = {id(x) for x in results}
+    for x in {id(x): x for ref in written if (x := ref()) is not None}.values():
+        if x._requires_grad and isinstance(x._node, Node) and id(x) not in kept:
+            span = _span([x], sources)
+            if x._node in span.inner and not (mode.grad and span.leads_out(x)):
+                x._node, x._requires_grad = None, False
 
 
 def _closed(tensors: Sequence[Any], span: _Span) -> list[Any]:
@@ -152,12 +172,13 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
     """
     leaves, structure = tensors_of("vjp: an argument", primals)
     sources = [source(x, "vjp") for x in leaves]
-    result, aux = recorded(lambda: func(*structure.build(sources))), None
+    (result, written), aux = recorded(lambda: func(*structure.build(sources))), None
     if has_aux:
         result, aux = split_aux("vjp", result)
     outputs, outer = tensors_of("vjp: the result of func", result)
     beside, inner = flatten(aux)
     span = _span([*outputs, *(x for x in beside if isinstance(x, TensorBase))], sources)
+    _release(written, outputs, sources)
 
     def pull(*cotangents: Any) -> Any:
         given, other = tensors_of("vjp: a cotangent", _single(cotangents, outer))
@@ -238,13 +259,14 @@ def grad_and_value(
         sources = [source(x, "grad") for x in leaves]
         seen = dict(zip(positions, structure.build(sources), strict=True))
         given = [seen.get(k, x) for k, x in enumerate(args)]
-        result, aux = recorded(lambda: func(*given, **kwargs)), None
+        (result, written), aux = recorded(lambda: func(*given, **kwargs)), None
         if has_aux:
             result, aux = split_aux("grad", result)
         _check_loss(result)
         beside, inner = flatten(aux)
         span = _span([result, *(x for x in beside if isinstance(x, TensorBase))], sources)
         closed = _closed([result, *beside], span)
+        _release(written, [result], sources)
         kept = any(x._requires_grad for x in closed if isinstance(x, TensorBase))
         seed = literal(1, result.dtype)
         found = structure.build(_pulled([(result, seed)], sources, span, retain=kept))

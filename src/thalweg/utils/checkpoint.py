@@ -196,7 +196,7 @@ class _Again:
             given[k] = x
         state = [(x, _held(wrap(before), g)) for x, before in self.state]
         with borrowed([*state, *zip(self.used, given, strict=True)]):
-            leaves = recorded(self.function)
+            leaves, _ = recorded(self.function)
         outputs = [leaves[k] for k in self.places]
         found = cotangents_of(sources, list(zip(outputs, self.parts(g), strict=True)))
         arrived: list[Tensor | None] = [None] * len(operands)
