@@ -26,8 +26,8 @@ SCALING = 1.85
 CALL_US = 10
 # Seconds of a first call without a cache, and with one.
 FIRST_S = {
-    WORKS[0].name: (0.5, 0.1), WORKS[4].name: (2.0, 0.1), WORKS[6].name: (3.0, 1.0),
-    WORKS[7].name: (6.0, 1.0),
+    WORKS[0].name: (0.5, 0.1), WORKS[4].name: (2.0, 0.1), WORKS[6].name: (3.0, 0.2),
+    WORKS[7].name: (6.0, 0.2),
 }  # fmt: skip
 MEMORY_RATIO = 0.5
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
