@@ -101,6 +101,14 @@ def test_bounds_in_each_form() -> None:
     assert tw.minimize(bowl, bounds=[(0, 1)] * 3, method="random", seed=0).theta.shape == (3,)
 
 
+def test_a_domain_is_left_as_it_was() -> None:
+    domain = Real((2,))
+    before = tw.minimize(bowl, method="random", domain=domain, seed=0, max_iterations=3).values
+    tw.minimize(bowl, [9.0, 9.0], "random", domain=domain, seed=0, max_iterations=3)
+    after = tw.minimize(bowl, method="random", domain=domain, seed=0, max_iterations=3).values
+    assert before.tolist() == after.tolist()
+
+
 def test_domains_in_each_form() -> None:
     def g(theta: Any) -> float:
         assert isinstance(theta, dict)
@@ -183,7 +191,7 @@ BAD: list[tuple[dict[str, Any], type[ThalwegError], str]] = [
     ({"method": "grid", "bounds": (0, 3), "count": 0}, ConfigError, "from 1 on, got 0"),
     ({"method": "grid", "bounds": (0, 3), "count": 2000}, ConfigError, "4e.06 points, more than"),
     ({"method": "genetic", "population": 1}, ConfigError, "population >= 2.*got 1"),
-    ({"method": "cma-es", "sigma": -1}, ConfigError, "sigma above 0 expected, got -1"),
+    ({"method": "cma-es", "sigma": -1}, ConfigError, "finite step size sigma above 0.*got -1"),
     ({"method": "cma-es", "population": 2}, ConfigError, "population of 4 or more expected, got 2"),
     ({"method": "particle-swarm", "particles": 1}, ConfigError, "two particles or more.*got 1"),
     ({"method": "projected-gradient", "steps": 0}, ConfigError, "steps >= 1"),

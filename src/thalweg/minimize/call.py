@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from thalweg.errors import ConfigError, nearest
 from thalweg.minimize.methods import Method, find
 from thalweg.minimize.objective import Objective
-from thalweg.minimize.real import as_domain
+from thalweg.minimize.real import Real, as_domain
 from thalweg.minimize.result import MinimizeResult
 from thalweg.minimize.running import Callback, Stop, Task, Track, run
 from thalweg.ops.random import randint
@@ -84,7 +85,8 @@ def minimize(
     limit = _limit(row, max_iterations)
     seed = int(randint(2**31, ()).item()) if seed is None else seed
     start = None if theta0 is None else where.point(theta0)
-    if start is not None and hasattr(where, "centre"):
+    if start is not None and isinstance(where, Real):
+        where = copy(where)  # which may be the caller's
         where.centre = start
     objective, track = Objective(g, where, compile), Track(where, callback)
     task = Task(objective, where, start, np.random.default_rng(seed), limit, track)

@@ -39,9 +39,10 @@ def cma_es(
     if n < 1:
         raise ConfigError("cma-es: theta has no elements")
     if sigma is None:
-        sigma = float(np.min(real.high - real.low)) / 3 if real.is_bounded else 0.5
-    if not sigma > 0:
-        raise ConfigError(f"cma-es: a step size sigma above 0 expected, got {sigma!r}")
+        widths = real.high - real.low
+        sigma = float(np.min(widths[widths > 0], initial=np.inf)) / 3 if real.is_bounded else 0.5
+    if not 0 < sigma < math.inf:
+        raise ConfigError(f"cma-es: a finite step size sigma above 0 expected, got {sigma!r}")
     count = population or 4 + int(3 * math.log(n))
     if count < 4:
         raise ConfigError(f"cma-es: a population of 4 or more expected, got {count}")
@@ -67,12 +68,8 @@ def _generations(
         values = np.array([task.objective.value(x) for x in nearest])
         away = np.square((samples - nearest) / search.sigma).sum(1)
         finite = values[np.isfinite(values)]
-        unit = (
-            float(np.ptp(finite)) + abs(float(np.min(finite, initial=0.0))) + 1e-12
-            if finite.size
-            else 1.0
-        )
-        order = np.argsort(np.where(away > 0, values + unit * away, values), kind="stable")
+        unit = (float(np.ptp(finite)) if finite.size else 0.0) or 1.0
+        order = np.argsort(values + unit * away, kind="stable")
         best = int(np.argmin(values))
         yield nearest[best], float(values[best])
         search.update(samples[order])
@@ -97,14 +94,12 @@ def _finished(
         )
     if spread < tolerance and search.sigma * float(np.max(np.abs(search.pc))) < tolerance:
         return Stop(True, f"steps are below {tolerance:.3g}")
-    if (
-        len(recent) > span
-        and max(recent) - min(recent) < value_tolerance
-        and (values.size and np.ptp(values) < value_tolerance)
-    ):
+    if len(recent) > span and values.size and (
+        max(np.ptp(recent), np.ptp(values)) < value_tolerance
+    ):  # fmt: skip
         return Stop(True, f"values differ by less than {value_tolerance:.3g}")
     if search.lengths.max() > 1e7 * search.lengths.min():
-        return Stop(True, "the covariance is as ill-conditioned as rounding allows")
+        return Stop(False, "the covariance is too ill-conditioned to go on: scale theta's elements")
     return None
 
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from thalweg.errors import ConfigError
 from thalweg.minimize.call import minimize
+from thalweg.minimize.domain import Domain, Product
 from thalweg.minimize.methods import find
 from thalweg.minimize.problems import PROBLEMS, Problem
-from thalweg.minimize.real import as_domain
+from thalweg.minimize.real import Real, as_domain
 
 __all__ = ["Outcome", "SETTINGS", "outcome", "survey", "table"]
 
@@ -36,6 +37,8 @@ SETTINGS: Final[dict[str, dict[str, Any]]] = {
     "gradient-descent": {"lr": 1e-3, "momentum": 0.9},
     "adam": {"lr": 0.05, "max_iterations": 2000},
 }
+_ALL_POINTS: Final = frozenset({"brute-force", "grid"})
+_MOST: Final = 100_000
 _FROM_BOUNDS: Final = frozenset({"grid", "random", "genetic", "cma-es", "particle-swarm"})
 
 
@@ -62,22 +65,26 @@ def outcome(method: str, problem: Problem, seed: int = 0) -> Outcome | None:
     if searches:
         bounds, start = [problem.bounds] * len(problem.start), None
     domain = problem.domain if problem.domain is not None else getattr(g, "domain", None)
-    try:
-        row = find(method)
-        where = as_domain(start, bounds, domain)
-        row.check(where, g)
-        if method in ("grid", "brute-force") and where.size > 1e5 and not searches:
-            return None
-    except ConfigError:
+    where, row = as_domain(start, bounds, domain), find(method)
+    if not row.accepts(where, g) or (method in _ALL_POINTS and not _few(where)):
         return None
     try:
         found = minimize(
             g, start, method, bounds=bounds, domain=domain, seed=seed, **SETTINGS[method]
         )
-    except ConfigError:  # residuals that are not affine
+    except ConfigError:
+        if method != "least-squares":  # which refuses residuals that are not affine
+            raise
         return None
     work = found.evaluations + found.gradients
     return Outcome(method, problem.name, found.value, problem.solved(found.value), work)
+
+
+def _few(domain: Domain) -> bool:
+    """Whether all points of a domain, or of a grid over it, can be tried."""
+    if isinstance(domain, Product):
+        return all(map(_few, domain.parts))
+    return domain.is_bounded if isinstance(domain, Real) else domain.size <= _MOST
 
 
 def survey(
