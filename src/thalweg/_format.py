@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.tape import Node
+from thalweg.tape import Lifted, Node
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -69,6 +69,8 @@ def format_tensor(x: Tensor) -> str:
         suffix.append(f"grad_fn=<{x._node.name}>")
     elif x.requires_grad and name != "Parameter":
         suffix.append("requires_grad=True")
+    if isinstance(x._value, Lifted):
+        return f"tensor({x._value!r})"
     if not isinstance(x._value, np.ndarray):
         return f"tensor(<traced>, size={tuple(x.shape)}, dtype={x.dtype!r})"
     opening = "Parameter containing:\ntensor(" if name == "Parameter" else "tensor("

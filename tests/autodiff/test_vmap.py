@@ -357,3 +357,10 @@ def test_state_written_under_jvp_keeps_the_primal() -> None:
     same(pushed, 4 * x)
     same(seen, 2 * x)
     assert (seen + 1).tolist() == [3, 5, 7]
+
+
+def test_what_is_printed_says_what_it_is() -> None:
+    shown: list[str] = []
+    vmap(lambda x: (shown.append(repr(x)), x)[1])(B)
+    jvp(lambda x: (shown.append(repr(x)), x)[1], (B,), (B,))
+    assert shown == ["tensor(<3 cases of float64 (4,)>)", "tensor(<dual float64 (3, 4)>)"]

@@ -1,3 +1,3 @@
-"""Differentiation: the backward pass, gradients of gradients, and their numerical check."""
+"""Differentiation: the backward pass, its numerical check, and the transforms of `tw.func`."""
 
 __all__: list[str] = []
