@@ -13,6 +13,7 @@ from thalweg.errors import ConfigError
 from thalweg.optim import SGD
 from thalweg.optim import lr_scheduler as schedules
 from thalweg.optim.lr_scheduler import LRScheduler
+from thalweg.optim.swa_utils import SWALR
 
 STEPS = 25
 BASES = (0.8, 0.05)
@@ -59,6 +60,21 @@ CASES = {
                         lambda t, lr: lr * [1.0, 0.5, 0.2][t % 3]),
     "lambdas":     Case(lambda o: schedules.LambdaLR(o, [lambda t: 0.9**t, lambda t: 1 / (t + 1)]),
                         lambda t, lr: lr * (0.9**t if lr == BASES[0] else 1 / (t + 1))),
+    "products":    Case(lambda o: schedules.MultiplicativeLR(o, lambda t: 1 / (1 + t)),
+                        lambda t, lr: lr / math.factorial(t + 1)),
+    "restarts":    Case(lambda o: schedules.CosineAnnealingWarmRestarts(o, 6, eta_min=0.01),
+                        lambda t, lr: 0.01
+                        + (lr - 0.01) * (1 + math.cos(math.pi * (t % 6) / 6)) / 2),
+    "restarts_2":  Case(lambda o: schedules.CosineAnnealingWarmRestarts(o, 2, 3),
+                        lambda t, lr: lr * (1 + math.cos(math.pi * (
+                            t / 2 if t < 2 else (t - 2) / 6 if t < 8 else (t - 8) / 18))) / 2),
+    "triangles":   Case(lambda o: schedules.CyclicLR(o, 0.1, 0.5, 4, 6, cycle_momentum=False),
+                        lambda t, lr: 0.1 + 0.4 * min(t % 10 / 4, (10 - t % 10) / 6)),
+    "halving":     Case(lambda o: schedules.CyclicLR(o, 0.1, 0.5, 5, mode="triangular2"),
+                        lambda t, lr: 0.1 + 0.4 * min(t % 10, 10 - t % 10) / 5 / 2 ** (t // 10)),
+    "swa":         Case(lambda o: SWALR(o, 0.3, anneal_epochs=8),
+                        lambda t, lr: lr + (0.3 - lr)
+                        * (1 - math.cos(math.pi * min(t, 8) / 8)) / 2),
     "chained":     Case(lambda o: schedules.ChainedScheduler([
                             schedules.ConstantLR(o, 0.5, total_iters=4),
                             schedules.CosineAnnealingLR(o, 9, eta_min=0.01),

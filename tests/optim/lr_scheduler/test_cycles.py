@@ -120,6 +120,20 @@ def test_resumed_in_the_middle() -> None:
     assert [p.tolist() for p in resumed] == [p.tolist() for p in straight]
 
 
+def test_one_cycle_along_straight_lines() -> None:
+    optimizer = optim.SGD([tw.zeros(1, requires_grad=True)], lr=0.1, momentum=0.5)
+    schedule = schedules.OneCycleLR(
+        optimizer, 0.8, 21, pct_start=6 / 21, anneal_strategy="linear", div_factor=4.0,
+        final_div_factor=8.0, base_momentum=0.6, max_momentum=0.9,
+    )  # fmt: skip
+    up = [0.2 + 0.12 * t for t in range(6)]
+    down = [0.8 - 0.775 * t / 15 for t in range(1, 16)]
+    assert schedule.values(21).tolist() == pytest.approx(up + down)
+    up = [0.6 + 0.3 * t / 15 for t in range(1, 16)]
+    down = [0.9 - 0.06 * t for t in range(6)]
+    assert schedule.momentum_values(21).tolist() == pytest.approx(down + up)
+
+
 def test_one_cycle_stays_at_its_end() -> None:
     _, optimizer, schedule = training("sgd")
     values = schedule.values(20).tolist()
