@@ -12,7 +12,7 @@ import thalweg as tw
 from tests.compiler.looping import F64, Cell, check, names, near, scans
 from tests.compiler.oracle import traced
 from thalweg.compiler.kernels import Repeat
-from thalweg.compiler.passes import build_plan
+from thalweg.compiler.passes import build_plan, optimize
 from thalweg.compiler.structure import flatten
 from thalweg.errors import OutOfRangeError, TraceError
 from thalweg.func import grad, hessian, jacrev, jvp, vmap
@@ -98,8 +98,27 @@ def test_only_what_is_wanted_is_carried(cell: Cell) -> None:
         return h, fixed, same, n
 
     (body,) = scans(check(run, cell.xs))
-    assert len(body.outputs) == 3  # h, n, and the stack of n
+    assert len(body.outputs) == 2  # h, and n, which is kept
     assert len(body.inputs) == 5  # w, b, h, n and x u
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_carry_that_is_stacked_goes_on_in_its_stack(cell: Cell, reverse: bool) -> None:
+    def step(state: Any, x: Any) -> Any:
+        h, c = state
+        return (tw.tanh(h @ cell.w + c), c * 0.5 + x.sum()), (h, c.exp())
+
+    def run(xs: Any) -> Any:
+        return tw.scan(step, (cell.h, cell.h + 1), xs, reverse=reverse)
+
+    graph = check(run, cell.xs)
+    (scan,) = [e for e in graph.equations if e.op.name == "scan"]
+    assert scan.attributes["kept"] == (0,)
+    assert scan.output.dtype.parts[0] == ((6, 4, 3), np.dtype(np.float64))
+    (loop,) = [k for k in build_plan(graph, {}).kernels if isinstance(k, Repeat)]
+    assert not [kernel for kernel in loop.kernels if kernel.label == "copy"]
+    again = [e for e in optimize(graph).equations if e.op.name == "scan"]
+    assert again[0].attributes["kept"] == (0,)
 
 
 def test_what_is_the_same_in_each_round_is_computed_before(cell: Cell) -> None:

@@ -72,7 +72,13 @@ class Cotangents(dict[int, Any]):
 
 
 def _scan_infer(
-    *operands: Abstract, body: Body, length: int, reverse: bool, consts: int, carry: int
+    *operands: Abstract,
+    body: Body,
+    length: int,
+    reverse: bool,
+    consts: int,
+    carry: int,
+    kept: tuple[int, ...] = (),
 ) -> tuple[Shape, Any]:
     if len(operands) != len(body.inputs):
         raise ShapeError(f"scan: {len(body.inputs)} operands expected, got {len(operands)}")
@@ -88,18 +94,30 @@ def _scan_infer(
             raise ShapeError(
                 f"scan: a carry of {before.dtype}{before.shape} becomes {after.dtype}{after.shape}"
             )
-    return (), results(body, length, carry)
+    return (), results(body, length, carry, kept)
 
 
-def results(body: Body, length: int, carry: int) -> Bundle:
-    """The type of what a scan gives: the last carry, then stacked outputs."""
-    lead = [() if number < carry else (length,) for number in range(len(body.outputs))]
+def results(body: Body, length: int, carry: int, kept: tuple[int, ...] = ()) -> Bundle:
+    """The type of what a scan gives: the last carry, then stacked outputs.
+
+    Of carries in `kept`, by their numbers, it gives all there were: the first and `length` more,
+    in the order of the slices. A pass asks for that, no trace.
+    """
+    lead: list[Shape] = [()] * carry + [(length,)] * (len(body.outputs) - carry)
+    for number in kept:
+        lead[number] = (length + 1,)
     parts = zip(lead, body.outputs, strict=True)
     return Bundle(tuple(((*n, *x.shape), x.dtype) for n, x in parts))
 
 
 def _scan_evaluate(
-    *operands: Any, body: Body, length: int, reverse: bool, consts: int, carry: int
+    *operands: Any,
+    body: Body,
+    length: int,
+    reverse: bool,
+    consts: int,
+    carry: int,
+    kept: tuple[int, ...] = (),
 ) -> Any:
     fixed, state, slices = (
         operands[:consts],
@@ -107,11 +125,16 @@ def _scan_evaluate(
         operands[consts + carry :],
     )
     stacks = [np.empty((length, *y.shape), y.dtype) for y in body.outputs[carry:]]
+    histories = {number: [state[number]] for number in kept}
     for t in range(length - 1, -1, -1) if reverse else range(length):
         results = body.evaluate([*fixed, *state, *(x[t] for x in slices)])
         state = list(results[:carry])
         for stack, y in zip(stacks, results[carry:], strict=True):
             stack[t] = y
+        for number, history in histories.items():
+            history.append(state[number])
+    for number, history in histories.items():
+        state[number] = np.stack(history[::-1] if reverse else history)
     return _bundled([*state, *stacks])
 
 

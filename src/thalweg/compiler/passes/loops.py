@@ -3,6 +3,7 @@
 tidied        the body, optimized as any graph is
 trimmed       carries, constants, slices and outputs that nothing needs, or that are others
 hoisted       what depends on constants only is computed once, before the loop
+kept          a carry that is stacked anyway goes from round to round in its stack
 stacked       products of all rounds at once, before or after the loop      (stacking.py)
 unrolled      a loop of no round or of one
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from thalweg.compiler.graph import Atom, Graph, Literal, Variable
+from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable
 from thalweg.compiler.passes.cse import spelled
 from thalweg.compiler.passes.operations import MOVEMENT
 from thalweg.compiler.passes.scans import (
@@ -26,6 +27,7 @@ from thalweg.compiler.passes.scans import (
     renamed,
 )
 from thalweg.compiler.passes.stacking import stack_products
+from thalweg.primitives import REGISTRY
 
 __all__ = ["settle_scans"]
 
@@ -50,6 +52,7 @@ def _settled(scan: Scanned, optimize: Callable[[Graph], Graph]) -> None:
     _drop_dead(scan)
     scan.optimized(optimize)
     _drop_dead(scan)
+    _keep(scan)
 
 
 # --- what nothing needs ---------------------------------------------------------------------------
@@ -149,6 +152,44 @@ def _hoist(scan: Scanned) -> bool:
 
 
 _STAYS = MOVEMENT | {"full", "iota"}
+
+
+# --- carries in stacks ----------------------------------------------------------------------------
+
+
+def _keep(scan: Scanned) -> None:
+    """Where a carry is stacked, before or after each round, keep all carries there were.
+
+    Then a round reads the carry where the last one has written it, into the stack, and nothing is
+    copied: of stacks of n + 1 carries, the first n are those before each round, the last n those
+    after.
+    """
+    parts: list[Equation] = []
+    for carried in scan.carries:
+        befores = [s for s in scan.stacks if s.value is carried.inner]
+        afters = [s for s in scan.stacks if s.value is carried.after]
+        if carried.kept or not (befores or afters) or carried.after is carried.inner:
+            continue
+        inner, n = carried.inner, scan.length
+        history = Variable((n + 1, *inner.shape), inner.dtype)
+        late, early = (0, 1) if scan.reverse else (1, 0)
+        for stacks, start in ((befores, early), (afters, late)):
+            for stacked in stacks:
+                parts.append(_part(scan, stacked.result, history, start))
+                scan.stacks.remove(stacked)
+        if carried.result is not None:
+            last = Variable((1, *inner.shape), inner.dtype)
+            parts.append(_part(scan, last, history, 0 if scan.reverse else n))
+            parts.append(alias(carried.result, last))
+        carried.result, carried.kept = history, True
+    scan.after = parts + scan.after  # which may read them
+
+
+def _part(scan: Scanned, name: Variable, history: Variable, start: int) -> Equation:
+    """Let `name` be the carries from `start` on, as many as it has room for."""
+    ones, nothing = (1,) * len(name.shape), (0,) * (len(name.shape) - 1)
+    how = {"starts": (start, *nothing), "sizes": name.shape, "steps": ones}
+    return Equation(REGISTRY["slice"], (history,), name, how, scan.equation.origin)
 
 
 # --- short loops ----------------------------------------------------------------------------------

@@ -36,11 +36,15 @@ Plans = Mapping[Variable, Sequence[Plan]]  # of the bodies, by the result of eac
 
 
 def carried(equation: Equation) -> dict[int, int]:
-    """The carry as state: the number of each input to that of the output that is its new value."""
+    """The carry as state: the number of each input to that of the output that is its new value.
+
+    A carry that is kept is read in one place and written to the next: no state.
+    """
     if equation.op is not loops.scan:
         return {}
-    consts, carry = equation.attributes["consts"], equation.attributes["carry"]
-    return {consts + number: number for number in range(carry)}
+    how = equation.attributes
+    changing = (number for number in range(how["carry"]) if number not in how.get("kept", ()))
+    return {how["consts"] + number: number for number in changing}
 
 
 def with_results(graph: Graph) -> Graph:
@@ -91,8 +95,10 @@ class Inside:
             if index < 0:
                 links.append(Link(inner, outer, place.offset))
             elif index < how["carry"]:
-                links.append(Link(inner, self._target(index)))
-                first.append(_copy(outer, place.offset, self._target(index)))
+                kept, size = index in how.get("kept", ()), inner.size
+                start = how["length"] * size if kept and how["reverse"] else 0
+                links.append(Link(inner, self._target(index), start, turn * size if kept else 0))
+                first.append(_copy(outer, place.offset, self._target(index), start, size))
             else:
                 step = place.strides[0]
                 links.append(Link(inner, outer, place.offset + last * step, turn * step))
@@ -100,6 +106,9 @@ class Inside:
             size = view.buffer.size
             if index >= how["carry"] and size:
                 links.append(Link(view.buffer, self._target(index), last * size, turn * size))
+            elif index in how.get("kept", ()) and size:
+                start = last * size if how["reverse"] else size
+                links.append(Link(view.buffer, self._target(index), start, turn * size))
         return Repeat(
             count=how["length"],
             first=tuple(first),
@@ -145,8 +154,8 @@ class Inside:
         return target
 
 
-def _copy(source: Buffer, offset: int, target: Buffer) -> Loop:
-    sizes = (target.size,) if target.size != 1 else ()
+def _copy(source: Buffer, offset: int, target: Buffer, start: int, size: int) -> Loop:
+    sizes = (size,) if size != 1 else ()
     strides = (1,) * len(sizes)
     load = Scalar("load", (), source.dtype, {"access": Access(source, offset, strides)})
-    return Loop(sizes, (load,), (Store(0, Access(target, 0, strides)),), label="copy")
+    return Loop(sizes, (load,), (Store(0, Access(target, start, strides)),), label="copy")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable
+from thalweg.compiler.passes.views import elements
 from thalweg.compiler.subgraph import Subgraph
 from thalweg.primitives import REGISTRY, loops
 
@@ -36,12 +37,14 @@ class Carried:
     init    its first value, outside
     after   what the body makes of it
     result  its last value, outside, where that is wanted
+    kept    whether the result is all there were, in the order of the slices
     """
 
     inner: Variable
     init: Atom
     after: Atom
     result: Variable | None
+    kept: bool = False
 
 
 @dataclass(slots=True)
@@ -122,14 +125,17 @@ class Scanned:
             return [*self.before, *self.after]
         given = [*self.consts.values(), *(c.init for c in self.carries), *self.slices.values()]
         body, count = Subgraph(self.graph()), len(self.carries)
-        kind: Any = loops.results(body, self.length, count)
-        attributes = {
+        kept = tuple(number for number, c in enumerate(self.carries) if c.kept)
+        kind: Any = loops.results(body, self.length, count, kept)
+        attributes: dict[str, Any] = {
             "body": body,
             "length": self.length,
             "reverse": self.reverse,
             "consts": len(self.consts),
             "carry": count,
         }
+        if kept:
+            attributes["kept"] = kept
         bundle = Variable((), kind)
         origin = self.equation.origin
         results = [*(c.result for c in self.carries), *(s.result for s in self.stacks)]
@@ -177,7 +183,7 @@ def _apart(e: Equation, results: Mapping[int, Variable]) -> Scanned:
         reverse=how["reverse"],
         consts=dict(pairs[:consts]),
         carries=[
-            Carried(inner, init, after, results.get(number))
+            Carried(inner, init, after, results.get(number), number in how.get("kept", ()))
             for number, ((inner, init), after) in enumerate(states)
         ],
         slices=dict(pairs[consts + carry :]),
@@ -200,7 +206,7 @@ def operands(equations: Iterable[Equation]) -> Iterator[Atom]:
 
 def alias(name: Variable, atom: Atom) -> Equation:
     """The equation by which `name` is `atom`, perhaps repeated."""
-    same = atom.shape == name.shape
+    same = elements(atom.shape) == elements(name.shape)
     return Equation(
         REGISTRY["reshape" if same and isinstance(atom, Variable) else "broadcast"],
         (atom,),

@@ -210,6 +210,8 @@ def _sum(scan: Scanned) -> None:
     found = []
     for carried in scan.carries:
         term = _term(carried, made)
+        if carried.kept:
+            continue
         if term is not None and readers[carried.inner] == 1 and readers[_variable(carried)] == 1:
             found.append((carried, term))
     # Sums of products first: what these stack, others may add up as well.
