@@ -123,7 +123,6 @@ if TYPE_CHECKING:
         inspect,
         interop,
         linalg,
-        minimize,
         models,
         nn,
         optim,
@@ -138,6 +137,8 @@ if TYPE_CHECKING:
     from thalweg.inspect.graph import graph
     from thalweg.interop.saving import load, save
     from thalweg.ops.loops import cond, scan
+
+    minimize: Any  # a module that is called, which types cannot say
 
 newaxis = None
 
