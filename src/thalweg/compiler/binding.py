@@ -86,7 +86,7 @@ class Bound:
 
     def fits(self) -> bool:
         """Whether the captured tensors still have the shapes and dtypes of the program."""
-        return all(captured.fits() for captured in self.captured)
+        return all(map(_Captured.fits, self.captured))
 
     def call(self, tensors: Sequence[Tensor]) -> list[Array]:
         """Run once; gives the arrays of the results."""

@@ -186,11 +186,13 @@ class _Entry:
 
     def fits(self) -> bool:
         """Whether what the trace depended on, beside its arguments, is as it was."""
-        return (
-            all((x._grad is None) == none and x._requires_grad == r for x, none, r in self.had)
-            and all(guard.holds() for guard in self.guards)
-            and self.bound.fits()
-        )
+        for x, none, r in self.had:  # no generators: this runs at every call
+            if (x._grad is None) != none or x._requires_grad != r:
+                return False
+        for guard in self.guards:
+            if not guard.holds():
+                return False
+        return self.bound.fits()
 
     def is_same(self, trace: Trace, text: str) -> bool:
         """Whether another trace is the same program over the same tensors."""
@@ -229,8 +231,9 @@ def _signature(leaves: Sequence[Any], structure: Structure, differentiate: bool)
             parts.append((x._value.shape, x._value.dtype, x._requires_grad))
         else:
             parts.append((type(x), x))
+    key = tuple(parts)
     try:
-        hash(key := tuple(parts))
+        hash(key)
     except TypeError:
         odd = next(x for x in leaves if not isinstance(x, Tensor) and x.__hash__ is None)
         raise TraceError(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from thalweg.tape import TensorBase
 
 __all__ = ["Structure", "flatten"]
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
-    """What is left of a nested value when its leaves are taken out; it compares and hashes."""
+class Structure(NamedTuple):
+    """What is left of a nested value when its leaves are taken out; it compares and hashes.
+
+    A tuple, because every call of a compiled function makes one and looks it up.
+    """
 
     kind: Any  # the class of a node; None for a leaf that is a tensor, "value" for another leaf
     keys: tuple[Any, ...] = ()
@@ -35,11 +36,14 @@ def flatten(value: Any) -> tuple[list[Any], Structure]:
     return leaves, _taken(value, leaves)
 
 
+_SEQUENCES = (tuple, list)
+
+
 def _taken(value: Any, leaves: list[Any]) -> Structure:
     if isinstance(value, TensorBase):
         leaves.append(value)
         return _TENSOR
-    if isinstance(value, tuple | list):
+    if isinstance(value, _SEQUENCES):
         return Structure(type(value), (), tuple([_taken(part, leaves) for part in value]))
     if isinstance(value, dict):
         return Structure(
