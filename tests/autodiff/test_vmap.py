@@ -126,6 +126,14 @@ def test_writing_cases_to_a_tensor_from_outside_is_an_error() -> None:
     with pytest.raises(TransformError, match="from outside"):
         vmap(lambda x: outside.add_(x.sum()))(B.float())
     assert outside.item() == 0
+    norm = tw.nn.BatchNorm1d(4)
+    with pytest.raises(TransformError, match="from outside"):
+        vmap(norm)(A.float())
+    assert {name: b.sum().item() for name, b in norm.named_buffers()} == {
+        "running_mean": 0,
+        "running_var": 4,
+        "num_batches_tracked": 0,
+    }
     held: list[Any] = [tw.zeros(4)]
     with pytest.raises(TransformError, match="from outside"):
         vmap(lambda x: held[0].__setitem__(0, x[0]) or x)(B.float())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from thalweg.autodiff.levels import Transform, application, drop, rewrite
+from thalweg.autodiff.levels import Transform, application, drop
 from thalweg.compiler.structure import Structure, flatten
 from thalweg.errors import ConfigError, ShapeError, TransformError
 from thalweg.ops.joining import cat
@@ -227,15 +227,14 @@ class Batching(Transform):
         found = self.unwrap(cotangent)
         return found if is_batched else found.sum(0)
 
-    def escaped(self, x: Tensor, before: tuple[Any, ...]) -> None:
+    def escaped(self, x: Tensor) -> TransformError | None:
         """A tensor from outside cannot hold a value for each case."""
         gradient = x._grad
         values = [y._value for y in (x, gradient) if y is not None and self.owns(y)]
         if not any(value.has_cases for value in values):
             drop(x, lambda y: y._value.tensor if self.owns(y) else y)
-            return
-        rewrite(x, before)
-        raise TransformError(
+            return None
+        return TransformError(
             f"inside vmap a tensor of shape {tuple(x._value.shape)} from outside was given a value "
             "(or a .grad) that differs from case to case. Return the value instead, or detach it "
             "and reduce it over the cases outside"

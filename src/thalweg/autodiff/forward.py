@@ -116,7 +116,7 @@ class Forward(Transform):
             return Dual(self, out, None)
         return Dual(self, out, transposed(op.vjp, tangents, out, primals, attributes))
 
-    def escaped(self, x: Tensor, before: tuple[Any, ...]) -> None:
+    def escaped(self, x: Tensor) -> None:
         """A tensor from outside keeps the primal: its tangent is of no use there."""
         drop(x, lambda y: y._value.primal if self.owns(y) else y)
 

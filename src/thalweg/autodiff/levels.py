@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thalweg.compiler.structure import Structure, flatten
-from thalweg.errors import ThalwegError
+from thalweg.errors import ThalwegError, TransformError
 from thalweg.primitives.core import Primitive
 from thalweg.tape import Composite, Lifted, TensorBase, bind, compose, mode, not_a_tensor
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Transform", "application", "drop", "rewrite", "tensors_of"]
+__all__ = ["Transform", "application", "drop", "tensors_of"]
 
 
 @cache
@@ -43,6 +43,7 @@ def tensors_of(name: str, value: Any) -> tuple[list[Tensor], Structure]:
     return leaves, structure
 
 
+State = tuple[Any, ...]  # of a tensor: value, node, requires_grad, gradient
 Context = dict[str, Any]  # what of the mode belongs to a level
 _FIELDS = ("interpret", "trace", "watched", "level", "cases")
 
@@ -60,7 +61,7 @@ class Transform(ABC):
 
     def __init__(self) -> None:
         self._around = self._here = _context()
-        self._touched: dict[int, tuple[weakref.ref[Tensor], tuple[Any, ...]]] = {}
+        self._touched: dict[int, tuple[weakref.ref[Tensor], State]] = {}
 
     def owns(self, x: Tensor) -> bool:
         """Whether the value of `x` is of this level."""
@@ -103,13 +104,15 @@ class Transform(ABC):
             try:
                 results, structure = tensors_of("a transformed function's result", function())
             except BaseException:
-                for x, before in self._written():
-                    rewrite(x, before)
+                _restore(self._from_outside())
                 raise
         found = [unwrap(x) for x in results]
         del results  # what was made inside is gone now
-        for x, before in self._written():
-            self.escaped(x, before)
+        there = self._from_outside()
+        for x, _ in there:
+            if self._is_lifted(x) and (problem := self.escaped(x)) is not None:
+                _restore(there)
+                raise problem
         return found, structure
 
     # --- what an operation does ------------------------------------------------------------------
@@ -194,28 +197,29 @@ class Transform(ABC):
         if trace is not None:
             trace.guard(owner, name, value)
 
-    def _written(self) -> list[tuple[Tensor, tuple[Any, ...]]]:
-        """The tensors from outside that hold a value of this level, and what they held before."""
+    def _from_outside(self) -> list[tuple[Tensor, State]]:
+        """The tensors that were there before, as far as they were touched, and what they held."""
         there = [(ref(), before) for ref, before in self._touched.values()]
         self._touched.clear()
-        return [
-            (x, before)
-            for x, before in there
-            if x is not None and (self.owns(x) or (x._grad is not None and self.owns(x._grad)))
-        ]
+        return [(x, before) for x, before in there if x is not None]
+
+    def _is_lifted(self, x: Tensor) -> bool:
+        return self.owns(x) or (x._grad is not None and self.owns(x._grad))
 
     @abstractmethod
     def lifted(self, x: Tensor) -> Any:
         """A value from outside as one of this level, to be differentiated by inside."""
 
     @abstractmethod
-    def escaped(self, x: Tensor, before: tuple[Any, ...]) -> None:
-        """A tensor from outside was given a value of this level."""
+    def escaped(self, x: Tensor) -> TransformError | None:
+        """A tensor from outside has a value of this level: give it one of the level outside, or say
+        what is wrong with that.
+        """
 
 
-def rewrite(x: Tensor, state: tuple[Any, ...]) -> None:
-    """Let `x` hold what it held before."""
-    x._value, x._node, x._requires_grad, x._grad = state
+def _restore(there: Iterable[tuple[Tensor, State]]) -> None:
+    for x, (value, node, requires_grad, gradient) in there:
+        x._value, x._node, x._requires_grad, x._grad = value, node, requires_grad, gradient
 
 
 def drop(x: Tensor, outside: Callable[[Tensor], Tensor]) -> None:
