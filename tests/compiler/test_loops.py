@@ -60,6 +60,16 @@ def test_no_round(cell: Cell) -> None:
     assert scans(check(run, cell.xs[:0])) == []
 
 
+def test_the_gradient_of_a_first_carry_that_no_round_hands_on(cell: Cell) -> None:
+    def run(first: Any, xs: Any) -> Any:
+        first = (first * 1.0).requires_grad_()
+        step = lambda before, x: (x, ((before @ cell.u) * (x @ cell.u)).sum())  # noqa: E731
+        last, ys = tw.scan(step, first, xs)
+        return last, tw.autograd.grad(ys.sum(), [first, cell.u])
+
+    check(run, cell.xs[0], cell.xs[1:])
+
+
 def test_gradient_of_the_gradient(cell: Cell) -> None:
     def run(xs: Any) -> Any:
         xs = (xs * 1.0).requires_grad_()

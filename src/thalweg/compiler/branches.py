@@ -83,7 +83,7 @@ def pullback(
 ) -> list[Tensor | None]:
     """The cotangents of a cond's operands, given those of its values; None where there is none."""
     numbers, bodies = sorted(g), (true, false)
-    traced = [_backward(body, numbers) for body in bodies]
+    traced = [backward(body, numbers) for body in bodies]
     found = sorted({k for side in traced for k in side.found})
     if not found:
         return [None] * len(operands)
@@ -99,11 +99,6 @@ def pullback(
     return cotangents
 
 
-def _backward(body: Subgraph, numbers: Sequence[int]) -> Backward:
-    parents = body.tape.parents
-    return backward(body, [k for k in numbers if parents[k] is not None])
-
-
 def _backward_body(
     body: Subgraph,
     own: Backward,
@@ -116,10 +111,6 @@ def _backward_body(
     tracer.known.update(body.inputs, own.found.values())  # type: ignore[arg-type]
     tracer.equations = [*body.graph.equations, *own.equations]
     mine = {variable for _, variable in own.slots}
-    seeds = [
-        own.seeds.get(k) or tracer.new(body.outputs[k].shape, body.outputs[k].dtype)
-        for k in numbers
-    ]
     others = [
         variable if variable in mine else tracer.new(variable.shape, variable.dtype)
         for _, variable in slots
@@ -129,4 +120,6 @@ def _backward_body(
             own.found[k] if k in own.found else tracer.atom(zeros_like(wrap(body.inputs[k])))
             for k in found
         ]
-    return Subgraph(Graph([*body.inputs, *others, *seeds], tracer.equations, outputs))
+    return Subgraph(
+        Graph([*body.inputs, *others, *(own.seeds[k] for k in numbers)], tracer.equations, outputs)
+    )

@@ -46,24 +46,18 @@ def scan(
         ]
         after, ys = step(list(state), list(parts))
         outputs = [inner.atom(x) for x in (*after, *ys)]
-        changed = inner.changed("scan")
-        new = [slot.tensor for slot in changed]
+        new = [slot.tensor for slot in inner.changed("scan")]
         outputs[len(after) : len(after)] = [inner.atom(x) for x in new]
         parents = [parent_of(x) for x in (*after, *new, *ys)]
-    fixed = [slot for slot in inner.slots.values() if slot.tensor not in _Same(new)]
-    captured = [*fixed, *changed]
-    own = {id(slot.tensor): inner.leaves[id(slot.tensor)] for slot in captured}
-    leaves = [
-        *(own[id(slot.tensor)] for slot in fixed),
-        *state,
-        *(own[id(x)] for x in new),
-        *parts,
-    ]
+    known = {id(x) for x in new}  # == of tensors would be computed
+    fixed = [slot.tensor for key, slot in inner.slots.items() if key not in known]
+    consts, more = ([inner.leaves[id(x)] for x in xs] for xs in (fixed, new))
+    leaves = [*consts, *state, *more, *parts]
     graph = inner.program([leaf._value for leaf in leaves], outputs)
     results = items(
         bind(
             loops.scan,
-            *(slot.tensor for slot in fixed),
+            *fixed,
             *carry,
             *new,
             *slices,
@@ -77,16 +71,6 @@ def scan(
     for x, value in zip(new, results[len(state) :], strict=False):
         x._value, x._node, x._requires_grad = value._value, value._node, value._requires_grad
     return results[: len(state)], results[len(state) + len(new) :]
-
-
-class _Same:
-    """Tensors by identity: == of tensors is computed."""
-
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
-        self.known = {id(x) for x in tensors}
-
-    def __contains__(self, x: Tensor) -> bool:
-        return id(x) in self.known
 
 
 def scanned(

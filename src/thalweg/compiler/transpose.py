@@ -74,20 +74,7 @@ def pullback(
     stacked = [k for k in range(consts + carry, len(operands)) if k in traced.found]
     given = [number for number in traced.seeds if number >= carry]
 
-    tracer = InnerTracer(mode.trace)
-    tracer.known |= plan.variables()
-    tracer.equations = [*plan.again, *traced.equations]
-    with tracer.tracing():
-        totals = [tracer.new(body.inputs[k].shape, body.inputs[k].dtype) for k in summed]
-        after = [
-            tracer.atom(wrap(traced.found[consts + k]) if consts + k in traced.found else
-                        zeros_like(wrap(traced.seeds[k])))
-            for k in live
-        ]  # fmt: skip
-        sums = [
-            tracer.atom(wrap(total) + wrap(traced.found[k]))
-            for total, k in zip(totals, summed, strict=True)
-        ]
+    totals, outputs, equations = _summed(body, plan, traced, live, summed, consts)
     graph = Graph(
         [
             *(body.inputs[k] for k in fixed),
@@ -98,8 +85,8 @@ def pullback(
             *(body.inputs[k] for k in slices),
             *(traced.seeds[k] for k in given),
         ],
-        tracer.equations,
-        [*after, *sums, *(traced.found[k] for k in stacked)],
+        equations,
+        [*outputs, *(traced.found[k] for k in stacked)],
     )
     results = scanned(
         Subgraph(graph),
@@ -123,12 +110,40 @@ def pullback(
     return cotangents
 
 
+def _summed(
+    body: Subgraph,
+    plan: _Plan,
+    traced: Backward,
+    live: Sequence[int],
+    summed: Sequence[int],
+    consts: int,
+) -> tuple[list[Variable], list[Atom], list[Equation]]:
+    """What is carried backwards: the carry's cotangents, and sums of the constants' so far.
+
+    Gives the sums before a round, all that is carried after it, and the equations of the round.
+    """
+    tracer = InnerTracer(mode.trace)
+    tracer.known |= plan.variables()
+    tracer.equations = [*plan.again, *traced.equations]
+    found = traced.found
+    with tracer.tracing():
+        totals = [tracer.new(body.inputs[k].shape, body.inputs[k].dtype) for k in summed]
+        after = [
+            wrap(found[consts + k]) if consts + k in found else zeros_like(wrap(traced.seeds[k]))
+            for k in live
+        ]
+        sums = [wrap(total) + wrap(found[k]) for total, k in zip(totals, summed, strict=True)]
+        outputs = [tracer.atom(x) for x in (*after, *sums)]
+    return totals, outputs, tracer.equations
+
+
 def _traced_backward(
     body: Subgraph, given: set[int], consts: int, carry: int
 ) -> tuple[list[int], Backward]:
     """The backward pass of a body, and the numbers of the carries that have a cotangent.
 
-    A carry that the cotangent of a later round reaches has one itself.
+    A carry that the cotangent of a later round reaches has one itself, also where what a round
+    makes of it has none: the first carry.
     """
     parents = body.tape.parents
     live = {number for number in given if number < carry and parents[number] is not None}
@@ -136,7 +151,6 @@ def _traced_backward(
     while True:
         traced = backward(body, sorted(live | stacked))
         reached = {k - consts for k in traced.found if consts <= k < consts + carry}
-        reached = {k for k in reached if parents[k] is not None}
         if reached <= live:
             return sorted(live), traced
         live |= reached
@@ -149,13 +163,14 @@ def backward(body: Subgraph, outputs: Sequence[int]) -> Backward:
     wanted = [k for k, leaf in enumerate(tape.leaves) if leaf._requires_grad]
     seeds = {k: Variable(body.outputs[k].shape, body.outputs[k].dtype) for k in outputs}
     tracer.known.update(seeds.values())
-    if not (wanted and outputs):
+    recorded = [k for k in outputs if tape.parents[k] is not None]
+    if not (wanted and recorded):
         return Backward([], seeds, {}, [])
     with tracer.tracing():
         found = grad(
-            [_on_tape(body.outputs[k], tape.parents[k]) for k in outputs],
+            [_on_tape(body.outputs[k], tape.parents[k]) for k in recorded],
             [tape.leaves[k] for k in wanted],
-            [wrap(seed) for seed in seeds.values()],
+            [wrap(seeds[k]) for k in recorded],
             retain_graph=True,
             allow_unused=True,
         )
