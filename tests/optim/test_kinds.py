@@ -24,11 +24,9 @@ def values(params: list[tw.Tensor]) -> list[Any]:
     return [p.tolist() for p in params]
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "maximize"])
 def test_it_descends(name: str) -> None:
     params, optimizer = made(KINDS[name])
-    if optimizer.param_groups[0]["maximize"]:
-        pytest.skip("ascends")
     losses = [float(descend(optimizer, params)) for _ in range(40)]
     assert losses[-1] < losses[0]
 
@@ -103,10 +101,8 @@ def test_ascent_is_descent_of_the_negated(name: str) -> None:
     assert values(down[0]) == values(up[0])
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [name for name in KINDS if name != "all"])
 def test_a_parameter_alone_goes_as_in_company(name: str) -> None:
-    if name == "all":
-        pytest.skip("the norm is that of all gradients")
     together, optimizer = made(KINDS[name])
     alone = parameters(KINDS[name])
     singles = [KINDS[name].make([p]) for p in alone]
