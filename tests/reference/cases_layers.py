@@ -63,7 +63,8 @@ SIZES = {
                       call(_IMAGES, scale_factor=(1.7, 0.7), mode="bilinear"),
                       call(_IMAGES, (7, 4), mode="bicubic"), call(_IMAGES, 2, mode="area"),
                       call(_IMAGES, scale_factor=1.7, mode="bicubic", align_corners=True)],
-    "affine_grid":   [call(normal(2, 2, 3), (2, 3, 4, 5)), call(normal(1, 2, 3), (1, 1, 3, 2), True)],
+    "affine_grid":   [call(normal(2, 2, 3), (2, 3, 4, 5)),
+                      call(normal(1, 2, 3), (1, 1, 3, 2), True)],
     "grid_sample":   [*(call(_IMAGES, normal(3, 2, 4, 2), "bilinear", padding, corners)
                         for padding in ("zeros", "border", "reflection")
                         for corners in (False, True)),

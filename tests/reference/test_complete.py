@@ -73,6 +73,7 @@ ELSEWHERE = {
         "multinomial", "normal", "normal_", "rand", "rand_like", "randint", "randint_like", "randn",
         "randn_like", "randperm", "seed", "uniform_",
     },
+    "test_files": {"load", "save"},
     "test_modules": {"parameters_to_vector", "vector_to_parameters"},
     "test_optimizers": {"LBFGS", "Muon"},
     "test_training": {"clip_grad_norm_", "clip_grad_value_"},
@@ -80,8 +81,9 @@ ELSEWHERE = {
     "test_utils": {"clip_grads_with_norm_", "get_total_norm"},
 }
 # fmt: on
-# `Size` is seen wherever shapes are compared; what is compiled is compared with what is eager.
-BESIDE = {"Size", "compile", "set_printoptions"} | {"e", "inf", "nan", "newaxis", "pi"}
+# `Size` is seen wherever shapes are compared; what is compiled is compared with what is eager;
+# PyTorch compiles what stands in a `cond`, also to run it once.
+BESIDE = {"Size", "compile", "cond", "set_printoptions"} | {"e", "inf", "nan", "newaxis", "pi"}
 
 
 def common(ours: Any, theirs: Any, names: Iterable[str]) -> set[str]:

@@ -80,3 +80,19 @@ def test_odd_shapes(tmp_path: Path) -> None:
     assert {name: str(tuple(x.shape)) for name, x in loaded.items()} == {
         str(shape): str(shape) for shape in shapes
     }
+
+
+def test_what_torch_save_wrote_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}, path)
+    state = thalweg.load(path, map_location="cpu", weights_only=True)
+    assert state["epoch"] == 3
+    assert_same(state["model"], model.state_dict())
+    moments = state["optimizer"]["state"][0]
+    assert_same(moments, optimizer.state_dict()["state"][0])
+    thalweg.save(state["model"], tmp_path / "model.safetensors")
+    assert_same(state["model"], safetensors.torch.load_file(tmp_path / "model.safetensors"))

@@ -20,7 +20,7 @@ from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError, DataError
 from thalweg.ops.creation import tensor
 
-__all__ = ["TOKENIZERS", "BytePairs", "Characters", "Tokenizer", "Words"]
+__all__ = ["BytePairs", "Characters", "TOKENIZERS", "Tokenizer", "Words"]
 
 _UNKNOWN: Final = "<unk>"
 _PAD: Final = "<pad>"

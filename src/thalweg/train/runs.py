@@ -27,9 +27,9 @@ from typing import Any, Final, Self
 from thalweg._tensor import Tensor
 from thalweg.errors import CheckpointError, nearest
 from thalweg.files import remove_leftovers, sync_folder, write_atomically
+from thalweg.interop.packing import pack, readable, unpack
 from thalweg.train.checkpoint import read_checkpoint, write_checkpoint
 from thalweg.train.lock import Lock
-from thalweg.interop.packing import pack, readable, unpack
 from thalweg.train.rows import from_json, read_text, to_json
 from thalweg.train.toml import to_toml
 
