@@ -22,6 +22,31 @@ PROGRAMS = {
         outputs t5
         """,
     ),
+    "all pieces of a value": (
+        "contraction+add; contraction",
+        """
+        inputs x: f32[4,6], w: f32[6,8], b: f32[8]
+        t0 : f32[4,8] = contraction[spec=mk,kn->mn](x, w)
+        t1 : f32[4,8] = broadcast[shape=(4,8)](b)
+        t2 : f32[4,8] = add(t0, t1)
+        t3 : f32[4,4] = slice[starts=(0,0) sizes=(4,4) steps=(1,1)](t2)
+        t4 : f32[4,4] = slice[starts=(0,4) sizes=(4,4) steps=(1,1)](t2)
+        t5 : f32[4,4] = contraction[spec=mk,nk->mn](t3, t4)
+        outputs t5
+        """,
+    ),
+    "one piece of a value": (
+        "contraction; add; contraction",
+        """
+        inputs x: f32[4,6], w: f32[6,8], b: f32[8], y: f32[4,4]
+        t0 : f32[4,8] = contraction[spec=mk,kn->mn](x, w)
+        t1 : f32[4,8] = broadcast[shape=(4,8)](b)
+        t2 : f32[4,8] = add(t0, t1)
+        t3 : f32[4,4] = slice[starts=(0,4) sizes=(4,4) steps=(1,1)](t2)
+        t4 : f32[4,4] = contraction[spec=mk,nk->mn](t3, y)
+        outputs t4
+        """,
+    ),
     "reshape merge": (
         "exp",
         """

@@ -113,9 +113,12 @@ class _Pass:
         self.layout = Layout()
         self.readers: dict[Variable, int] = defaultdict(int)
         self.whole: set[Atom] = set()  # read as it lies, from its first element to its last
+        self.cut: dict[Atom, int] = defaultdict(int)  # elements of all slices of a value
         for equation in graph.equations:
             if equation.op.name in _AS_IT_LIES:
                 self.whole.update(equation.inputs)
+            if equation.op.name == "slice":
+                self.cut[equation.inputs[0]] += elements(equation.output.shape)
             for atom in equation.inputs:
                 if isinstance(atom, Variable):
                     self.readers[atom] += 1
@@ -176,7 +179,9 @@ class _Pass:
         return layout.place[output]
 
     def demand(self, atom: Atom) -> None:
-        """`atom` needs an address: store it, or what it is only another view of."""
+        """`atom` needs an address: store it, or what it is only another view of, or what it is
+        cut from, where the pieces are all of that.
+        """
         place = self.layout.place
         if not isinstance(atom, Variable):
             raise TraceError(f"a literal where an array is needed: {atom}")
@@ -184,7 +189,8 @@ class _Pass:
             return
         made = self.layout.equations[atom]
         source = made.inputs[0] if made.op.name in MOVEMENT else None
-        if isinstance(source, Variable) and elements(source.shape) <= elements(atom.shape):
+        shown = max(elements(atom.shape), self.cut.get(source, 0)) if source is not None else 0
+        if isinstance(source, Variable) and elements(source.shape) <= shown:
             if source in place:  # a reshape that strides cannot tell of what lies otherwise
                 self.demanded.add(source)
             else:
