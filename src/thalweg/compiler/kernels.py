@@ -37,6 +37,7 @@ __all__ = [
     "Kernel",
     "Link",
     "Loop",
+    "Margin",
     "Plan",
     "Reduce",
     "Repeat",
@@ -174,12 +175,29 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
+class Margin:
+    """A is 0 where step * i + inside * j is not in [low, high): i counts the row axis of size
+    `count` and stride `row` in A, j the inner axis of `size` and stride `inner`. Such products
+    need not be made."""
+
+    row: int
+    count: int
+    inner: int
+    size: int
+    step: int
+    inside: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
 class Contraction:
     """sum over `inner` of A * B, for every point of batch x rows x columns, then the epilogue.
 
     batch axes occur in both operands, rows in A only, columns in B only, inner in both. With
     more than one inner axis, or rows of two axes, a convolution is of this form too: A's strides
-    are those of the (padded) image, an element may be read several times.
+    are those of the (padded) image, an element may be read several times; `margins` tell where
+    that is padding.
 
     The epilogue is a body over the space (batch.., rows.., columns..) whose scalar 0 is the op
     "sum", the finished element; its accesses and `stores` have a stride for each of these axes.
@@ -197,6 +215,7 @@ class Contraction:
     stores: tuple[Store, ...]
     origins: tuple[Origin, ...] = ()
     label: str = ""
+    margins: tuple[Margin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -323,3 +323,19 @@ def test_an_update_of_taps_is_a_loop_of_its_own() -> None:
         t1 : f32[64,256] = add(t0, m)
         outputs t1"""
     assert [kernel.label for kernel in plan_of(text).kernels] == ["contraction+add"]
+
+
+def test_products_with_padding_alone_are_not_made() -> None:
+    """A convolution knows which rows of its padded image, and which columns, are nothing else."""
+    plan = plan_of("""
+        inputs x: f32[2,3,5,6], w: f32[4,3,3,3]
+        t0 : f32[2,3,7,8]     = pad[low=(0,0,1,1) high=(0,0,1,1) inner=(0,0,0,0) value=0](x)
+        t1 : f32[2,3,5,6,3,3] = windows[sizes=(3,3) strides=(1,1) dilations=(1,1)](t0)
+        t2 : f32[2,4,5,6]     = contraction[spec=nchwij,ocij->nohw](t1, w)
+        t3 : f32[2,4,5,6]     = exp(t2)
+        outputs t3""")
+    (product,) = (kernel for kernel in plan.kernels if isinstance(kernel, Contraction))
+    assert [(m.count, m.size, m.low, m.high) for m in product.margins] == [
+        (5, 3, 1, 6),
+        (6, 3, 1, 7),
+    ]

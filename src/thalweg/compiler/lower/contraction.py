@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from thalweg.compiler.kernels import Buffer, Contraction
-from thalweg.compiler.lower.axes import B, Form, normal_form
+from thalweg.compiler.kernels import Buffer, Contraction, Margin
+from thalweg.compiler.lower.axes import A, B, Form, normal_form
 from thalweg.compiler.lower.emit import Builder, DType, Value
 from thalweg.compiler.lower.finish import FAR, Finish, effort
 from thalweg.compiler.lower.lowered import Lowered, function
@@ -338,7 +338,38 @@ class Nest:
                 moved = moved.at(tiling.packed, self._panel_place(number, index))
             along = index if isinstance(low, int) else index - low
             moved = replace(moved, partial=plus(moved.partial, along, self.partials[number]))
-            self._levels(number + 1, moved, part, [*extents, (number, extent)])
+            trimmed = self._trimmed(part, number, index)
+            self._levels(number + 1, moved, trimmed, [*extents, (number, extent)])
+
+    def _trimmed(self, part: Part, number: int, index: Value | int) -> Part:
+        """The part without those inner points that, at `index` of a level, hold only padding."""
+        tiling, level = self.tiling, self.tiling.levels[number]
+        if level.tile != 1 or not (tiling.packed is None or tiling.whole):
+            return part
+        for margin in self.kernel.margins:
+            if (level.dim.strides[A], level.dim.size) != (margin.row, margin.count):
+                continue
+            for axis, dim in enumerate(tiling.inner):
+                if (dim.strides[A], dim.size) == (margin.inner, margin.size):
+                    bounds = self._inside(margin, index, part.bounds[axis])
+                    part = replace(
+                        part, bounds=(*part.bounds[:axis], bounds, *part.bounds[axis + 1 :])
+                    )
+        return part
+
+    def _inside(self, margin: Margin, index: Value | int, bounds: Bounds) -> Bounds:
+        """From which inner point on, and up to which, there is more than padding."""
+        low, high, at = (x if isinstance(x, Value) else self.b.integer(x) for x in (*bounds, index))
+        first, last = (
+            (
+                self.b.intrinsic("smax", end - at * margin.step, self.b.integer(0))
+                + margin.inside
+                - 1
+            )
+            / margin.inside
+            for end in (margin.low, margin.high)
+        )
+        return self.b.intrinsic("smax", first, low), self.b.intrinsic("smin", last, high)
 
     def _tile(self, point: Point, part: Part, extents: list[tuple[int, int]]) -> None:
         tiling = self.tiling

@@ -161,6 +161,7 @@ def _tiling(form: Form, shape: TileShape, model: TileModel) -> Tiling:
     lanes = max((level.chunk for level in levels if level.dim is shape.lane), default=0)
     whole = lanes * model.depth * model.itemsize <= model.machine.l2
     cut = None if pieces and whole else _cut(inner, shape.lane, model)
+    whole = whole or cut is None
     return Tiling(
         tuple(levels), fixed, tuple(inner), shape.lane, model.width, shape.packed, cut, whole
     )

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from thalweg.compiler.graph import Equation, Variable
-from thalweg.compiler.kernels import Axis
+from thalweg.compiler.kernels import Axis, Margin
 from thalweg.compiler.passes.layout import Layout
 from thalweg.compiler.passes.views import Place
 from thalweg.primitives.contraction import parse as parse_spec
 
-__all__ = ["Named", "Product", "product_of"]
+__all__ = ["Named", "Product", "margins_of", "product_of"]
 
 Role = Literal["batch", "rows", "columns", "inner"]
 
@@ -59,6 +59,39 @@ def product_of(equation: Equation, layout: Layout) -> Product:
     inner = tuple(axis(name) for name in left if name in right and name not in result)
     order = sorted((x for x in inner if x.size != 1), key=lambda x: -abs(x.a))
     return Product(a, b, named, tuple(order))
+
+
+def margins_of(equation: Equation, product: Product, layout: Layout) -> tuple[Margin, ...]:
+    """Where the left operand, windows of a padded image, holds nothing but padding."""
+    found: list[Margin] = []
+    for atom in equation.inputs:
+        windows = layout.equations.get(atom) if isinstance(atom, Variable) else None
+        if windows is None or windows.op.name != "windows" or layout.place[atom] != product.a:  # type: ignore[index]
+            continue
+        (image,) = windows.inputs
+        padded = layout.equations.get(image) if isinstance(image, Variable) else None
+        if padded is None or padded.op.name != "pad" or padded.attributes["value"] != 0:
+            continue
+        how, size = windows.attributes, len(image.shape)
+        first = size - len(how["sizes"])
+        for number, axis in enumerate(range(first, size)):
+            step, inside = how["strides"][number], how["dilations"][number]
+            low = padded.attributes["low"][axis]
+            high = image.shape[axis] - padded.attributes["high"][axis]
+            if 0 < low or high < image.shape[axis]:
+                found.append(
+                    Margin(
+                        product.a.strides[axis],
+                        product.a.shape[axis],
+                        product.a.strides[size + number],
+                        product.a.shape[size + number],
+                        step,
+                        inside,
+                        low,
+                        high,
+                    )
+                )
+    return tuple(found)
 
 
 def _contiguous(result: str, place: Place) -> str:

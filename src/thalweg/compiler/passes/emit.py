@@ -25,7 +25,7 @@ from thalweg.compiler.kernels import (
     Store,
     View,
 )
-from thalweg.compiler.passes.contractions import Named, product_of
+from thalweg.compiler.passes.contractions import Named, margins_of, product_of
 from thalweg.compiler.passes.drafts import Draft
 from thalweg.compiler.passes.layout import Layout
 from thalweg.compiler.passes.operations import MOVEMENT
@@ -196,7 +196,8 @@ class _regroup:
 def _contraction(
     draft: Draft, layout: Layout, slots: Mapping[Variable, Buffer], outlets: Outlets
 ) -> Contraction:
-    product = product_of(layout.equations[draft.members[0]], layout)
+    equation = layout.equations[draft.members[0]]
+    product = product_of(equation, layout)
     loops = _loops_of_axes(product.result, draft.tail.sizes)
     scalars, stores = draft.tail.scalars, _stores(draft, layout, outlets)
     written = stores[0].access.strides
@@ -228,6 +229,7 @@ def _contraction(
         stores=tuple(again.store(s) for s in stores),
         origins=_origins(draft),
         label=_label(draft),
+        margins=margins_of(equation, product, layout),
     )
 
 
