@@ -26,6 +26,7 @@ def test_attention(this: Case, dtype: str) -> None:
     compare(this, dtype)
 
 
+@pytest.mark.filterwarnings("ignore:Default grid_sample and affine_grid behavior:UserWarning")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("this", cases_layers.CASES, ids=repr)
 def test_layers_with_a_state(this: Case, dtype: str) -> None:
