@@ -14,6 +14,7 @@ from jax import lax
 
 from benchmarks.training.known import GPT, ResNet
 from benchmarks.training.layers import Array, Layer
+from benchmarks.training.recurrent import LSTM
 from benchmarks.training.works import Network, Work
 
 __all__ = ["build"]
@@ -65,6 +66,8 @@ def outputs(network: Network, parameters: Parameters, x: Any) -> Any:
             return gpt(network, parameters, x)
         case ResNet():
             return resnet(network, parameters, x)
+        case LSTM():
+            return lstm(network, parameters, x)
         case _:
             return apply(network.layers, parameters, x)
 
@@ -88,6 +91,22 @@ def apply(layers: Sequence[Layer], parameters: Parameters, x: Any) -> Any:
             case (name,):
                 x = {"relu": jax.nn.relu, "sigmoid": jax.nn.sigmoid}[name](x)
     return x
+
+
+def lstm(network: LSTM, parameters: Parameters, x: Any) -> Any:
+    """A recurrent network's logits: the products with the sequence before the scan."""
+    before = x.transpose(1, 0, 2) @ parameters["rnn.weight_ih_l0"].T
+    before = before + parameters["rnn.bias_ih_l0"] + parameters["rnn.bias_hh_l0"]
+
+    def step(carry: tuple[Any, Any], gates: Any) -> tuple[tuple[Any, Any], None]:
+        h, c = carry
+        i, f, g, o = jnp.split(gates + h @ parameters["rnn.weight_hh_l0"].T, 4, -1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        return (jax.nn.sigmoid(o) * jnp.tanh(c), c), None
+
+    nothing = jnp.zeros((len(x), network.width), x.dtype)
+    (h, _), _ = lax.scan(step, (nothing, nothing), before)
+    return h @ parameters["head.weight"].T + parameters["head.bias"]
 
 
 def convolved(x: Any, weight: Any, stride: int, padding: int) -> Any:

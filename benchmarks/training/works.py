@@ -10,10 +10,11 @@ import numpy as np
 
 from benchmarks.training.known import GPT, ResNet
 from benchmarks.training.layers import Array, Layers, convolution, dense, normalized
+from benchmarks.training.recurrent import LSTM
 
 __all__ = ["WORKS", "Network", "Work", "data", "windows", "work_named"]
 
-Network = Layers | GPT | ResNet
+Network = Layers | GPT | ResNet | LSTM
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,8 @@ WORKS = (
          32, "adamw", 1e-4, 10, to_torch=0.45, examples=1000),
     Work("step of a ResNet-18, 64x64x3, batch 16, SGD", ResNet(),
          16, "sgd", 1e-3, 3, to_torch=0.90, examples=200),
+    Work("step of an LSTM of 256, 128 steps, batch 64, SGD", LSTM(),
+         64, "sgd", 0.1, 3, to_torch=0.70, examples=500),
 )
 # fmt: on
 
