@@ -88,11 +88,12 @@ def test_limits_beside_jax(row: Row, missed: bool) -> None:
 
 
 def test_flop_of_a_training_step() -> None:
-    first, *_, convolutions, _, gpt, resnet = WORKS
+    first, *_, convolutions, _, gpt, resnet, lstm = WORKS
     assert first.flop == 2 * 32 * (2 * 784 * 30 + 3 * 30 * 10)
     assert convolutions.flop == pytest.approx(44e9, rel=0.02)  # 78 ms at 564 GFLOP/s
     assert gpt.flop == 6 * 32 * 64 * (4 * (12 * 128**2 + 2 * 64 * 128) + 65 * 128)
     assert resnet.flop == pytest.approx(16 * 3 * 2 * 149e6, rel=0.05)
+    assert lstm.flop == 64 * (128 * 5 * 2 * 256 * 1024 + 6 * 256 * 10)
 
 
 def test_an_epoch_sees_each_example_at_most_once() -> None:

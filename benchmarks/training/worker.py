@@ -3,7 +3,7 @@
     {"do": "build", "work": NAME, "variant": ..}   answers the losses of the first steps
     {"do": "turn", "seconds": S}                   answers the seconds of its fastest round
     {"do": "memory"}                               answers the peak of a round, in bytes
-    {"do": "first"}                                answers the seconds of a first, then of a later call
+    {"do": "first"}                                answers the seconds of a first, and a later call
     {"do": "call"}                                 answers the seconds of a call of a trivial step
     {"do": "roof", "threads": N}                   answers FMA operations and copied bytes a second
 
