@@ -311,6 +311,7 @@ def test_ctrl_c_ends_a_scan(threads: int) -> None:
     """SIGINT from outside, while native code runs."""
     printed = script(f"""
         import os, signal, subprocess, sys, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
         import numpy as np
         from tests.compiler.toys import toy
         program, x, out = toy(size=4096), np.ones(8 * 4096, np.float32), np.empty(1, np.float32)
