@@ -74,7 +74,7 @@ class GPT:
         def norm() -> Any:
             return nn.LayerNorm(size.width, bias=size.bias)
 
-        class Attention(module):  # type: ignore[misc]
+        class Attention(module):  # type: ignore[misc]  # of either library
             def __init__(self) -> None:
                 super().__init__()
                 self.c_attn = nn.Linear(size.width, 3 * size.width, size.bias)
@@ -88,7 +88,7 @@ class GPT:
                 y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
                 return self.c_proj(y.transpose(1, 2).flatten(2))
 
-        class Block(module):  # type: ignore[misc]
+        class Block(module):  # type: ignore[misc]  # of either library
             def __init__(self) -> None:
                 super().__init__()
                 self.ln_1, self.attn, self.ln_2 = norm(), Attention(), norm()
@@ -101,7 +101,7 @@ class GPT:
                 inner = self.mlp["gelu"](self.mlp["c_fc"](self.ln_2(x)))
                 return x + self.mlp["c_proj"](inner)
 
-        class Model(module):  # type: ignore[misc]
+        class Model(module):  # type: ignore[misc]  # of either library
             def __init__(self) -> None:
                 super().__init__()
                 self.transformer = nn.ModuleDict(
@@ -181,7 +181,7 @@ class ResNet:
         nn, size = torch.nn, self
         module: Any = nn.Module
 
-        class Block(module):  # type: ignore[misc]
+        class Block(module):  # type: ignore[misc]  # of either library
             def __init__(self, before: int, after: int, stride: int) -> None:
                 super().__init__()
                 self.conv1 = nn.Conv2d(before, after, 3, stride, 1, bias=False)
@@ -199,7 +199,7 @@ class ResNet:
                 x = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
                 return self.relu(x + past)
 
-        class Model(module):  # type: ignore[misc]
+        class Model(module):  # type: ignore[misc]  # of either library
             def __init__(self) -> None:
                 super().__init__()
                 self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)

@@ -56,7 +56,7 @@ class LSTM:
         nn, size = torch.nn, self
         module: Any = nn.Module
 
-        class Model(module):  # type: ignore[misc]
+        class Model(module):  # type: ignore[misc]  # of either library
             def __init__(self) -> None:
                 super().__init__()
                 self.rnn = nn.LSTM(size.width, size.width, batch_first=True)
