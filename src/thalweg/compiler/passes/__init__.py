@@ -1,7 +1,7 @@
 """From a graph to a plan of kernels: one function of named passes, in reading order.
 
 verify          every equation is what its primitive's shape rule says     (verify.py)
-simplify        algebra that is exact, constants                           (simplify.py)
+simplify        algebra that is exact, constants                           (simplify/)
 share_common    equal equations once                                       (cse.py)
 join_pieces     a sum of padded values is their concatenation              (pieces.py)
 remove_dead     nothing that no output depends on                          (dce.py)
