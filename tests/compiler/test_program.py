@@ -338,8 +338,8 @@ def test_a_profile_counts_as_runs() -> None:
 
 
 def test_a_pause_between_iterations_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thalweg.compiler.program._CHUNK_SECONDS", 0.0)
-    monkeypatch.setattr("thalweg.compiler.program.TRY", 0.0)
+    monkeypatch.setattr("thalweg.compiler.running._CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr("thalweg.compiler.running.TRY", 0.0)
     for threads in (None, 1, 2, 3):
         program, other = toy(), toy()
         got = program.scan(XS, threads)
