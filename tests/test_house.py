@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         | {"utils"}
     ),
     frozenset({"primitives"}),
-    frozenset({"dtypes", "errors", "files", "memory"}),
+    frozenset({"dtypes", "errors", "files", "memory", "settings"}),
 )
 HEIGHT = {part: -depth for depth, parts in enumerate(LAYERS) for part in parts}
 

@@ -9,7 +9,7 @@ from thalweg.inspect.lines import Lines
 from thalweg.ops.creation import arange
 from thalweg.optim.lr_scheduler import LRScheduler
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import whole
+from thalweg.settings import whole
 
 __all__ = ["schedule"]
 

@@ -11,7 +11,7 @@ from thalweg._tensor import Tensor
 from thalweg.ops.creation import zeros, zeros_like
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.optim.settings import Rule, fraction, nonnegative
+from thalweg.settings import Rule, fraction, nonnegative
 
 __all__ = ["Adadelta", "Squares"]
 

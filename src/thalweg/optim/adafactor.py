@@ -15,7 +15,7 @@ from thalweg.ops.creation import zeros, zeros_like
 from thalweg.optim.groups import Params
 from thalweg.optim.norms import rms
 from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.optim.settings import Rule, nonnegative, real
+from thalweg.settings import Rule, nonnegative, real
 
 __all__ = ["Adafactor", "FactoredSquares"]
 

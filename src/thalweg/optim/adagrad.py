@@ -11,7 +11,7 @@ from thalweg._tensor import Tensor
 from thalweg.ops.creation import full_like, zeros
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.optim.settings import Rule, nonnegative
+from thalweg.settings import Rule, nonnegative
 
 __all__ = ["Adagrad", "SquaredSum"]
 

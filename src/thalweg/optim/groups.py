@@ -9,7 +9,7 @@ from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError, nearest
 from thalweg.ops.creation import tensor
-from thalweg.optim.settings import Rule, nonnegative, refuse_unknown
+from thalweg.settings import Rule, nonnegative, refuse_unknown
 
 __all__ = ["ParamGroup", "Params", "read_groups"]
 

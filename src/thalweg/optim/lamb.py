@@ -12,7 +12,7 @@ from thalweg.optim.adam import Moments
 from thalweg.optim.groups import Params
 from thalweg.optim.norms import norm
 from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.optim.settings import Rule, fractions, nonnegative
+from thalweg.settings import Rule, fractions, nonnegative
 
 __all__ = ["LAMB"]
 

@@ -15,7 +15,7 @@ from thalweg.optim.closures import ClosureOptimizer, Evaluate
 from thalweg.optim.groups import Params
 from thalweg.optim.line_search import Point, strong_wolfe
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import Rule, choice, nonnegative, whole
+from thalweg.settings import Rule, choice, nonnegative, whole
 
 __all__ = ["LBFGS", "Memory"]
 

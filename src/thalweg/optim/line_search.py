@@ -16,7 +16,7 @@ from thalweg.errors import ConfigError
 from thalweg.optim.closures import ClosureOptimizer, Evaluate
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import Rule, choice, fraction, whole
+from thalweg.settings import Rule, choice, fraction, whole
 
 __all__ = ["LineSearchGD", "Point", "backtracking", "brent", "exact", "strong_wolfe"]
 

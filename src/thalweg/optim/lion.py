@@ -10,7 +10,7 @@ from thalweg._tensor import Tensor
 from thalweg.ops.creation import zeros_like
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.optim.settings import Rule, fractions
+from thalweg.settings import Rule, fractions
 
 __all__ = ["Lion", "RunningMean"]
 

@@ -12,7 +12,7 @@ from thalweg.errors import ConfigError, ShapeError
 from thalweg.ops.creation import zeros_like
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.optim.settings import Rule, choice, flag, nonnegative, real, whole
+from thalweg.settings import Rule, choice, flag, nonnegative, real, whole
 
 __all__ = ["Muon", "Velocity", "orthogonalized"]
 

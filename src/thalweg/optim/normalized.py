@@ -10,7 +10,7 @@ from thalweg.nn.utils import get_total_norm
 from thalweg.optim.groups import Params
 from thalweg.optim.norms import norm
 from thalweg.optim.optimizer import Numbers, Optimizer, Stateless
-from thalweg.optim.settings import Rule, choice, nonnegative
+from thalweg.settings import Rule, choice, nonnegative
 
 __all__ = ["NormalizedSGD"]
 

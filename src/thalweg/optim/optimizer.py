@@ -23,8 +23,8 @@ from thalweg.dtypes import DType
 from thalweg.errors import ConfigError
 from thalweg.ops.creation import zeros_like
 from thalweg.optim.groups import ParamGroup, Params, read_groups
-from thalweg.optim.settings import Configured, Rule, flag, nonnegative
 from thalweg.optim.states import read_state, snapshot, tensors_of
+from thalweg.settings import Configured, Rule, flag, nonnegative
 from thalweg.tape import concretely, enable_grad, mode, no_grad
 
 __all__ = ["Numbers", "Optimizer", "Schedule", "Stateless"]

@@ -21,7 +21,7 @@ from operator import add
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import nonnegative
+from thalweg.settings import nonnegative
 from thalweg.tape import no_grad
 
 __all__ = ["l1_penalty", "l2_penalty", "shrink_l1", "soft_threshold_"]

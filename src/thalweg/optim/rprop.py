@@ -12,7 +12,7 @@ from thalweg.errors import ConfigError
 from thalweg.ops.creation import full_like, zeros, zeros_like
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.optim.settings import Rule, positive
+from thalweg.settings import Rule, positive
 
 __all__ = ["Rprop", "StepSizes"]
 

@@ -15,7 +15,7 @@ from thalweg.dtypes import promote_types
 from thalweg.errors import ConfigError, DTypeError, ShapeError
 from thalweg.ops.creation import as_tensor
 from thalweg.optim.groups import ParamGroup
-from thalweg.optim.settings import refuse_unknown
+from thalweg.settings import refuse_unknown
 
 if TYPE_CHECKING:
     from thalweg.optim.optimizer import Optimizer

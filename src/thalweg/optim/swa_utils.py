@@ -26,7 +26,7 @@ from thalweg.ops.creation import tensor
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lr_scheduler.base import LRScheduler, of_group
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import choice, fraction, nonnegative, whole
+from thalweg.settings import choice, fraction, nonnegative, whole
 from thalweg.tape import no_grad
 
 __all__ = [

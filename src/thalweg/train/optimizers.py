@@ -11,7 +11,7 @@ from thalweg.nn.linear import Linear
 from thalweg.nn.module import Module
 from thalweg.ops.creation import zeros
 from thalweg.optim import Optimizer
-from thalweg.optim.settings import refuse_unknown
+from thalweg.settings import refuse_unknown
 from thalweg.train.config import Config
 
 __all__ = ["OPTIMIZERS", "check_optimizer", "make_optimizer"]

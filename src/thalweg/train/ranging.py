@@ -17,7 +17,7 @@ from thalweg.nn.module import Module
 from thalweg.ops.random import Generator, default_generator
 from thalweg.optim.closures import ClosureOptimizer
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import positive, whole
+from thalweg.settings import positive, whole
 
 __all__ = ["RangeTest", "range_test"]
 

@@ -24,8 +24,8 @@ from thalweg.nn.module import Module
 from thalweg.ops.random import Generator, default_generator
 from thalweg.optim.closures import ClosureOptimizer
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import fraction, nonnegative
 from thalweg.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from thalweg.settings import fraction, nonnegative
 from thalweg.train.evaluation import Evaluation, Loss
 from thalweg.train.loop import Loop, interruptible, open_folder
 from thalweg.train.metrics import Measures

@@ -13,7 +13,7 @@ from thalweg.ops.creation import arange, tensor
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lr_scheduler.sparks import sparkline
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import Configured, refuse_unknown, whole
+from thalweg.settings import Configured, refuse_unknown, whole
 from thalweg.tape import mode
 
 __all__ = ["FactorLR", "LRScheduler", "Scheduler", "called", "of_group"]

@@ -10,7 +10,7 @@ from thalweg.errors import ConfigError
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lr_scheduler.base import LRScheduler
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import whole
+from thalweg.settings import whole
 
 __all__ = ["ChainedScheduler", "SequentialLR"]
 

@@ -14,7 +14,7 @@ from thalweg.ops.creation import full_like, tensor
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lr_scheduler.base import FactorLR, LRScheduler, called, of_group
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import choice, flag, fraction, nonnegative, positive, whole
+from thalweg.settings import choice, flag, fraction, nonnegative, positive, whole
 
 __all__ = ["CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"]
 

@@ -15,7 +15,7 @@ from thalweg.errors import ConfigError
 from thalweg.ops.creation import tensor
 from thalweg.optim.lr_scheduler.base import FactorLR, LRScheduler
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import nonnegative, positive, whole
+from thalweg.settings import nonnegative, positive, whole
 
 __all__ = [
     "CosineAnnealingLR",

@@ -13,7 +13,7 @@ from thalweg.ops.creation import as_tensor, tensor
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lr_scheduler.base import Scheduler, of_group
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import choice, nonnegative, positive, whole
+from thalweg.settings import choice, nonnegative, positive, whole
 
 __all__ = ["ReduceLROnPlateau"]
 

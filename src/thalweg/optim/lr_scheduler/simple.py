@@ -10,7 +10,7 @@ from thalweg.ops.creation import ones_like
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lr_scheduler.base import FactorLR, LRScheduler, called, of_group
 from thalweg.optim.optimizer import Optimizer
-from thalweg.optim.settings import fraction, whole
+from thalweg.settings import fraction, whole
 
 __all__ = ["ConstantLR", "LambdaLR", "LinearLR", "MultiplicativeLR"]
 

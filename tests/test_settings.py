@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg import settings
 from thalweg.errors import ConfigError
-from thalweg.optim import settings
 
 
 @pytest.mark.parametrize(
