@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.compiler.kernels import Access, Buffer, Loop, Scalar, Scatter
+from thalweg.compiler.kernels import Access, Buffer, Loop, Scalar, Scatter, Store
 from thalweg.primitives import sources
 from thalweg.primitives.core import REGISTRY
 
@@ -63,6 +63,11 @@ class Points:
                 return reduced[scalar.attributes["number"]]
         return REGISTRY[scalar.op].evaluate(*inputs, **scalar.attributes)
 
+    def store(self, stores: Sequence[Store]) -> None:
+        for store in stores:
+            address, _ = places(store.access, self.space, self.values)
+            self.arrays[store.access.buffer][address] = self.values[store.value]
+
 
 def bits(key: Any, counter: Any, n: Any) -> Any:
     """Words of one stream; key and counter are the same at every point."""
@@ -75,6 +80,7 @@ def run_loop(loop: Loop, arrays: Arrays) -> bool:
     """Do `loop` on flat arrays; whether the error flag was raised."""
     points = Points(loop.space, arrays)
     points.run(loop.body)
+    points.store(loop.body_stores)
     if loop.reduced or loop.reductions:
         results = [reduction(r.kind, points.values[r.value], loop) for r in loop.reductions]
         kept = tuple(1 if a in loop.reduced else n for a, n in enumerate(loop.space))
@@ -84,9 +90,7 @@ def run_loop(loop: Loop, arrays: Arrays) -> bool:
         after.run(loop.tail, results)
         after.wrong |= points.wrong
         points = after
-    for store in loop.stores:
-        address, _ = places(store.access, points.space, points.values)
-        arrays[store.access.buffer][address] = points.values[store.value]
+        points.store(loop.tail_stores)
     return points.wrong
 
 

@@ -73,11 +73,12 @@ def _loop(kernel: Loop) -> Iterator[str]:
         yield from _loops("  over", names, kernel.space, reduced)
     inner = "    " if kernel.reductions else "  "
     yield from (inner + line for line in _scalars(kernel.body, names))
+    yield from (inner + line for line in _stores(kernel.body_stores, names))
     for number, reduction in enumerate(kernel.reductions):
         kind = spell_type(_Typed(reduction.dtype))
         yield f"  r{number}: {kind} = {reduction.kind} of {reduction.value}"
     yield from ("  " + line for line in _scalars(kernel.tail, names, len(kernel.body)))
-    yield from ("  " + line for line in _stores(kernel.stores, names))
+    yield from ("  " + line for line in _stores(kernel.tail_stores, names))
 
 
 def _repeat(kernel: Repeat) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
     Plan    ::=  buffers  Kernel*                         in order of execution
     Kernel  ::=  Loop | Contraction | Scatter | Sort | Scan | Host | Repeat | Branch
-    Loop    ::=  for every point of `space`: body; over `reduced` axes: reduce; then tail; stores
+    Loop    ::=  for every point of `space`: body; stores; over `reduced` axes: reduce; tail; stores
     body    ::=  Scalar*                                  a straight-line list, like the graph
     Repeat  ::=  Kernel*; then `count` times: Kernel*     over slices of buffers
     Branch  ::=  Kernel* or Kernel*
@@ -148,11 +148,12 @@ class Store:
 class Loop:
     """A loop nest over `space`.
 
-    Without reductions: at each point `body`, then `stores`. With: over the axes in `reduced`,
-    `body` and the reductions; then at each point of the other axes `tail` and `stores`. Scalars
-    are numbered through body and tail. Accesses have a stride for every axis of `space`, 0 for
-    reduced ones in tail and stores. Points may be visited in any order; reductions combine in a
-    fixed one, the same for any number of threads.
+    At each point `body`, and the stores of its scalars. Over the axes in `reduced` the reductions
+    combine what is there; then, at each point of the other axes, `tail` and the stores of its
+    scalars. Scalars are numbered through body and tail, and so belongs a store to one or the other.
+    Accesses have a stride for every axis of `space`, 0 for reduced ones in the tail and its stores.
+    Points may be visited in any order; reductions combine in a fixed one, the same for any number
+    of threads.
     """
 
     space: Shape
@@ -163,6 +164,16 @@ class Loop:
     tail: tuple[Scalar, ...] = ()
     origins: tuple[Origin, ...] = ()
     label: str = ""
+
+    @property
+    def body_stores(self) -> tuple[Store, ...]:
+        """Those at each point."""
+        return tuple(store for store in self.stores if store.value < len(self.body))
+
+    @property
+    def tail_stores(self) -> tuple[Store, ...]:
+        """Those after the reductions."""
+        return tuple(store for store in self.stores if store.value >= len(self.body))
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ def _write(view: View, values: Any, memory: _Memory) -> None:
 def _loop(kernel: Loop, memory: _Memory) -> None:
     points = _Points(kernel.space, memory)
     points.compute(kernel.body)
+    points.store(kernel.body_stores)
     if kernel.reductions:
         results = [
             _reduced(points.values[r.value], kernel, r.kind, r.dtype) for r in kernel.reductions
@@ -158,7 +159,7 @@ def _loop(kernel: Loop, memory: _Memory) -> None:
         points.shape = results[0].shape
         points.reduced = results
         points.compute(kernel.tail)
-    points.store(kernel.stores)
+        points.store(kernel.tail_stores)
 
 
 def _reduced(values: Any, kernel: Loop, kind: str, dtype: Any) -> Any:
@@ -274,17 +275,18 @@ def check_hazards(kernel: Kernel) -> None:
         return
     if not isinstance(kernel, Loop | Contraction):
         raise TraceError(f"{kernel.label}: reads and writes {both}")
-    scalars = kernel.epilogue if isinstance(kernel, Contraction) else kernel.body + kernel.tail
-    stores = {store.access.buffer: store.access for store in kernel.stores}
-    loads = [scalar.attributes["access"] for scalar in scalars if scalar.op == "load"]
-    if isinstance(kernel, Contraction) and both & {kernel.a, kernel.b}:
-        raise TraceError(f"{kernel.label}: writes its operand")
-    if any(load.buffer in both and load != stores[load.buffer] for load in loads):
-        raise TraceError(f"{kernel.label}: reads a buffer at another point than it writes")
-    if isinstance(kernel, Loop) and kernel.reductions and _body_reads(kernel, both):
-        raise TraceError(f"{kernel.label}: reduces a buffer that it writes")
-
-
-def _body_reads(kernel: Loop, buffers: set[Buffer]) -> bool:
-    loads = [s.attributes["access"].buffer for s in kernel.body if s.op == "load"]
-    return math.prod(kernel.space) > 0 and not buffers.isdisjoint(loads)
+    if isinstance(kernel, Contraction):
+        if both & {kernel.a, kernel.b}:
+            raise TraceError(f"{kernel.label}: writes its operand")
+        parts = [(kernel.epilogue, kernel.stores)]
+    else:
+        parts = [(kernel.body, kernel.body_stores), (kernel.tail, kernel.tail_stores)]
+    if isinstance(kernel, Loop) and not math.prod(kernel.space):
+        return
+    for scalars, stores in parts:
+        written = {store.access.buffer: store.access for store in stores}
+        for load in (scalar.attributes["access"] for scalar in scalars if scalar.op == "load"):
+            if load.buffer in both and load != written.get(load.buffer):
+                raise TraceError(
+                    f"{kernel.label}: reads {load.buffer} at another point than it writes"
+                )

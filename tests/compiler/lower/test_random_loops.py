@@ -96,6 +96,8 @@ class Dice:
             kind = self.pick(kinds)
             dtype = I64 if kind.startswith("arg") else self.values[value]
             self.sketch.reductions.append(Reduce(kind, value, dtype))
+        if self.rng.random() < 0.5:  # at each point too
+            self.store([self.pick(list(self.values))], tuple(range(len(self.sketch.space))))
         before = len(self.sketch.body)
         results = {
             self.sketch.do("reduced", dtype=r.dtype, number=n): r.dtype

@@ -3,9 +3,8 @@
     for the kept axes, outermost first            blocks of them go to the threads
         for the kept axis that vectors run along, if one is chosen
             for the reduced axes                  partial results are carried round
-                body, one step of each reduction
-            tail
-            stores
+                body and its stores, one step of each reduction
+            tail and its stores
 
 If vectors run along a reduced axis, their lanes are joined at the end; if along a kept one, a few
 vectors' worth of partial results stand side by side. A scalar of the body is computed in the
@@ -19,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from thalweg.compiler.kernels import Loop, Reduce
+from thalweg.compiler.kernels import Loop, Reduce, Store
 from thalweg.compiler.lower.body import Body, Turn
 from thalweg.compiler.lower.emit import BOOL, Builder, Value
 from thalweg.compiler.lower.lowered import Lowered, finished
@@ -284,8 +283,11 @@ class _Nest:
                 for turn, own in zip(turns, partials, strict=True)
             }
         self.body.compute(self.after, turns, results)
+        self._store(self.loop.tail_stores if results else self.loop.stores, turns)
+
+    def _store(self, stores: Sequence[Store], turns: Sequence[Turn]) -> None:
         for turn in turns:
-            for store in self.loop.stores:
+            for store in stores:
                 self.body.store(turn.values[store.value], store.access, turn)
 
     def _reduced(self, turns: list[Turn]) -> Partials:
@@ -381,7 +383,8 @@ class _Nest:
         return _folded(turn.values, partials)
 
     def _step(self, partials: Partials, turns: list[Turn]) -> Partials:
-        """Each turn's values taken into its partial results."""
+        """Each turn's values stored, and taken into its partial results."""
+        self._store(self.loop.body_stores, turns)
         return [
             [
                 step(r, p, turn.values[r.value], self._position(r, turn), turn.mask)

@@ -7,6 +7,8 @@ computed from, up to what is stored), read at p points by all readers together:
     stored             n (c + STORE_COST) + p LOAD_COST, and KERNEL_COST unless the kernel of
                        something stored can write it along
 
+A reduction over the value's own points is such a kernel, and does not load what it computes.
+
 Readers of the same points end up in one kernel, which computes the value once: readers are
 counted by `_group`, a guess at what `fuse` will do. A broadcast value is read at more points than
 it has elements. A value whose computation is long is stored, so that no loop grows without end.
@@ -111,11 +113,22 @@ def _better_stored(output: Variable, uses: Uses, sums: _Sums) -> bool:
     if output in sums.long:
         return True
     points, size, cost = sum(uses.values()), elements(output.shape), sums.cost[output]
+    within = _reduced_points(output, uses, sums)
     again = points * cost
-    stored = size * (cost - sums.spared[output] + STORE_COST) + points * LOAD_COST
-    if not sums.attached[output]:
+    stored = size * (cost - sums.spared[output] + STORE_COST) + (points - within) * LOAD_COST
+    if not (within or sums.attached[output]):
         stored += KERNEL_COST
     return again > stored
+
+
+def _reduced_points(output: Variable, uses: Uses, sums: _Sums) -> int:
+    """At how many points a reduction over those of `output` reads it, before anything else does."""
+    kernels = [
+        points
+        for (kind, *of, level), points in uses.items()
+        if kind == "reduce" and level == sums.level[output] + 1 and of[0] == output.shape
+    ]
+    return max(kernels, default=0)
 
 
 def _stays_near(operand: Variable, output: Variable) -> bool:

@@ -1,7 +1,8 @@
 """Drafts: kernels in the making. A draft is the roots that one kernel computes together.
 
     loop         values of the same points, each computed at each of them
-    reduce       reductions over the same axes of the same space, then values of what is left
+    reduce       reductions over the same axes of the same space, and values of its points, of
+                 which some may be what is reduced; then values of what is left
     contraction  a contraction, then values of its result's points: the epilogue
     scatter      a scatter-add
     line         a sort or a cumulative sum, from an address to an address
@@ -34,6 +35,7 @@ from thalweg.compiler.passes.views import (
 
 __all__ = ["Draft", "build", "kind_of", "refine", "same_points"]
 
+Shape = tuple[int, ...]
 Slots = Mapping[Variable, Buffer]
 Kind = Literal["loop", "reduce", "contraction", "scatter", "line", "host", "inside"]
 Loops = list[tuple[int, bool]]  # of each loop its size, and whether it is reduced
@@ -61,6 +63,10 @@ class Draft:
     operands: list[Variable] = field(default_factory=list)
     scattered: tuple[int, Affine] | None = None
     _sources: set[Variable] | None = None
+
+    def body_of(self, member: Variable) -> Body:
+        """Where a root's value is: at each point, or at each of those that are left."""
+        return self.main if member in self.main.own else self.tail
 
     @property
     def bodies(self) -> list[Body]:
@@ -194,28 +200,56 @@ def _finish(body: Body, members: list[Variable]) -> None:
 
 
 def _reduce(layout: Layout, slots: Slots, members: list[Variable]) -> Draft:
-    """Reductions of one space, then values of what they leave."""
+    """Reductions of one space and values of its points, then values of what the former leave."""
     equations = [layout.equations[member] for member in members]
     heads = [e for e in equations if kind_of(e) == "reduce"]
-    rest = [e.output for e in equations if kind_of(e) != "reduce"]
+    others = [e.output for e in equations if kind_of(e) != "reduce"]
     loops = _common([_flagged(head) for head in heads])
-    kept = [loop for loop in loops if not loop[1]]
-    loops = _refined(loops, _common([kept, *(_plain(member.shape) for member in rest)]))
+    points = _count(loops)
+    every = [x for x in others if elements(x.shape) == points != _count(_kept(loops))]
+    loops = _divided_as(loops, [x.shape for x in every], heads)
+    rest = [x for x in others if x not in every]
+    kept = _common([_kept(loops), *(_plain(member.shape) for member in rest)])
+    loops = _refined(loops, kept)
     sizes = tuple(size for size, _ in loops)
     left = tuple(number for number, (_, reduced) in enumerate(loops) if not reduced)
     main = Body(layout, slots, sizes)
     tail = Body(layout, slots, sizes, left)
     draft = Draft("reduce", members, main, tail)
     draft.reduced = tuple(number for number in range(len(loops)) if number not in left)
-    for number, head in enumerate(heads):
-        value = main.at(head.inputs[0], _point(main, head))
-        draft.reductions.append((head.output, value))
-        tail.own[head.output] = tail.emit("reduced", (), head.output.dtype, number=number)
-        tail.visited[head.output] = head
-    if any(read.root in tail.own for read in main.reads):
+    for head in equations:
+        if head.output in every:
+            main.own[head.output] = main.compute(head, main.here(head.output.shape))
+        elif head.output not in rest:
+            value = main.at(head.inputs[0], _point(main, head))
+            number = len(draft.reductions)
+            draft.reductions.append((head.output, value))
+            tail.own[head.output] = tail.emit("reduced", (), head.output.dtype, number=number)
+            tail.visited[head.output] = head
+    if any(read.root in tail.own or read.root in rest for read in main.reads):
         raise Conflict
     _finish(tail, rest)
+    if any(read.root in main.own for read in tail.reads):
+        raise Conflict
     return draft
+
+
+def _count(loops: Loops) -> int:
+    return elements(tuple(size for size, _ in loops))
+
+
+def _kept(loops: Loops) -> Loops:
+    return [loop for loop in loops if not loop[1]]
+
+
+def _divided_as(loops: Loops, shapes: Sequence[Shape], heads: Sequence[Equation]) -> Loops:
+    """`loops` divided so that values of `shapes` have an index at each of their points."""
+    if not shapes:
+        return loops
+    finer = _common([[(size, False) for size, _ in loops], *map(_plain, shapes)])
+    if len(finer) > len(loops) and any(head.op.name.startswith("arg") for head in heads):
+        raise Conflict  # a position is counted along one loop
+    return _refined(loops, finer, every=True)
 
 
 def _flagged(head: Equation) -> Loops:
@@ -241,15 +275,15 @@ def _point(main: Body, head: Equation) -> list[Affine]:
     return [*at[:lead], *diagonal, *inside]
 
 
-def _refined(loops: Loops, kept: Loops) -> Loops:
-    """`loops` with those that are not reduced replaced by their refinement `kept`."""
-    result, rest = [], list(kept)
+def _refined(loops: Loops, finer: Loops, every: bool = False) -> Loops:
+    """`loops` with those that are not reduced, or `every` one, replaced by what `finer` has."""
+    result, rest = [], [size for size, _ in finer]
     for size, reduced in loops:
         reach = 1
-        while not reduced and reach < size:
-            result.append(rest.pop(0))
+        while (every or not reduced) and reach < size:
+            result.append((rest.pop(0), reduced))
             reach *= result[-1][0]
-        if reduced:
+        if reduced and not every:
             result.append((size, True))
     return result
 
@@ -291,5 +325,8 @@ def _inside(layout: Layout, slots: Slots, members: list[Variable]) -> Draft:
 
 def same_points(draft: Draft, member: Variable) -> bool:
     """Whether `member` has as many elements as the kernel has points to store."""
-    body = draft.tail
-    return elements(tuple(body.sizes[loop] for loop in body.loops)) == elements(member.shape)
+    return elements(member.shape) in map(_points_of, draft.bodies)
+
+
+def _points_of(body: Body) -> int:
+    return elements(tuple(body.sizes[loop] for loop in body.loops))

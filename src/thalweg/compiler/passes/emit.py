@@ -63,9 +63,12 @@ def emit(
 
 
 def _stores(draft: Draft, layout: Layout, outlets: Outlets) -> tuple[Store, ...]:
-    body, stores = draft.tail, []
+    """Of each root; scalars of a tail have the numbers after the body's."""
+    stores: list[Store] = []
     for member in draft.members:
-        own, where = body.own[member], body.stored_at(member)
+        body = draft.body_of(member)
+        own = body.own[member] + (0 if body is draft.main else len(draft.main.scalars))
+        where = body.stored_at(member)
         stores += [Store(own, _access(buffer, where)) for buffer in outlets.get(member, ())]
         for target in layout.targets.get(member, ()):
             here = body.here(member.shape)
@@ -88,7 +91,6 @@ def _loop(draft: Draft, layout: Layout, outlets: Outlets) -> Loop:
     if draft.kind == "reduce":
         shift = len(body)
         tail = tuple(_shifted(scalar, shift) for scalar in draft.tail.scalars)
-        stores = tuple(Store(store.value + shift, store.access) for store in stores)
     groups = _joined_loops(
         draft.main.sizes,
         [number in draft.reduced for number in range(len(draft.main.sizes))],

@@ -123,16 +123,15 @@ def _candidates(fused: Fused, alone: Draft) -> list[int]:
 def _joined(fused: Fused, number: int, alone: Draft) -> Draft | None:
     """Kernel `number` with the root of `alone`, if it may join and saves anything."""
     draft, (root,) = fused.drafts[number], alone.members
-    if alone.kind == "reduce":
-        if draft.kind != "reduce":
-            return None
-    elif draft.kind not in ("loop", "reduce", "contraction") or not same_points(draft, root):
+    if not _may_join(draft, alone) or _length(draft) + _length(alone) > _MOST_SCALARS:
         return None
-    if _length(draft) + _length(alone) > _MOST_SCALARS or not _worthwhile(
-        fused.layout, draft, alone
-    ):
+    if not _worthwhile(fused.layout, draft, alone):
         return None
-    joined = build(draft.kind, fused.layout, fused.slots, [*draft.members, root])
+    kind = "reduce" if alone.kind == "reduce" else draft.kind
+    try:
+        joined = build(kind, fused.layout, fused.slots, [*draft.members, root])
+    except Unreachable:  # each for itself has an address for all it reads
+        return None
     if joined is None:
         return None
     if joined.kind == "contraction" and not _fits_product(joined):
@@ -143,6 +142,19 @@ def _joined(fused: Fused, number: int, alone: Draft) -> Draft | None:
     if any(root in draft.members for r in joined.sources() for root in fused.layout.writers(r)):
         return None
     return joined
+
+
+def _may_join(draft: Draft, alone: Draft) -> bool:
+    """Whether the root of `alone` may be computed at the points of `draft`, or at those left."""
+    if alone.kind == "loop":
+        return draft.kind in ("loop", "reduce", "contraction") and same_points(
+            draft, alone.members[0]
+        )
+    return draft.kind == "reduce" or (draft.kind == "loop" and _as_many_points(draft, alone))
+
+
+def _as_many_points(a: Draft, b: Draft) -> bool:
+    return elements(a.main.sizes) == elements(b.main.sizes)
 
 
 def _length(draft: Draft) -> int:
@@ -165,9 +177,9 @@ def _worthwhile(layout: Layout, draft: Draft, alone: Draft) -> bool:
     sources = alone.sources()
     if any(root in draft.members for source in sources for root in layout.writers(source)):
         return True
-    if draft.kind != alone.kind:
+    if draft.kind == "contraction" or not _as_many_points(draft, alone):
         return False
-    if elements(draft.main.sizes) <= _SMALL:
+    if draft.kind == alone.kind and elements(draft.main.sizes) <= _SMALL:
         return True
     streams = len(draft.sources() | sources) + len(draft.members) + 1
     return bool({*draft.reads()} & {*alone.reads()}) and streams <= _MOST_STREAMS

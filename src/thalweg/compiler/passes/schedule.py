@@ -138,7 +138,7 @@ def _in_place(
     others = readers.get(state, set())
     joined = root not in fused.home
     for number in writers & others:
-        if joined or not _reads_where_it_writes(fused.drafts[number], state):
+        if joined or not _reads_where_it_writes(fused.drafts[number], state, root):
             return False
     others = others - writers
     if any(_comes_after(reader, writer, before) for reader in others for writer in writers):
@@ -148,12 +148,13 @@ def _in_place(
     return bool(writers)
 
 
-def _reads_where_it_writes(draft: Draft, state: Variable) -> bool:
-    """Whether a kernel reads `state` only at the element that it stores at that point."""
+def _reads_where_it_writes(draft: Draft, state: Variable, root: Variable) -> bool:
+    """Whether a kernel reads `state` only at the element at which it stores `root`."""
     if state in draft.operands or draft.kind in _ALONE:
         return False
-    body = draft.tail
-    if body is not draft.main and any(read.root is state for read in draft.main.reads):
+    body = draft.body_of(root)
+    others = [read for other in draft.bodies if other is not body for read in other.reads]
+    if any(read.root is state for read in others):
         return False
     return all(read.at == body.identity for read in body.reads if read.root is state)
 
