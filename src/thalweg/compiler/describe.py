@@ -13,6 +13,7 @@ from thalweg.compiler.kernels import (
     Axis,
     Branch,
     Buffer,
+    Chain,
     Contraction,
     Host,
     Kernel,
@@ -46,6 +47,8 @@ def describe(kernel: Kernel) -> str:
     """
     if isinstance(kernel, Loop):
         lines = _loop(kernel)
+    elif isinstance(kernel, Chain):
+        lines = _chain(kernel)
     elif isinstance(kernel, Contraction):
         lines = _contraction(kernel)
     elif isinstance(kernel, Scatter):
@@ -79,6 +82,12 @@ def _loop(kernel: Loop) -> Iterator[str]:
         yield f"  r{number}: {kind} = {reduction.kind} of {reduction.value}"
     yield from ("  " + line for line in _scalars(kernel.tail, names, len(kernel.body)))
     yield from ("  " + line for line in _stores(kernel.tail_stores, names))
+
+
+def _chain(kernel: Chain) -> Iterator[str]:
+    within = f", within {', '.join(map(repr, kernel.within))}" if kernel.within else ""
+    yield f"{kernel.rows} rows, a few at a time{within}"
+    yield from _inside(kernel.loops)
 
 
 def _repeat(kernel: Repeat) -> Iterator[str]:

@@ -10,6 +10,7 @@ memory where a part of it was still in a cache, and then shows more than 100 %.
 from __future__ import annotations
 
 import linecache
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ from thalweg.compiler.binding import Array, Bound
 from thalweg.compiler.graph import Origin
 from thalweg.compiler.kernels import (
     Branch,
+    Chain,
     Contraction,
     Host,
     Kernel,
@@ -190,6 +192,8 @@ def _space(kernel: Kernel) -> str:
             kept = [n for axis, n in enumerate(kernel.space) if axis not in kernel.reduced]
             over = [kernel.space[axis] for axis in kernel.reduced]
             return f"{_times(kept)} of {_times(over)}" if over else _times(kept)
+        case Chain():
+            return _times(max((loop.space for loop in kernel.loops), key=math.prod))
         case Scatter():
             return _times(kernel.space)
         case Repeat() | Branch():

@@ -1,9 +1,10 @@
 """Kernels: what fusion makes of a graph, and what lowering turns into native code.
 
     Plan    ::=  buffers  Kernel*                         in order of execution
-    Kernel  ::=  Loop | Contraction | Scatter | Sort | Scan | Host | Repeat | Branch
+    Kernel  ::=  Loop | Chain | Contraction | Scatter | Sort | Scan | Host | Repeat | Branch
     Loop    ::=  for every point of `space`: body; stores; over `reduced` axes: reduce; tail; stores
     body    ::=  Scalar*                                  a straight-line list, like the graph
+    Chain   ::=  for every few rows: Loop*                what lies between stays in a cache
     Repeat  ::=  Kernel*; then `count` times: Kernel*     over slices of buffers
     Branch  ::=  Kernel* or Kernel*
 
@@ -31,6 +32,7 @@ __all__ = [
     "Axis",
     "Branch",
     "Buffer",
+    "Chain",
     "Contraction",
     "Host",
     "Indirect",
@@ -174,6 +176,30 @@ class Loop:
     def tail_stores(self) -> tuple[Store, ...]:
         """Those after the reductions."""
         return tuple(store for store in self.stores if store.value >= len(self.body))
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """Loops one after the other, for a few rows at a time.
+
+    rows    the points of the first axes of each loop, the outermost of those that are kept
+    loops   what one writes, another reads and writes at the same row only
+    within  buffers that nobody else touches: only a few rows of them stand anywhere at a time
+    """
+
+    rows: int
+    loops: tuple[Loop, ...]
+    within: tuple[Buffer, ...] = ()
+    origins: tuple[Origin, ...] = ()
+    label: str = ""
+
+    def lead(self, loop: Loop) -> int:
+        """How many of the first axes of a loop count the rows."""
+        count, axes = 1, 0
+        while count < self.rows:
+            count *= loop.space[axes]
+            axes += 1
+        return axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +355,7 @@ class Branch:
     label: str = ""
 
 
-Kernel: TypeAlias = Loop | Contraction | Scatter | Sort | Scan | Host | Repeat | Branch
+Kernel: TypeAlias = Loop | Chain | Contraction | Scatter | Sort | Scan | Host | Repeat | Branch
 
 
 def leaves(kernels: Iterable[Kernel], times: int = 1) -> Iterator[tuple[Kernel, int]]:

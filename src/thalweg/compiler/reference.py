@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from thalweg.compiler.hazards import check_rows
 from thalweg.compiler.kernels import (
     Access,
     Axis,
     Branch,
     Buffer,
+    Chain,
     Contraction,
     Host,
     Kernel,
@@ -101,6 +103,8 @@ def _run(kernel: Kernel, memory: _Memory) -> None:
         _repeat(kernel, memory)
     elif isinstance(kernel, Branch):
         _branch(kernel, memory)
+    elif isinstance(kernel, Chain):
+        _chain(kernel, memory)
     elif isinstance(kernel, Loop):
         _loop(kernel, memory)
     elif isinstance(kernel, Contraction):
@@ -142,6 +146,15 @@ def _branch(kernel: Branch, memory: _Memory) -> None:
     for inner in kernel.sides[0 if memory[buffer][element] else 1]:
         check_hazards(inner)
         _run(inner, memory)
+
+
+def _chain(kernel: Chain, memory: _Memory) -> None:
+    """One loop after the other, each over all rows."""
+    for buffer in kernel.within:
+        garbage = np.full(buffer.size * buffer.dtype.itemsize, _POISON, np.uint8)
+        memory.given[buffer] = garbage.view(buffer.dtype)
+    for loop in kernel.loops:
+        _run(loop, memory)
 
 
 def _write(view: View, values: Any, memory: _Memory) -> None:
@@ -270,6 +283,11 @@ def _words(key: Any, counter: Any, number: Any) -> Any:
 
 def check_hazards(kernel: Kernel) -> None:
     """Raise `TraceError` if a kernel reads a buffer that it writes at another point."""
+    if isinstance(kernel, Chain):
+        for loop in kernel.loops:
+            check_hazards(loop)
+        check_rows(kernel)
+        return
     both = set(reads_of(kernel)) & set(writes_of(kernel))
     if not both or isinstance(kernel, Repeat | Branch):
         return

@@ -17,6 +17,7 @@ from thalweg.compiler.kernels import (
     Access,
     Branch,
     Buffer,
+    Chain,
     Contraction,
     Host,
     Kernel,
@@ -127,6 +128,8 @@ def effects(kernel: Kernel) -> Effects:
         return _effects_inside(kernel, kernel.first, kernel.kernels, set())
     if isinstance(kernel, Branch):
         return _effects_inside(kernel, (), [*kernel.sides[0], *kernel.sides[1]], {kernel.pred[0]})
+    if isinstance(kernel, Chain):
+        return _effects_of_chain(kernel)
     loads = [a for scalar in _body(kernel) if (a := scalar.attributes.get("access"))]
     stores = _stores(kernel)
     reads = {access.buffer for access in loads}
@@ -143,6 +146,14 @@ def effects(kernel: Kernel) -> Effects:
             pass
     may_fail = any(access.indirect for access in [*loads, *stores])
     return Effects(frozenset(reads), frozenset(a.buffer for a in stores), may_fail)
+
+
+def _effects_of_chain(chain: Chain) -> Effects:
+    """Those of its loops; each thread has its own rows of what is within."""
+    each = [effects(loop) for loop in chain.loops]
+    reads = frozenset(b for effect in each for b in effect.reads).difference(chain.within)
+    writes = frozenset(b for effect in each for b in effect.writes).difference(chain.within)
+    return Effects(reads, writes, any(effect.may_fail for effect in each))
 
 
 def _effects_inside(

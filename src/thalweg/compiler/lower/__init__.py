@@ -11,7 +11,8 @@ low .. high-1 of `Lowered.blocks`; which call does a block never changes the res
 
 from __future__ import annotations
 
-from thalweg.compiler.kernels import Contraction, Host, Kernel, Loop, Scan, Scatter, Sort
+from thalweg.compiler.kernels import Chain, Contraction, Host, Kernel, Loop, Scan, Scatter, Sort
+from thalweg.compiler.lower.chains import lower_chain
 from thalweg.compiler.lower.contraction import lower_contraction
 from thalweg.compiler.lower.host import lower_host
 from thalweg.compiler.lower.loops import lower_loop
@@ -29,6 +30,8 @@ def lower(kernel: Kernel, name: str, machine: Machine) -> Lowered:
     match kernel:
         case Loop():
             return lower_loop(kernel, name, machine)
+        case Chain():
+            return lower_chain(kernel, name, machine)
         case Contraction():
             return lower_contraction(kernel, name, machine)
         case Scatter():

@@ -244,6 +244,7 @@ class Builder:
     def __init__(self, caller: Builder | None = None) -> None:
         self.lines: list[str] = []
         self.block = "entry"
+        self.outside: set[str] = set()  # pointers that need not point into their buffers
         self.declarations: set[str] = caller.declarations if caller else set()
         self.helpers: dict[str, str] = caller.helpers if caller else {}
         self._count = 0
@@ -399,10 +400,8 @@ class Builder:
         if offset.text == "0":
             return base
         name = f"%{self.fresh('p')}"
-        element = stored_type(dtype, 1)
-        self.lines.append(
-            f"  {name} = getelementptr inbounds {element}, ptr {base}, {offset.typed}"
-        )
+        element, inside = stored_type(dtype, 1), "" if base in self.outside else "inbounds "
+        self.lines.append(f"  {name} = getelementptr {inside}{element}, ptr {base}, {offset.typed}")
         return name
 
     def load(self, pointer: str, dtype: DType, lanes: int = 1, mask: Value | None = None) -> Value:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from thalweg.compiler.kernels import Loop, Reduce, Store
+from thalweg.compiler.kernels import Buffer, Loop, Reduce, Store
 from thalweg.compiler.lower.body import Body, Turn
 from thalweg.compiler.lower.emit import BOOL, Builder, Value
 from thalweg.compiler.lower.lowered import Lowered, finished
@@ -43,7 +43,7 @@ from thalweg.compiler.lower.scalars import flops
 from thalweg.compiler.lower.work import Work, work_of
 from thalweg.compiler.machine import Machine
 
-__all__ = ["lower_loop"]
+__all__ = ["Part", "lower_loop"]
 
 # Sums are made of partial sums this long, those again, so that rounding errors stay small.
 _CHUNK = 64
@@ -53,11 +53,24 @@ _FEW = 8
 Partials = list[list[Partial]]  # by turn, by reduction
 
 
-def lower_loop(loop: Loop, name: str, machine: Machine) -> Lowered:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A loop as a part of a chain: its blocks are given.
+
+    rows, per  how many there are, the points of the first axes; how many a block has
+    shifted    buffers of which only a block's rows are there, where they would be among all
+    """
+
+    rows: int = 1
+    per: int = 1
+    shifted: frozenset[Buffer] = frozenset()
+
+
+def lower_loop(loop: Loop, name: str, machine: Machine, part: Part | None = None) -> Lowered:
     """The native code of a loop kernel."""
     buffers = tuple(dict.fromkeys(access.buffer for access in accesses(loop)))
-    loop = arranged(loop)
-    vectors = vector_axis(loop, machine.vector_bits)
+    loop, lead = arranged(loop, part.rows if part else 1)
+    vectors = vector_axis(loop, machine.vector_bits, lead)
     b = Builder()
     work = work_of(loop, machine)
     nest = _Nest(
@@ -66,7 +79,10 @@ def lower_loop(loop: Loop, name: str, machine: Machine) -> Lowered:
         vectors,
         Body(b, (*loop.body, *loop.tail), dependencies(loop), vectors, buffers),
         work,
+        _Split(lead, part.per) if part else None,
     )
+    if part:
+        b.outside = {p for buffer, p in nest.body.pointers.items() if buffer in part.shifted}
     nest.emit()
     return finished(name, buffers, b, nest.blocks, work.flops, work.bytes)
 
@@ -81,7 +97,15 @@ class _Split:
 
 
 class _Nest:
-    def __init__(self, b: Builder, loop: Loop, vectors: Vectors, body: Body, work: Work) -> None:
+    def __init__(
+        self,
+        b: Builder,
+        loop: Loop,
+        vectors: Vectors,
+        body: Body,
+        work: Work,
+        given: _Split | None = None,
+    ) -> None:
         self.b, self.loop, self.vectors, self.body = b, loop, vectors, body
         axis = vectors.axis
         self.kept = [a for a in range(len(loop.space)) if a not in loop.reduced and a != axis]
@@ -90,12 +114,13 @@ class _Nest:
         self.along_kept = axis is not None and not self.along_reduced
         if axis is not None:
             (self.reduced if self.along_reduced else self.kept).append(axis)
+        self.lead = (given.depth or 0) if given else 0
         self.inner = self._inside()
         self.unroll = self._unroll(work)
         self.levels, self.after = self._levels()
         self.root = Turn(b.integer(0))
         self.blocks = 1
-        self.split = self._split(work)
+        self.split = given or self._split(work)
 
     # -- plans -------------------------------------------------------------------------------
 
@@ -105,7 +130,7 @@ class _Nest:
         ones along which most values are the same, and are computed once."""
         if self.loop.reduced or not self.along_kept:
             return []
-        *others, vector = self.kept
+        *others, vector = self.kept[self.lead :]
         short = [a for a in others if self.loop.space[a] <= _FEW and self._is_repeated(a)]
         while points([self.loop.space[a] for a in short]) > _FEW:
             short.pop(0)

@@ -37,13 +37,17 @@ def accesses(loop: Loop) -> Iterator[Access]:
             yield scalar.attributes["access"]
 
 
-def arranged(loop: Loop) -> Loop:
-    """The same loop with few axes, kept ones first, outermost first."""
-    loop = with_affine(loop)
-    order = sorted(
-        (axis for axis, size in enumerate(loop.space) if size != 1), key=_outermost(loop)
-    )
-    return _regrouped(loop, _merged(loop, order))
+def arranged(loop: Loop, rows: int = 1) -> tuple[Loop, int]:
+    """The same loop with few axes, kept ones first, outermost first; and how many of the first
+    have the points of `rows` together, which stay the first."""
+    loop, lead = with_affine(loop), 0
+    while points(loop.space[:lead]) < rows:
+        lead += 1
+    axes = [axis for axis, size in enumerate(loop.space) if size != 1]
+    first = [axis for axis in axes if axis < lead]
+    rest = sorted((axis for axis in axes if axis >= lead), key=_outermost(loop))
+    groups = _merged(loop, first)
+    return _regrouped(loop, [*groups, *_merged(loop, rest)]), len(groups)
 
 
 def in_order(loop: Loop) -> Loop:
@@ -166,12 +170,12 @@ class Vectors:
     lanes: int
 
 
-def vector_axis(loop: Loop, vector_bits: int) -> Vectors:
-    """The axis along which vectors do the work with the least effort."""
+def vector_axis(loop: Loop, vector_bits: int, first: int = 0) -> Vectors:
+    """The axis, from the `first` on, along which vectors do the work with the least effort."""
     depends = dependencies(loop)
     choices = []
     for axis, size in enumerate(loop.space):
-        if size == 0:
+        if size == 0 or axis < first:
             continue
         bytes = _element_bytes((*loop.body, *loop.tail), depends, axis)
         lanes = min(vector_bits // (8 * bytes), 1 << (size - 1).bit_length())

@@ -15,6 +15,7 @@ fuse            what is stored, what is computed on the spot, and where
                 body.py, drafts.py, fuse.py)
 schedule        the order of the kernels, state written in place
                 (schedule.py, emit.py, contractions.py)
+chained         loops that go on row by row, for a few rows at a time      (chains.py)
 arrange         temporaries in one arena                                   (memory.py)
 """
 
@@ -26,6 +27,7 @@ from dataclasses import replace
 from thalweg.compiler.graph import Graph, inner_graphs
 from thalweg.compiler.kernels import Buffer, Plan, View
 from thalweg.compiler.passes.branches import settle_branches
+from thalweg.compiler.passes.chains import chained
 from thalweg.compiler.passes.cse import share_common
 from thalweg.compiler.passes.dce import remove_dead_code
 from thalweg.compiler.passes.fuse import fuse
@@ -85,14 +87,15 @@ def _planned(graph: Graph, updates: Mapping[int, int]) -> Plan:
     }
     fused = fuse(whole, settled.stored | held)
     scheduled = schedule(whole, fused, settled.roots, updates, plans)
-    places, arena = arrange(scheduled.kernels)
+    kernels = chained(scheduled.kernels)
+    places, arena = arrange(kernels)
     placed = {buffer: replace(buffer, place=place) for buffer, place in places.items()}
 
     def final(buffer: Buffer) -> Buffer:
         return placed.get(buffer, buffer)
 
     plan = Plan(
-        kernels=[with_buffers(kernel, final) for kernel in scheduled.kernels],
+        kernels=[with_buffers(kernel, final) for kernel in kernels],
         inputs=scheduled.inputs,
         outputs=[
             View(buffer, 0, atom.shape, row_major(atom.shape))

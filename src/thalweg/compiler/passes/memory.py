@@ -10,6 +10,7 @@ from thalweg.compiler.kernels import (
     Access,
     Branch,
     Buffer,
+    Chain,
     Contraction,
     Host,
     Kernel,
@@ -111,6 +112,8 @@ def reads_of(kernel: Kernel) -> list[Buffer]:
     if isinstance(kernel, Branch):
         inside = _around(kernel, (), [*kernel.sides[0], *kernel.sides[1]], reads_of)
         return list(dict.fromkeys([kernel.pred[0], *inside]))
+    if isinstance(kernel, Chain):
+        return _of_chain(kernel, reads_of)
     loads = [s.attributes["access"].buffer for s in _scalars(kernel) if s.op == "load"]
     if isinstance(kernel, Contraction):
         loads = [kernel.a, kernel.b, *loads]
@@ -127,9 +130,17 @@ def writes_of(kernel: Kernel) -> list[Buffer]:
         return _around(kernel, kernel.first, kernel.kernels, writes_of)
     if isinstance(kernel, Branch):
         return _around(kernel, (), [*kernel.sides[0], *kernel.sides[1]], writes_of)
+    if isinstance(kernel, Chain):
+        return _of_chain(kernel, writes_of)
     if isinstance(kernel, Loop | Contraction):
         return list(dict.fromkeys(store.access.buffer for store in kernel.stores))
     return [kernel.store.access.buffer if isinstance(kernel, Scatter) else kernel.target.buffer]
+
+
+def _of_chain(chain: Chain, touched: Callable[[Kernel], list[Buffer]]) -> list[Buffer]:
+    """The buffers that the loops of a chain read, or write, without those within it."""
+    found = dict.fromkeys(buffer for loop in chain.loops for buffer in touched(loop))
+    return [buffer for buffer in found if buffer not in chain.within]
 
 
 def _around(
@@ -182,18 +193,8 @@ def with_buffers(kernel: Kernel, exchange: Exchange) -> Kernel:
         return replace(old, access=access(old.access))
 
     changed: dict[str, Any]
-    if isinstance(kernel, Repeat):
-        changed = {
-            "first": tuple(with_buffers(k, exchange) for k in kernel.first),
-            "links": tuple(replace(link, outer=exchange(link.outer)) for link in kernel.links),
-            "arena": exchange(kernel.arena),
-        }
-    elif isinstance(kernel, Branch):
-        changed = {
-            "pred": (exchange(kernel.pred[0]), kernel.pred[1]),
-            "links": tuple(replace(link, outer=exchange(link.outer)) for link in kernel.links),
-            "arena": exchange(kernel.arena),
-        }
+    if isinstance(kernel, Repeat | Branch | Chain):
+        changed = _around_with(kernel, exchange)
     elif isinstance(kernel, Loop):
         stores = tuple(map(store, kernel.stores))
         changed = {"body": scalars(kernel.body), "tail": scalars(kernel.tail), "stores": stores}
@@ -217,3 +218,17 @@ def with_buffers(kernel: Kernel, exchange: Exchange) -> Kernel:
             "target": replace(kernel.target, buffer=exchange(kernel.target.buffer)),
         }
     return replace(kernel, **changed)
+
+
+def _around_with(kernel: Repeat | Branch | Chain, exchange: Exchange) -> dict[str, Any]:
+    """The fields of what is made of kernels, over other buffers."""
+    if isinstance(kernel, Chain):
+        loops = tuple(with_buffers(loop, exchange) for loop in kernel.loops)
+        return {"loops": loops, "within": tuple(map(exchange, kernel.within))}
+    changed: dict[str, Any] = {
+        "links": tuple(replace(link, outer=exchange(link.outer)) for link in kernel.links),
+        "arena": exchange(kernel.arena),
+    }
+    if isinstance(kernel, Repeat):
+        return {"first": tuple(with_buffers(k, exchange) for k in kernel.first), **changed}
+    return {"pred": (exchange(kernel.pred[0]), kernel.pred[1]), **changed}

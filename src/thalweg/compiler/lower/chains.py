@@ -1,0 +1,133 @@
+"""Chains of loops: a function for each loop, and one that calls them all for a few rows at a time.
+
+    for the portions of rows that this thread has
+        loop 0, for the rows of the portion
+        loop 1, ..
+
+A portion's data fits in the first cache. What lies within the chain stands in the thread's
+scratch memory, the same place for every portion: a loop is given the address at which row 0 would
+stand, and so finds its rows there. How many rows a portion has depends on sizes only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from thalweg.compiler.kernels import Access, Buffer, Chain, Loop
+from thalweg.compiler.lower.emit import I64, Builder, Value
+from thalweg.compiler.lower.loops import Part, lower_loop
+from thalweg.compiler.lower.lowered import Lowered, finished
+from thalweg.compiler.lower.nest import accesses
+from thalweg.compiler.lower.work import blocks_for, footprint, work_of
+from thalweg.compiler.machine import Machine
+from thalweg.compiler.stretches import Stretch, stretch_of
+
+__all__ = ["lower_chain"]
+
+_SHARE = 2  # of the first cache: the rest is for what comes next
+_LINE = 64
+
+
+def lower_chain(chain: Chain, name: str, machine: Machine) -> Lowered:
+    """The native code of a chain of loops."""
+    per = _rows_at_a_time(chain, machine)
+    part = Part(chain.rows, per, frozenset(chain.within))
+    each = [lower_loop(x, f"{name}.{n}", machine, part) for n, x in enumerate(chain.loops)]
+    buffers = tuple(
+        b for b in dict.fromkeys(b for code in each for b in code.buffers) if b not in chain.within
+    )
+    flops, bytes = sum(code.flops for code in each), _traffic(chain)
+    portions = -(-chain.rows // per)
+    wanted = max(blocks_for(flops, bytes, machine), *(_blocks(x, machine) for x in chain.loops))
+    turns = -(-portions // min(wanted, portions))
+    b = Builder()
+    scratch = _Scratch(chain, per)
+    low, high = (b.op(f"mul i64 %{end}, {turns}", I64) for end in ("low", "high"))
+    with b.loop(low, b.intrinsic("smin", high, b.integer(portions)), unrolled=False) as turn:
+        pointers = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
+        pointers |= scratch.pointers(b, turn.index)
+        after = turn.index + 1
+        for code in each:
+            given = [f"ptr {pointers[buffer]}" for buffer in code.buffers]
+            given += ["ptr %error", "ptr %scratch", turn.index.typed, after.typed]
+            b.emit(f"call void @{code.name}({', '.join(given)})")
+    for code in each:
+        b.declarations |= code.declarations
+        b.helpers.update(code.helpers)
+    whole = finished(name, buffers, b, -(-portions // turns), flops, bytes, scratch.size)
+    inner = [code.ir.replace("define void", "define internal void", 1) for code in each]
+    return replace(whole, ir="\n".join([*inner, whole.ir]))
+
+
+def _blocks(loop: Loop, machine: Machine) -> int:
+    return work_of(loop, machine).blocks
+
+
+def _traffic(chain: Chain) -> float:
+    """Bytes that come from memory or go there: of each buffer once, of one that is both twice."""
+    read, written = dict[Buffer, int](), dict[Buffer, int]()
+    for loop in chain.loops:
+        stores = [store.access for store in loop.stores]
+        for access in accesses(loop):
+            side = written if access in stores else read
+            side[access.buffer] = max(side.get(access.buffer, 0), footprint(access, loop.space))
+    made = [buffer for buffer in read if buffer in written and buffer.kind != "state"]
+    moved = sum(read.values()) + sum(written.values()) - sum(read[buffer] for buffer in made)
+    return float(moved - sum(written.get(buffer, 0) for buffer in chain.within))
+
+
+# -- rows ------------------------------------------------------------------------------------------
+
+
+def _rows_at_a_time(chain: Chain, machine: Machine) -> int:
+    """As many rows as a share of the first cache holds."""
+    largest: dict[Buffer, int] = {}
+    for loop in chain.loops:
+        lead = chain.lead(loop)
+        for access in accesses(loop):
+            inside = Access(access.buffer, access.offset, access.strides[lead:], access.indirect)
+            size = footprint(inside, loop.space[lead:])
+            largest[access.buffer] = max(size, largest.get(access.buffer, 0))
+    return max(1, min(chain.rows, machine.l1 // _SHARE // max(1, sum(largest.values()))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where rows of a buffer stand in scratch memory: from byte `at` on, `step` bytes a row; the
+    first element is number `low` of its row."""
+
+    at: int
+    step: int
+    low: int
+
+
+class _Scratch:
+    """The places of all buffers within a chain."""
+
+    def __init__(self, chain: Chain, per: int) -> None:
+        self.per, self.places, self.size = per, dict[Buffer, _Place](), 0
+        for buffer in chain.within:
+            own, item = _stretch(chain, buffer), buffer.dtype.itemsize
+            self.places[buffer] = _Place(self.size, own.step * item, own.low * item)
+            self.size += -(-own.size(per) * item // _LINE) * _LINE
+
+    def pointers(self, b: Builder, portion: Value) -> dict[Buffer, str]:
+        """Where row 0 of each buffer would stand, if all did."""
+        found = {}
+        for buffer, place in self.places.items():
+            start = b.integer(place.at - place.low) - portion * (self.per * place.step)
+            found[buffer] = f"%{b.fresh('within')}"
+            b.emit(f"{found[buffer]} = getelementptr i8, ptr %scratch, {start.typed}")
+        return found
+
+
+def _stretch(chain: Chain, buffer: Buffer) -> Stretch:
+    """What all loops together touch of a buffer at a row."""
+    whole: Stretch | None = None
+    for loop in chain.loops:
+        for access in (access for access in accesses(loop) if access.buffer is buffer):
+            own = stretch_of(access, loop.space, chain.lead(loop))
+            assert own is not None, buffer
+            whole = own if whole is None else whole.joined(own)
+    assert whole is not None, buffer
+    return whole

@@ -1,0 +1,343 @@
+"""Chains: loops over the same rows, done together for a few rows at a time.
+
+A softmax is the rows' largest, the exponentials with their sum, and a division. Each alone would
+stream the tensor from memory; row after row, only the first does, and only the last writes to it.
+
+Loops are looked at in order. A large one begins a chain, and later ones join it that share much
+with it, or are on the way to some that do. What lies between and waits for the chain comes after
+it, the rest before it. A loop fits where whatever one loop of the chain writes and another touches
+is, at each row, in a stretch of memory that no other row touches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from thalweg.compiler.kernels import Access, Buffer, Chain, Kernel, Loop, Scalar
+from thalweg.compiler.lower.nest import accesses
+from thalweg.compiler.passes.memory import reads_of, writes_of
+from thalweg.compiler.stretches import Stretch, stretch_of
+
+__all__ = ["chained"]
+
+_LEAST = 1 << 18  # bytes that need not come from memory again; less stays in a cache anyway
+_LARGEST_ROW = 1 << 19  # bytes of all that is touched at a row, to stay in a cache
+_FEWEST = 16  # rows, for threads to share
+_FAR = 24  # kernels that may lie between two loops
+
+
+def chained(kernels: Sequence[Kernel]) -> list[Kernel]:
+    """`kernels` with loops that go on row by row in chains."""
+    rest, result = list(kernels), list[Kernel]()
+    known = _Known(rest)
+    while rest:
+        found = _Search(rest, known).best()
+        if found is None:
+            result.append(rest.pop(0))
+            continue
+        taken = {*found.before, *found.members}
+        result += [rest[n] for n in found.before]
+        result.append(_chain(found, rest))
+        rest = [kernel for n, kernel in enumerate(rest) if n not in taken]
+    return [_with_within(kernel, result) for kernel in result]
+
+
+def _row_counts(kernels: Iterable[Kernel]) -> list[int]:
+    """The numbers of rows that reductions suggest, most first."""
+    counts = set[int]()
+    for kernel in kernels:
+        if isinstance(kernel, Loop) and kernel.reductions:
+            size = 1
+            for axis, own in enumerate(kernel.space):
+                if axis in kernel.reduced:
+                    break
+                size *= own
+                counts.add(size)
+    return sorted((count for count in counts if count >= _FEWEST), reverse=True)
+
+
+# --- a loop in rows ------------------------------------------------------------------------------
+
+
+def _in_rows(loop: Loop, rows: int) -> tuple[Loop, int] | None:
+    """`loop` with first axes that have `rows` points together, and how many these are."""
+    count = 1
+    for axis, size in enumerate(loop.space):
+        if axis in loop.reduced or not size:
+            return None
+        if count * size >= rows:
+            inside = rows // count
+            if inside * count != rows or size % inside:
+                return None
+            if size != inside:
+                if axis in _counted(loop):
+                    return None
+                loop = _split(loop, axis, inside)
+            return loop, axis + 1
+        count *= size
+    return None
+
+
+def _counted(loop: Loop) -> set[int]:
+    """Axes whose counter is a number that is computed with."""
+    return {s.attributes["axis"] for s in (*loop.body, *loop.tail) if s.op == "index"}
+
+
+def _split(loop: Loop, axis: int, outer: int) -> Loop:
+    """`loop` with one of its kept axes made two, the first with `outer` points."""
+    inner = loop.space[axis] // outer
+
+    def access(old: Access) -> Access:
+        before, stride, after = _around(old.strides, axis)
+        return replace(old, strides=(*before, stride * inner, stride, *after))
+
+    def scalar(old: Scalar) -> Scalar:
+        if old.op == "load":
+            return replace(old, attributes={"access": access(old.attributes["access"])})
+        if old.op == "index" and old.attributes["axis"] > axis:
+            return replace(old, attributes={"axis": old.attributes["axis"] + 1})
+        return old
+
+    before, _, after = _around(loop.space, axis)
+    return replace(
+        loop,
+        space=(*before, outer, inner, *after),
+        body=tuple(map(scalar, loop.body)),
+        tail=tuple(map(scalar, loop.tail)),
+        stores=tuple(replace(store, access=access(store.access)) for store in loop.stores),
+        reduced=tuple(number + (number > axis) for number in loop.reduced),
+    )
+
+
+def _around(items: tuple[int, ...], place: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
+    return items[:place], items[place], items[place + 1 :]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """A loop in rows: what it touches of each buffer, None where that is not to be told."""
+
+    loop: Loop
+    touched: dict[Buffer, Stretch | None]
+    reads: frozenset[Buffer]
+    writes: frozenset[Buffer]
+    bytes: int
+
+    @classmethod
+    def of(cls, loop: Loop, rows: int) -> _Rows | None:
+        """`loop` over `rows` rows, if it can be."""
+        found = _in_rows(loop, rows)
+        if found is None:
+            return None
+        split, lead = found
+        touched: dict[Buffer, Stretch | None] = {}
+        sizes: dict[Buffer, int] = {}
+        for access in accesses(split):
+            own, buffer = stretch_of(access, split.space, lead), access.buffer
+            before = touched.get(buffer, own)
+            touched[buffer] = own and before and before.joined(own)
+            sizes[buffer] = max(sizes.get(buffer, 0), _row_bytes(access, split.space[lead:]))
+        reads, writes = frozenset(reads_of(split)), frozenset(writes_of(split))
+        return cls(split, touched, reads, writes, sum(sizes.values()))
+
+
+def _row_bytes(access: Access, inside: Sequence[int]) -> int:
+    strides = access.strides[len(access.strides) - len(inside) :]
+    moving = [size for size, stride in zip(inside, strides, strict=True) if stride]
+    return math.prod(moving) * access.buffer.dtype.itemsize
+
+
+class _Known:
+    """What is asked about kernels again and again."""
+
+    def __init__(self, kernels: Sequence[Kernel]) -> None:
+        self.counts = _row_counts(kernels)
+        self.touched = {id(kernel): _touched(kernel) for kernel in kernels}
+        self._rows: dict[tuple[int, int], _Rows | None] = {}
+
+    def rows(self, kernel: Kernel, count: int) -> _Rows | None:
+        """`kernel` over `count` rows, if it can be."""
+        key = id(kernel), count
+        if key not in self._rows:
+            self._rows[key] = _Rows.of(kernel, count) if isinstance(kernel, Loop) else None
+        return self._rows[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Touched:
+    """What kernels read and write."""
+
+    reads: frozenset[Buffer] = frozenset()
+    writes: frozenset[Buffer] = frozenset()
+
+    def with_(self, other: _Touched) -> _Touched:
+        return _Touched(self.reads | other.reads, self.writes | other.writes)
+
+    def holds_up(self, later: _Touched) -> bool:
+        """Whether later kernels have to wait for these."""
+        return not (
+            self.writes.isdisjoint(later.reads)
+            and self.writes.isdisjoint(later.writes)
+            and self.reads.isdisjoint(later.writes)
+        )
+
+
+def _touched(kernel: Kernel) -> _Touched:
+    return _Touched(frozenset(reads_of(kernel)), frozenset(writes_of(kernel)))
+
+
+# --- which loops ---------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Found:
+    """A chain to be: kernels by their number, and those that come before it."""
+
+    rows: int
+    members: dict[int, _Rows] = field(default_factory=dict)
+    before: list[int] = field(default_factory=list)
+
+    def saved(self, number: int) -> int:
+        """Bytes that a member shares with others, row by row."""
+        own = self.members[number]
+        others = Counter(
+            buffer for n, member in self.members.items() if n != number for buffer in member.touched
+        )
+        return sum(_bytes(b) for b in own.touched if others[b] and self.apart(b))
+
+    def needs_others(self, number: int) -> bool:
+        """Whether a member reads what another one writes."""
+        reads = self.members[number].reads
+        return any(reads & m.writes for n, m in self.members.items() if n != number)
+
+    def apart(self, buffer: Buffer) -> bool:
+        """Whether each row has its own stretch of a buffer, the same in all members."""
+        whole: Stretch | None = None
+        for member in self.members.values():
+            if buffer in member.touched:
+                own = member.touched[buffer]
+                if own is None:
+                    return False
+                whole = own if whole is None else whole.joined(own)
+                if whole is None:
+                    return False
+        return whole is not None and whole.is_apart
+
+    def fits(self) -> bool:
+        """Whether what is written is touched by others at the same row only."""
+        count = Counter(buffer for member in self.members.values() for buffer in member.touched)
+        written = {buffer for member in self.members.values() for buffer in member.writes}
+        return all(self.apart(buffer) for buffer in written if count[buffer] > 1)
+
+    @property
+    def total(self) -> int:
+        """Bytes that are not moved again."""
+        count = Counter(buffer for member in self.members.values() for buffer in member.touched)
+        return sum((n - 1) * _bytes(b) for b, n in count.items() if n > 1 and self.apart(b))
+
+
+def _bytes(buffer: Buffer) -> int:
+    return buffer.size * buffer.dtype.itemsize
+
+
+class _Search:
+    """Looks for the chain that the first of `kernels` begins."""
+
+    def __init__(self, kernels: Sequence[Kernel], known: _Known) -> None:
+        self.kernels, self.known = kernels, known
+
+    def best(self) -> _Found | None:
+        """The one that saves most, or None where nothing much is saved."""
+        if not isinstance(self.kernels[0], Loop) or not self._is_large(self.kernels[0]):
+            return None
+        found = [chain for rows in self.known.counts if (chain := self._grown(rows))]
+        return max(found, key=lambda chain: chain.total, default=None)
+
+    def _is_large(self, kernel: Kernel) -> bool:
+        touched = self.known.touched[id(kernel)]
+        return sum(map(_bytes, touched.reads | touched.writes)) >= _LEAST
+
+    def _grown(self, rows: int) -> _Found | None:
+        """The chain of `rows` rows, of two loops or more."""
+        chain, within, after = _Found(rows), _Touched(), _Touched()
+        idle = 0
+        for number, kernel in enumerate(self.kernels):
+            own = self.known.touched[id(kernel)]
+            if not after.holds_up(own):
+                if self._joins(chain, number, kernel):
+                    within, idle = within.with_(own), 0
+                    continue
+                if not within.holds_up(own):
+                    chain.before.append(number)
+                    own = _Touched()
+            after = after.with_(own)
+            idle += 1
+            if not chain.members or idle > _FAR:
+                break
+        self._trim(chain)
+        return chain if len(chain.members) > 1 else None
+
+    def _joins(self, chain: _Found, number: int, kernel: Kernel) -> bool:
+        """Take a kernel into the chain, if it fits and saves something, or may lead on."""
+        own = self.known.rows(kernel, chain.rows)
+        if own is None:
+            return False
+        chain.members[number] = own
+        row = sum(member.bytes for member in chain.members.values())
+        leads_on = not self._is_large(kernel) and chain.needs_others(number)
+        useful = not number or leads_on or chain.saved(number) >= _LEAST
+        if useful and row <= _LARGEST_ROW and chain.fits():
+            return True
+        del chain.members[number]
+        return False
+
+    def _trim(self, chain: _Found) -> None:
+        """Without members that share little and that no other waits for."""
+        for number in sorted(chain.members, reverse=True):
+            own = self.known.touched[id(self.kernels[number])]
+            later = [self.known.touched[id(self.kernels[n])] for n in chain.members if n > number]
+            if chain.saved(number) < _LEAST and not any(map(own.holds_up, later)):
+                del chain.members[number]
+        last = max(chain.members, default=0)
+        chain.before = [number for number in chain.before if number < last]
+
+
+# --- the kernel ----------------------------------------------------------------------------------
+
+
+def _chain(found: _Found, kernels: Sequence[Kernel]) -> Chain:
+    loops = tuple(found.members[number].loop for number in sorted(found.members))
+    within = tuple(b for b in _between(loops) if _steps_forward(found, b))
+    return Chain(
+        rows=found.rows,
+        loops=loops,
+        within=within,
+        origins=tuple(dict.fromkeys(line for loop in loops for line in loop.origins)),
+        label=" | ".join(loop.label for loop in loops),
+    )
+
+
+def _between(loops: Sequence[Loop]) -> Iterator[Buffer]:
+    """Temporaries that one loop writes and later ones read."""
+    for number, loop in enumerate(loops):
+        for buffer in writes_of(loop):
+            later = any(buffer in reads_of(other) for other in loops[number + 1 :])
+            if buffer.kind == "temporary" and later:
+                yield buffer
+
+
+def _steps_forward(found: _Found, buffer: Buffer) -> bool:
+    stretches = [member.touched.get(buffer) for member in found.members.values()]
+    return found.apart(buffer) and all(s is None or s.step > 0 for s in stretches)
+
+
+def _with_within(kernel: Kernel, kernels: Sequence[Kernel]) -> Kernel:
+    """Of a chain only those buffers are within that nobody else touches."""
+    if not isinstance(kernel, Chain):
+        return kernel
+    others = [other for other in kernels if other is not kernel]
+    outside = {b for other in others for b in (*reads_of(other), *writes_of(other))}
+    return replace(kernel, within=tuple(b for b in kernel.within if b not in outside))
