@@ -80,7 +80,7 @@ def test_files_are_mapped_and_read_ahead_by_one_thread(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", np.arange(50))
     stream = StreamLoader(tmp_path / "x.npy", tmp_path / "y.npy", 16, block=4, mixed=2)
-    assert isinstance(stream.x, np.memmap)
+    assert isinstance(stream.stream.x, np.memmap)
     for batch, y in stream:
         np.testing.assert_array_equal(batch.numpy(), x[y.numpy()])
     for _ in stream:
@@ -94,7 +94,7 @@ def test_an_error_in_the_thread_arrives() -> None:
     def fail(*_: object) -> None:
         raise OSError("disk gone")
 
-    stream._read = fail  # type: ignore[method-assign, assignment]
+    stream.stream._read = fail  # type: ignore[method-assign, assignment]
     with pytest.raises(DataError, match="disk gone"):
         epoch(stream)
 

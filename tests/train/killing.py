@@ -1,7 +1,8 @@
 """Kills training processes at random moments; run by test_kill.py, in a process of its own.
 
-    python killing.py FOLDER KILLS SEED
+    python killing.py FOLDER KILLS SEED [stream]
 
+With "stream" the data are read from files, and there are checkpoints within the epochs.
 Each child trains in FOLDER with resume and is killed with SIGKILL after a random time. When the
 kills are used up the run is finished. Prints how many children were killed, how many checkpoints
 they went on from, and whether the parameters are those of a run that was never killed.
@@ -9,6 +10,7 @@ they went on from, and whether the parameters are those of a run that was never 
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -16,12 +18,25 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+
+import thalweg.train.loop as loop_module
+from thalweg.data import Sources, Standardize, load, load_arrays
 from thalweg.train.config import Config
-from thalweg.train.recipe import load_splits, make_trainer
+from thalweg.train.recipe import make_trainer
 from thalweg.train.runs import RunFolder
 
 OPTIONS = Config.from_dict({"epochs": 400, "hidden": "12", "dropout": 0.1, "batch-size": 300})
-SPLITS = load_splits(OPTIONS)
+SPLITS: Sources = load("digits")
+
+
+def streamed(folder: Path) -> Sources:
+    """The digits in files, as bytes."""
+    digits, paths = load("digits").train, [folder / "x.npy", folder / "y.npy"]
+    np.save(paths[0], (digits.x.numpy() * 16).astype(np.uint8))
+    np.save(paths[1], digits.y.numpy().astype(np.uint8))
+    scale = Standardize((0.0,), (16.0,))
+    return load_arrays(*paths, name="digits", inputs=scale, block=32, mixed=4)
 
 
 def fit(folder: Path | None, resume: bool) -> bytes:
@@ -48,16 +63,28 @@ def child(folder: Path) -> int:
     return number
 
 
-def main() -> None:
-    folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    import thalweg.train.loop as loop_module
+def step_of(folder: Path) -> int:
+    """Which batch of its epoch the folder's checkpoint stands at; 0 where there is none."""
+    if not RunFolder.is_run(folder) or not (run := RunFolder.open(folder)).has_checkpoint:
+        return 0
+    return int(run.load_last()[1]["progress"]["step"])
 
+
+def main() -> None:
+    global OPTIONS, SPLITS
+    folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    if sys.argv[4:] == ["stream"]:
+        folder.parent.mkdir(exist_ok=True)
+        SPLITS = streamed(folder.parent)
+        OPTIONS = OPTIONS.updated({"epochs": 25, "batch_size": 20})
+        loop_module._CHUNK_SECONDS = 0.002
+        loop_module._WITHIN_SECONDS, loop_module._SAVING_SHARE = 0.0, math.inf
     loop_module._CHECKPOINT_SECONDS = 0.0  # every epoch: the most chances to be hit
     began = time.perf_counter()
     expected = fit(None, resume=False)
     usual = time.perf_counter() - began
     rng = random.Random(seed)
-    killed = 0
+    killed = within = 0
     for _ in range(kills):
         number = child(folder)
         time.sleep(rng.uniform(0, 2.5 * usual / kills + 0.02))
@@ -66,8 +93,9 @@ def main() -> None:
         killed += os.WIFSIGNALED(status)
         if os.WIFEXITED(status) and os.WEXITSTATUS(status):
             sys.exit("a resumed child failed")
+        within += step_of(folder) > 0
     same = fit(folder, resume=True) == expected
-    print(f"killed {killed} same {same}")
+    print(f"killed {killed} within {within} same {same}")
 
 
 if __name__ == "__main__":

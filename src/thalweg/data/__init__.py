@@ -14,12 +14,15 @@ from thalweg.data.catalog import CATALOG, load
 from thalweg.data.encoding import Encoding
 from thalweg.data.fetch import download
 from thalweg.data.image_folder import load_images
+from thalweg.data.large import load_arrays
 from thalweg.data.loader import Loader
 from thalweg.data.scaling import Standardize
+from thalweg.data.source import Source, Sources
 from thalweg.data.splits import Split, Splits, split
-from thalweg.data.stream import StreamLoader
+from thalweg.data.stream import Stream
+from thalweg.data.stream_loader import StreamLoader
 from thalweg.data.tabular import load_csv
-from thalweg.data.text import TokenSplits, load_text, windows
+from thalweg.data.text import TokenSplits, Windows, load_text, windows
 from thalweg.data.tokenizing import BytePairs, Characters, Tokenizer, Words
 
 __all__ = [
@@ -28,15 +31,20 @@ __all__ = [
     "Characters",
     "Encoding",
     "Loader",
+    "Source",
+    "Sources",
     "Split",
     "Splits",
     "Standardize",
+    "Stream",
     "StreamLoader",
     "TokenSplits",
     "Tokenizer",
+    "Windows",
     "Words",
     "download",
     "load",
+    "load_arrays",
     "load_csv",
     "load_images",
     "load_text",

@@ -15,7 +15,7 @@ __all__ = ["check_finite", "check_inputs", "check_label_range", "check_targets",
 Array = npt.NDArray[Any]
 
 
-def describe(array: Array) -> str:
+def describe(array: Any) -> str:
     """Shape and element type in a few words, for a message: "float32 (3, 4)"."""
     return f"{array.dtype} {array.shape}"
 

@@ -12,18 +12,19 @@ import numpy.typing as npt
 from thalweg.data.checks import check_finite
 from thalweg.data.columns import Columns
 from thalweg.data.scaling import Standardize
+from thalweg.data.tokenizing import Tokenizer
 from thalweg.errors import ConfigError, DataError, ThalwegError, nearest
 
 __all__ = ["Encoding", "Task", "check_task"]
 
 Array = npt.NDArray[Any]
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "text"]
 _TASKS: Final = get_args(Task)
 _IDENTITY: Final = Standardize()
 
 
 def check_task(task: str) -> None:
-    """Raise `ConfigError` unless `task` is "classification" or "regression"."""
+    """Raise `ConfigError` unless `task` is "classification", "regression" or "text"."""
     if task not in _TASKS:
         raise ConfigError(f"unknown task {task!r}: {nearest(task, _TASKS)}")
 
@@ -32,7 +33,7 @@ def check_task(task: str) -> None:
 class Encoding:
     """What the numbers of a data set mean; all that is needed to use a network on new inputs.
 
-    name, task    of the data set; "classification" or "regression"
+    name, task    of the data set; "classification", "regression" or "text"
     input_shape   of one encoded input
     inputs        raw numbers to encoded ones
     classes       classification: the name of each class
@@ -40,6 +41,7 @@ class Encoding:
     columns       tables: named cells to raw numbers
     targets       regression: real units to the numbers the network learns
     target_names  regression: what each output is
+    tokenizer     text: pieces of text to tokens, and back
 
     >>> scale = Standardize((0.0,), (16.0,))
     >>> digits = Encoding("digits", "classification", (2,), scale, ("a", "b"))
@@ -58,9 +60,12 @@ class Encoding:
     columns: Columns | None = None
     targets: Standardize = _IDENTITY
     target_names: tuple[str, ...] = ()
+    tokenizer: Tokenizer | None = None
 
     def __post_init__(self) -> None:
         check_task(self.task)
+        if (self.task == "text") != (self.tokenizer is not None):
+            raise ConfigError(f"{self.name}: a tokenizer is for the task 'text', and needed there")
         if self.task == "classification" and len(self.classes) < 2:
             raise DataError(
                 f"{self.name}: {len(self.classes)} class(es) {list(self.classes)}; "
@@ -69,16 +74,22 @@ class Encoding:
 
     @property
     def output_size(self) -> int:
-        """Numbers a network has to return for one input: a logit a class, or a target each."""
+        """Numbers a network has to return for one input: a logit a class, or a target each; for a
+        text a logit a token, at each place."""
+        if self.tokenizer is not None:
+            return len(self.tokenizer)
         return len(self.classes) or len(self.target_names)
 
-    def encode(self, raw: Any) -> npt.NDArray[np.float32]:
+    def encode(self, raw: Any) -> Array:
         """One raw input or several as network inputs (N, *input_shape).
 
         A table's rows are dictionaries {column: value}. Everything else is an array of numbers of
         `input_shape`, or of `image_shape` with or without its axes of size 1, and the same with
-        the examples' axis in front. Raises `DataError` for anything else, and for NaN or infinity.
+        the examples' axis in front. Of a text come its last tokens (1, T), in int64. Raises
+        `DataError` for anything else, and for NaN or infinity.
         """
+        if self.tokenizer is not None:
+            return self._tokens(raw)
         if self.columns is not None:
             return self.inputs.apply(self.columns.encode(_rows(raw)))
         x = np.asarray(raw)
@@ -86,6 +97,12 @@ class Encoding:
             raise DataError(f"an input for {self.name}: expected numbers, got {x.dtype}")
         check_finite(x, f"an input for {self.name}")
         return self.inputs.apply(x.reshape(self._batched(x.shape)))
+
+    def _tokens(self, raw: Any) -> Array:
+        assert self.tokenizer is not None
+        if not isinstance(raw, str) or not raw:
+            raise DataError(f"an input for {self.name}: expected a text, got {raw!r:.40}")
+        return self.tokenizer.encode(raw).numpy()[None, -self.input_shape[0] :]
 
     def _batched(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape (N, *input_shape) of an array of `shape`."""
@@ -104,9 +121,12 @@ class Encoding:
     def decode(self, outputs: Array) -> list[Any]:
         """What the network's outputs (N, output_size) say: class names, or numbers in real units.
 
-        A regression with several targets gives a dictionary {target: value} for each example.
+        A regression with several targets gives a dictionary {target: value} for each example. Of
+        a text, (N, T, output_size), it is the likeliest token after the last place.
         """
         outputs = np.asarray(outputs)
+        if self.tokenizer is not None:
+            return [self.tokenizer.decode([token]) for token in outputs[:, -1].argmax(-1).tolist()]
         if outputs.ndim != 2 or outputs.shape[1] != self.output_size:
             raise DataError(
                 f"outputs of shape {outputs.shape} for {self.name}; "
@@ -127,7 +147,9 @@ class Encoding:
             "input_shape": list(self.input_shape),
             "inputs": self.inputs.to_dict(),
         }
-        if self.task == "classification":
+        if self.tokenizer is not None:
+            plain["tokenizer"] = self.tokenizer.to_dict()
+        elif self.task == "classification":
             plain["classes"] = list(self.classes)
         else:
             plain |= {"targets": self.targets.to_dict(), "target_names": list(self.target_names)}
@@ -141,7 +163,7 @@ class Encoding:
     def from_dict(cls, plain: Mapping[str, Any]) -> Encoding:
         """What `to_dict` gave, read back. Raises `DataError` for anything else."""
         picture = plain.get("image_shape")
-        columns = plain.get("columns")
+        columns, tokenizer = plain.get("columns"), plain.get("tokenizer")
         try:
             encoding = cls(
                 name=str(plain["name"]),
@@ -153,6 +175,7 @@ class Encoding:
                 columns=None if columns is None else Columns.from_list(columns),
                 targets=Standardize.from_dict(plain.get("targets", _IDENTITY.to_dict())),
                 target_names=tuple(map(str, plain.get("target_names", ()))),
+                tokenizer=None if tokenizer is None else Tokenizer.from_dict(tokenizer),
             )
         except ThalwegError:
             raise

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from thalweg._tensor import Tensor
+from thalweg.data.source import Rows, check_batch
 from thalweg.data.splits import Split
-from thalweg.errors import ConfigError, DataError
+from thalweg.errors import DataError
 from thalweg.ops.creation import arange
 from thalweg.ops.random import Generator, randperm
 
@@ -49,7 +50,7 @@ class Loader:
         self.drop_last = drop_last
         self.generator = generator
         self.examples = _count(self.x, self.y)
-        _check_batch(self.examples, batch_size, drop_last)
+        check_batch(self.examples, batch_size, drop_last)
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -71,11 +72,8 @@ class Loader:
 
         R is 0 where nothing is left over or `drop_last` leaves it out. Draws if it shuffles.
         """
-        order = self.order()
-        steps = self.examples // self.batch_size
-        full = order[: steps * self.batch_size].reshape(steps, self.batch_size)
-        rest = order[len(order) if self.drop_last else steps * self.batch_size :]
-        return full, rest
+        epoch = Rows(self.order(), self.batch_size, self.drop_last)
+        return epoch.full, epoch.last
 
     def indices(self) -> list[Tensor]:
         """One epoch as a list of batches of row numbers (int64). Draws if it shuffles."""
@@ -89,16 +87,4 @@ def _count(x: Tensor, y: Tensor) -> int:
             f"inputs of shape {tuple(x.shape)} and targets of shape {tuple(y.shape)}; "
             "expected as many of one as of the other along the first axis"
         )
-    if len(x) == 0:
-        raise DataError("there is no example to load: the data set is empty")
     return len(x)
-
-
-def _check_batch(examples: int, batch_size: int, drop_last: bool) -> None:
-    if type(batch_size) is not int or batch_size < 1:  # True is an int too
-        raise ConfigError(f"batch_size={batch_size!r}; expected a whole number of 1 or more")
-    if drop_last and batch_size > examples:
-        raise DataError(
-            f"{examples} examples in batches of {batch_size} with drop_last=True leave no batch at "
-            f"all; give a batch_size of at most {examples}, or drop_last=False"
-        )

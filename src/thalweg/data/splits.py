@@ -12,12 +12,13 @@ import numpy.typing as npt
 from thalweg._tensor import Tensor
 from thalweg.data.checks import check_inputs, check_label_range, check_targets
 from thalweg.data.encoding import Encoding, Task, check_task
+from thalweg.data.source import Chunk, Epoch, Rows, Source, Sources
 from thalweg.dtypes import get_default_dtype
 from thalweg.errors import ConfigError, DataError
 from thalweg.ops.random import Generator, randperm
 from thalweg.tape import wrap
 
-__all__ = ["Parts", "Split", "Splits", "split"]
+__all__ = ["Parts", "Split", "Splits", "check_against", "class_names", "split", "target_names"]
 
 Array = npt.NDArray[Any]
 Pair = tuple[Array, Array]
@@ -31,8 +32,8 @@ class Parts(NamedTuple):
     test: Pair
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Split:
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Split(Source):
     """Inputs `x` (N, ...) with int64 labels `y` (N,), or targets `y` (N, K) of the inputs' dtype.
 
     Raises `DataError` for an empty set, x and y of different lengths, NaN or infinity, labels that
@@ -54,14 +55,49 @@ class Split:
     def __len__(self) -> int:
         return int(self.x.shape[0])
 
+    def epoch(
+        self, size: int, drop_last: bool = False, generator: Generator | None = None
+    ) -> Epoch:
+        """Row numbers in a random order; without a generator slices of x and y, in order."""
+        if generator is None:
+            return _Slices(self, size, drop_last)
+        return Rows(randperm(len(self), generator=generator), size, drop_last)
+
+    def batch(self, *parts: Tensor) -> tuple[Tensor, Tensor]:
+        """The rows of these numbers; slices as they are."""
+        if len(parts) == 2:
+            return parts
+        (rows,) = parts
+        return self.x[rows], self.y[rows]
+
+    def check(self, encoding: Encoding) -> None:
+        """Shapes, types and labels. Raises `DataError`."""
+        check_against(encoding, self.name, tuple(self.x.shape[1:]), _values(self.y))
+
     def __repr__(self) -> str:
         x, y = self.x, self.y
         return f"<Split {self.name}: x {x.dtype} {tuple(x.shape)}, y {y.dtype} {tuple(y.shape)}>"
 
 
+class _Slices(Epoch):
+    """A split in order: nothing is looked up, so nothing is copied."""
+
+    def __init__(self, data: Split, size: int, drop_last: bool) -> None:
+        super().__init__(len(data), size, drop_last)
+        self.data = data
+
+    def take(self, start: int, count: int) -> Chunk:
+        """x (S, size, ...) and y (S, size, ...)."""
+        size = self.examples(start)
+        count = min(count, self.whole - start) if start < self.whole else 1
+        rows = slice(start * self.size, start * self.size + count * size)
+        x, y = self.data.x[rows], self.data.y[rows]
+        return x.reshape(count, size, *x.shape[1:]), y.reshape(count, size, *y.shape[1:])
+
+
 @dataclass(frozen=True, slots=True, repr=False)
-class Splits:
-    """A training, a development and a test set, and what their numbers mean.
+class Splits(Sources):
+    """A training, a development and a test set in memory, and what their numbers mean.
 
     `encoding` turns raw inputs into network inputs and outputs into answers; `notes` are lines for
     the user on how the sets were made.
@@ -72,52 +108,6 @@ class Splits:
     train: Split
     dev: Split
     test: Split
-    encoding: Encoding
-    notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for part in (self.train, self.dev, self.test):
-            if tuple(part.x.shape[1:]) != self.input_shape:
-                raise DataError(
-                    f"{self.name}: an input of {part.name} has shape {tuple(part.x.shape[1:])}; "
-                    f"expected {self.input_shape}"
-                )
-            _check_against(self.encoding, part)
-
-    @property
-    def name(self) -> str:
-        """Of the data set."""
-        return self.encoding.name
-
-    @property
-    def task(self) -> Task:
-        """The kind of answer: "classification" or "regression"."""
-        return self.encoding.task
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes; empty in a regression."""
-        return self.encoding.classes
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input."""
-        return self.encoding.input_shape
-
-    @property
-    def image_shape(self) -> tuple[int, ...] | None:
-        """(channels, height, width) where an input is a picture."""
-        return self.encoding.image_shape
-
-    @property
-    def output_size(self) -> int:
-        """Outputs a network needs: one a class, or one a target."""
-        return self.encoding.output_size
-
-    def __repr__(self) -> str:
-        what = f"{len(self.classes)} classes" if self.classes else f"{self.output_size} target(s)"
-        sizes = f"{len(self.train)} train, {len(self.dev)} dev, {len(self.test)} test"
-        return f"<Splits {self.name}: {self.input_shape} -> {what}; {sizes}>"
 
     @classmethod
     def from_parts(
@@ -179,7 +169,7 @@ class Splits:
             x.shape[1:],
             classes=names,
             image_shape=image_shape,
-            target_names=() if names else _target_names(y.shape[1]),
+            target_names=() if names else target_names(y.shape[1]),
         )
         return cls.from_parts(Parts(*((x[r], y[r]) for r in rows)), encoding, raw=False)
 
@@ -263,11 +253,11 @@ def _targets(
             "Convert them, for example y.astype(numpy.int64), or say task='regression'"
         )
     labels = y.astype(np.int64)
-    return labels, task, tuple(classes) if classes else _class_names(labels, name)
+    return labels, task, tuple(classes) if classes else class_names(labels, name)
 
 
-def _class_names(labels: Array, name: str) -> tuple[str, ...]:
-    """The numbers 0 to the highest label as names."""
+def class_names(labels: Array, name: str) -> tuple[str, ...]:
+    """The numbers 0 to the highest label as names. Raises `DataError` for numbers that are none."""
     highest = int(labels.max(initial=0))
     if highest >= max(1000, len(labels)):
         raise DataError(
@@ -277,20 +267,26 @@ def _class_names(labels: Array, name: str) -> tuple[str, ...]:
     return tuple(str(label) for label in range(highest + 1))
 
 
-def _target_names(count: int) -> tuple[str, ...]:
+def target_names(count: int) -> tuple[str, ...]:
+    """Names of a regression's targets where nobody gave any."""
     return ("target",) if count == 1 else tuple(f"target {i}" for i in range(count))
 
 
-def _check_against(encoding: Encoding, part: Split) -> None:
-    y = _values(part.y)
+def check_against(encoding: Encoding, name: str, shape: tuple[int, ...], y: Array) -> None:
+    """Raise `DataError` unless inputs of `shape` with targets `y` are what `encoding` says."""
+    if shape != encoding.input_shape:
+        raise DataError(
+            f"{encoding.name}: an input of {name} has shape {shape}; "
+            f"expected {encoding.input_shape}"
+        )
     if encoding.task == "classification":
         if y.dtype.kind == "f":
-            raise DataError(f"{part.name}: labels of {y.dtype} in a classification; expected int64")
-        check_label_range(y, len(encoding.classes), part.name)
+            raise DataError(f"{name}: labels of {y.dtype} in a classification; expected int64")
+        check_label_range(y, len(encoding.classes), name)
     elif y.dtype.kind != "f" or y.shape[1:] != (encoding.output_size,):
         raise DataError(
-            f"{part.name}: targets of {y.dtype} {y.shape} in a regression; "
-            f"expected floats of shape ({len(part)}, {encoding.output_size})"
+            f"{name}: targets of {y.dtype} {y.shape} in a regression; "
+            f"expected floats of shape ({len(y)}, {encoding.output_size})"
         )
 
 

@@ -1,165 +1,180 @@
-"""Batches of a data set that is larger than memory: mapped files, shuffled by blocks."""
+"""Examples in files, of which only a few blocks are in memory at a time: read ahead, shuffled."""
 
 from __future__ import annotations
 
 import contextlib
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, DataError
-from thalweg.ops.random import Generator, randperm
+from thalweg.data.checks import check_finite, describe
+from thalweg.data.scaling import Standardize
+from thalweg.data.source import Chunk, Epoch, Source
+from thalweg.data.splits import check_against
+from thalweg.dtypes import get_default_dtype
+from thalweg.errors import ConfigError, DataError, ThalwegError
+from thalweg.ops.creation import tensor
+from thalweg.ops.random import Generator, randint, randperm
 from thalweg.tape import wrap
 
-__all__ = ["StreamLoader"]
+if TYPE_CHECKING:
+    from thalweg.data.encoding import Encoding
+
+__all__ = ["Readable", "Reading", "Stream", "mapped"]
 
 Array = npt.NDArray[Any]
+_KEY: Final = 2**31  # an epoch's order is one of its square
 
 
-class StreamLoader:
-    """Batches (x, y) of arrays in files, of which only a few blocks are in memory at a time.
+class Readable(Protocol):
+    """What a stream reads from: an array, a mapped file, or anything with slices of examples."""
 
-    x, y        paths of `.npy` files, or arrays (such as `numpy.memmap`), whose first axis is the
-                examples
-    batch_size  examples in a batch; the last batch of an epoch may be smaller, or is left out with
-                `drop_last`
-    block       examples that are read together: neighbours in the file
-    mixed       blocks whose examples are shuffled together: the more, the closer to a shuffle of
-                everything, and the more memory
-    seed        of the order, which is a new one each epoch
-    prefetch    shuffled groups of blocks that a thread reads ahead
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Examples first."""
 
-    Every example comes once an epoch. `state_dict()` is the exact position: a loader with other
-    memory limits is another order, one with the same goes on with the next batch, also after the
-    process was killed. Iterating gives the rest of the current epoch.
+    @property
+    def dtype(self) -> Any:
+        """Of the numbers."""
+
+    def __len__(self) -> int:
+        """How many examples."""
+
+    def __getitem__(self, rows: slice) -> Array:
+        """These examples, read now."""
+
+
+class Stream(Source):
+    """Examples in files that are larger than memory, for a `Trainer`; see `load_arrays`.
+
+    x, y      paths of `.npy` files, or arrays (such as `numpy.memmap`), whose first axis is the
+              examples. Anything else that has shape, dtype and slices will do
+    block     examples that are read together: neighbours in the file
+    mixed     blocks whose examples are shuffled together: the more, the closer to a shuffle of
+              everything, and the more memory
+    prefetch  shuffled groups of blocks that a thread reads ahead
+    inputs    what makes network inputs of the numbers in the file, in the compiled step; None
+              leaves them as they are
+    blocks    the numbers of the blocks that belong to it; None for all
+
+    In memory are prefetch + 3 groups of block * mixed examples. Every example comes once an epoch.
+    Labels become int64. Each block is checked as it is read: NaN or infinity is a `DataError` that
+    names the example, before it has been trained on.
 
     Raises `DataError` for files that cannot be read or do not fit, `ConfigError` for sizes below 1.
 
-    >>> import numpy as np
-    >>> loader = StreamLoader(np.arange(10.0), np.arange(10), batch_size=4, block=2, mixed=2)
-    >>> batches = [y.tolist() for _, y in loader]
-    >>> [len(batch) for batch in batches], sorted(sum(batches, []))
-    ([4, 4, 2], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    >>> import thalweg as tw
+    >>> stream = Stream(np.arange(10.0), np.arange(10), block=2, mixed=2)
+    >>> epoch = stream.epoch(4, generator=tw.default_generator)
+    >>> taken = [epoch.take(step, 1) for step in range(len(epoch))]
+    >>> taken[0][0].shape, len(epoch), sorted(n for _, y in taken for n in y.flatten().tolist())
+    (Size([1, 4]), 3, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     """
 
     def __init__(
         self,
-        x: str | Path | Array,
+        x: str | Path | Readable,
         y: str | Path | Array,
-        batch_size: int,
         *,
         block: int = 1024,
         mixed: int = 16,
-        seed: int = 0,
-        shuffle: bool = True,
-        drop_last: bool = False,
         prefetch: int = 1,
+        inputs: Standardize | None = None,
+        blocks: Array | None = None,
+        name: str = "stream",
     ) -> None:
-        sizes = {"batch_size": batch_size, "block": block, "mixed": mixed, "prefetch": prefetch}
-        for name, size in sizes.items():
+        for option, size in {"block": block, "mixed": mixed, "prefetch": prefetch}.items():
             if type(size) is not int or size < 1:
-                raise ConfigError(f"{name} = {size!r}; expected a whole number of 1 or more")
-        self.x, self.y = _mapped(x), _mapped(y)
-        self.examples = len(self.x)
-        if len(self.y) != self.examples or not self.examples:
+                raise ConfigError(f"{option} = {size!r}; expected a whole number of 1 or more")
+        self.x, self.y = mapped(x), np.asanyarray(mapped(y))
+        if len(self.y) != len(self.x) or not len(self.x):
             raise DataError(
-                f"{self.examples} inputs and {len(self.y)} targets; expected as many of one as of "
+                f"{len(self.x)} inputs and {len(self.y)} targets; expected as many of one as of "
                 "the other, and one at least"
             )
-        self.batch_size, self.block, self.mixed = batch_size, block, mixed
-        self.seed, self.shuffle, self.drop_last = seed, shuffle, drop_last
-        self.prefetch = prefetch
-        self.epoch, self.step = 0, 0
+        self.block, self.mixed, self.prefetch = block, mixed, prefetch
+        self.inputs, self.name = inputs, name
+        self.blocks = np.arange(-(-len(self.x) // block)) if blocks is None else np.asarray(blocks)
+        self.counts = np.minimum(block, len(self.x) - self.blocks * block)
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
-        full, rest = divmod(self.examples, self.batch_size)
-        return full + bool(rest and not self.drop_last)
+        return int(self.counts.sum())
 
-    # --- position ---
+    def epoch(
+        self, size: int, drop_last: bool = False, generator: Generator | None = None
+    ) -> Reading:
+        """The examples, blocks and their examples shuffled; without a generator in order."""
+        key = None
+        if generator is not None:
+            key = tuple(randint(0, _KEY, (2,), generator=generator).tolist())
+        return Reading(self, key, size, drop_last)
 
-    def state_dict(self) -> dict[str, Any]:
-        """The position, and what it depends on: plain numbers."""
-        return {"epoch": self.epoch, "step": self.step, **self._order()}
+    def batch(self, *parts: Tensor) -> tuple[Tensor, Tensor]:
+        """The inputs scaled, the targets as they are."""
+        x, y = parts
+        return (x if self.inputs is None else _scaled(x, self.inputs)), y
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to a position. Raises `ConfigError` where the loader would give another order."""
-        mine = self._order()
-        other = {k: state.get(k) for k in mine if state.get(k) != mine[k]}
-        if other:
-            listed = ", ".join(f"{k} = {mine[k]!r} (was {v!r})" for k, v in other.items())
-            raise ConfigError(f"a position in another order of batches: {listed}")
-        self.epoch, self.step = int(state["epoch"]), int(state["step"])
+    def settings(self) -> dict[str, Any]:
+        """The number of examples and the sizes of which the order is made."""
+        return {"examples": len(self), "block": self.block, "mixed": self.mixed}
 
-    def _order(self) -> dict[str, Any]:
-        names = ("examples", "batch_size", "block", "mixed", "seed", "shuffle", "drop_last")
-        return {name: getattr(self, name) for name in names}
+    def check(self, encoding: Encoding) -> None:
+        """The inputs' shape and all targets. Raises `DataError`."""
+        for start in range(0, len(self.y), 1 << 20):
+            y = _label(self.y[start : start + (1 << 20)])
+            where = self.name if len(self.y) <= 1 << 20 else f"{self.name}, from {start}"
+            check_against(encoding, where, tuple(self.x.shape[1:]), y)
 
-    # --- batches ---
+    def __repr__(self) -> str:
+        x, y = describe(self.x), describe(self.y)
+        return f"<Stream {self.name}: {len(self)} examples, x {x}, y {y}>"
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        epoch = self.epoch
-        for x, y in self._cut(self._ahead(epoch, self.step * self.batch_size)):
-            self.step += 1  # before the batch is given: a checkpoint after it counts it as done
-            if self.step == len(self):
-                self.epoch, self.step = epoch + 1, 0
-            yield wrap(x), wrap(y)
-            if self.epoch != epoch:
-                return
+    # --- reading ---
 
-    def _cut(self, groups: Iterator[tuple[Array, Array]]) -> Iterator[tuple[Array, Array]]:
-        """Batches out of groups of any size."""
-        held: list[tuple[Array, Array]] = []
-        count = 0
-        for group in groups:
-            held.append(group)
-            count += len(group[0])
-            if count < self.batch_size:
-                continue
-            x, y = (np.concatenate(part) for part in zip(*held, strict=True))
-            whole = count - count % self.batch_size
-            for start in range(0, whole, self.batch_size):
-                rows = slice(start, start + self.batch_size)
-                yield x[rows].copy(), y[rows].copy()
-            held, count = [(x[whole:], y[whole:])], count - whole
-        if count and not self.drop_last:
-            x, y = (np.concatenate(part) for part in zip(*held, strict=True))
-            yield x, y
-
-    def _groups(self, epoch: int, skip: int) -> Iterator[tuple[Array, Array]]:
-        """Groups of blocks in the epoch's order, shuffled; without the first `skip` examples."""
-        blocks = self._permutation(epoch, 0, -(-self.examples // self.block))
-        for number, first in enumerate(range(0, len(blocks), self.mixed), start=1):
-            chosen = blocks[first : first + self.mixed]
-            counts = np.minimum(self.block, self.examples - chosen * self.block)
-            total = int(counts.sum())
+    def groups(self, key: tuple[int, ...] | None, skip: int) -> Iterator[tuple[Array, Array]]:
+        """Groups of blocks in an epoch's order, shuffled; without the first `skip` examples."""
+        places = self._permutation(key, 0, len(self.blocks))
+        for number, first in enumerate(range(0, len(places), self.mixed), start=1):
+            chosen = places[first : first + self.mixed]
+            total = int(self.counts[chosen].sum())
             if skip >= total:
                 skip -= total
                 continue
-            order = self._permutation(epoch, number, total)[skip:]
+            x, y = (
+                np.concatenate([self._read(array, self.blocks[k]) for k in chosen])
+                for array in (self.x, self.y)
+            )
+            if key is not None:
+                order = self._permutation(key, number, total)
+                x, y = x[order[skip:]], y[order[skip:]]
+            elif skip:
+                x, y = x[skip:], y[skip:]
             skip = 0
-            yield self._read(self.x, chosen)[order], self._read(self.y, chosen)[order]
+            yield x, _label(y)
 
-    def _read(self, array: Array, blocks: Array) -> Array:
-        return np.concatenate([array[b * self.block : (b + 1) * self.block] for b in blocks])
+    def _read(self, array: Readable, block: int) -> Array:
+        first = int(block) * self.block
+        values = array[first : first + self.block]
+        last = first + len(values) - 1
+        check_finite(values, f"{self.name}, counted from example {first} (to {last})")
+        return values
 
-    def _permutation(self, epoch: int, number: int, count: int) -> Array:
+    def _permutation(self, key: tuple[int, ...] | None, number: int, count: int) -> Array:
         """Of the blocks (number 0) or of a group's examples: the same for the same place."""
-        if not self.shuffle:
+        if key is None:
             return np.arange(count)
-        stream = Generator(self.seed)
-        key = np.random.SeedSequence((self.seed, epoch, number)).generate_state(2, np.uint32)
-        stream.manual_seed(int(key[0]) << 31 | int(key[1]) >> 1)
+        word = np.random.SeedSequence((*key, number)).generate_state(2, np.uint32)
+        stream = Generator().manual_seed(int(word[0]) << 31 | int(word[1]) >> 1)
         return np.asarray(randperm(count, generator=stream).numpy())
 
-    def _ahead(self, epoch: int, skip: int) -> Iterator[tuple[Array, Array]]:
-        """`_groups`, read by a thread while the last one is in use."""
+    def ahead(self, key: tuple[int, ...] | None, skip: int) -> Iterator[tuple[Array, Array]]:
+        """`groups`, read by a thread while the last one is in use."""
         ready: queue.Queue[Any] = queue.Queue(self.prefetch)
         over = threading.Event()
 
@@ -171,7 +186,7 @@ class StreamLoader:
 
         def read() -> None:
             try:
-                for group in self._groups(epoch, skip):
+                for group in self.groups(key, skip):
                     put(group)
                     if over.is_set():
                         return
@@ -183,16 +198,61 @@ class StreamLoader:
         thread.start()
         try:
             while (group := ready.get()) is not None:
+                if isinstance(group, ThalwegError):
+                    raise group
                 if isinstance(group, BaseException):
-                    raise DataError(f"a block could not be read: {group}") from group
+                    raise DataError(f"{self.name}: a block could not be read: {group}") from group
                 yield group
         finally:
             over.set()
             thread.join()
 
 
-def _mapped(source: str | Path | Array) -> Array:
-    if isinstance(source, np.ndarray):
+class Reading(Epoch):
+    """One pass over a stream, read ahead; any batch may be asked for, the next one is at hand."""
+
+    def __init__(
+        self, stream: Stream, key: tuple[int, ...] | None, size: int, drop_last: bool
+    ) -> None:
+        super().__init__(len(stream), size, drop_last)
+        self.stream, self.key = stream, key
+        self.at = -1  # the number of the batch that comes next
+        self.coming: Any = None
+        self.held: list[Array] = []
+
+    def take(self, start: int, count: int) -> Chunk:
+        """x (S, size, ...) and y (S, size, ...): as many as are read already, at most `count`."""
+        if start != self.at:
+            self._seek(start)
+        size = self.examples(start)
+        while not self.held or len(self.held[0]) < size:
+            group = next(self.coming)
+            if self.held and len(self.held[0]):
+                group = map(np.concatenate, zip(self.held, group, strict=True))
+            self.held = [*group]
+        count = min(count, len(self.held[0]) // size) if start < self.whole else 1
+        rows = count * size
+        given = [part[:rows].reshape(count, size, *part.shape[1:]) for part in self.held]
+        self.held = [part[rows:] for part in self.held]
+        self.at = start + count
+        x, y = map(wrap, given)
+        return x, y
+
+    def _seek(self, start: int) -> None:
+        self.close()
+        self.coming = self.stream.ahead(self.key, start * self.size)
+        self.at, self.held = start, []
+
+    def close(self) -> None:
+        """End the thread that reads ahead."""
+        if self.coming is not None:
+            self.coming.close()
+        self.coming, self.held, self.at = None, [], -1
+
+
+def mapped(source: str | Path | Readable) -> Readable:
+    """What a path names, mapped; anything else as it is. Raises `DataError`, naming the file."""
+    if not isinstance(source, str | Path):
         return source
     try:
         array: Array = np.load(source, mmap_mode="r", allow_pickle=False)
@@ -201,3 +261,23 @@ def _mapped(source: str | Path | Array) -> Array:
     if array.ndim == 0:
         raise DataError(f"{source}: one number; expected an array of examples")
     return array
+
+
+def _label(y: Array) -> Array:
+    """Whole numbers as labels."""
+    return y.astype(np.int64, copy=False) if y.dtype.kind in "iub" else y
+
+
+def _scaled(x: Tensor, inputs: Standardize) -> Tensor:
+    """What `inputs.apply` gives, by tensor operations, in the default floating type."""
+    dtype = get_default_dtype()
+    exact = x.double() if x.dtype.itemsize > 4 else x.to(dtype)
+    if any(inputs.mean):
+        exact = exact - _constant(inputs.mean, exact)
+    if any(std != 1 for std in inputs.std):
+        exact = exact / _constant(inputs.std, exact)
+    return exact.to(dtype)
+
+
+def _constant(values: tuple[float, ...], like: Tensor) -> Any:
+    return values[0] if len(values) == 1 else tensor(values, dtype=like.dtype)

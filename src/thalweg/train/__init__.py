@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from thalweg.train.config import Config
     from thalweg.train.display import Display, PlainDisplay, display_for
     from thalweg.train.evaluation import evaluate, predict
-    from thalweg.train.metrics import Accuracy, Measures, Regression
+    from thalweg.train.metrics import Accuracy, Measures, NextToken, Regression, next_token_loss
     from thalweg.train.progress import Progress, Watcher
     from thalweg.train.ranging import RangeTest, range_test
     from thalweg.train.result import Result
@@ -24,6 +24,7 @@ __all__ = [
     "Config",
     "Display",
     "Measures",
+    "NextToken",
     "PlainDisplay",
     "Progress",
     "RangeTest",
@@ -34,6 +35,7 @@ __all__ = [
     "Watcher",
     "display_for",
     "evaluate",
+    "next_token_loss",
     "predict",
     "range_test",
 ]
@@ -41,7 +43,7 @@ __all__ = [
 _HOMES = {
     "config": ("Config",),
     "display": ("Display", "PlainDisplay", "display_for"),
-    "metrics": ("Accuracy", "Measures", "Regression"),
+    "metrics": ("Accuracy", "Measures", "NextToken", "Regression", "next_token_loss"),
     "progress": ("Progress", "Watcher"),
     "ranging": ("RangeTest", "range_test"),
     "runs": ("RunFolder",),

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
 
-    from thalweg.data.splits import Splits
+    from thalweg.data.source import Sources
     from thalweg.train.result import Result
     from thalweg.train.trainer import Trainer
 
@@ -31,6 +31,8 @@ def _spelled(name: str, value: float) -> str:
 
 def _columns(measure: str) -> list[tuple[str, str]]:
     """The table's columns: (heading, key of the row)."""
+    if measure == "loss":  # of the training set it has a column already
+        return [*_columns("accuracy")[:3], ("dev loss", "dev_loss"), *_columns("accuracy")[4:]]
     spoken = {"accuracy": "acc", "rmse": "rmse"}.get(measure, measure)
     return [
         ("epoch", "epoch"),
@@ -69,7 +71,7 @@ class PlainDisplay(Watcher):
     def _print(self, text: str) -> None:
         print(text, file=self.stream, flush=True)
 
-    def on_start(self, trainer: Trainer, splits: Splits, epochs: int, progress: Progress) -> None:
+    def on_start(self, trainer: Trainer, splits: Sources, epochs: int, progress: Progress) -> None:
         self.epochs = epochs
         self.measure = _measure_of(trainer, splits)
         self._print(_line([heading for heading, _ in _columns(self.measure)]))
@@ -89,7 +91,7 @@ def _line(cells: list[str]) -> str:
 _WIDTHS = (9, 9, 11, 11, 9, 9)
 
 
-def _measure_of(trainer: Trainer, splits: Splits) -> str:
+def _measure_of(trainer: Trainer, splits: Sources) -> str:
     from thalweg.train.metrics import measures_for
 
     return (trainer.measures or measures_for(splits.encoding)).key
@@ -121,7 +123,7 @@ class Display(PlainDisplay):
     def _print(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False)
 
-    def on_start(self, trainer: Trainer, splits: Splits, epochs: int, progress: Progress) -> None:
+    def on_start(self, trainer: Trainer, splits: Sources, epochs: int, progress: Progress) -> None:
         from rich.live import Live
 
         self.epochs, self.measure = epochs, _measure_of(trainer, splits)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from thalweg._tensor import Tensor
-from thalweg.data.splits import Split
+from thalweg.data.source import Source
 from thalweg.nn.module import Module
 from thalweg.ops.joining import cat
 from thalweg.tape import no_grad
@@ -48,33 +48,30 @@ class Evaluation:
         outputs = self.model(x)
         return self.loss(outputs, y), self.measures.sums(outputs, y)
 
-    def __call__(self, split: Split) -> dict[str, float]:
+    def __call__(self, source: Source) -> dict[str, float]:
         """Mean loss and measures, in eval mode; the model's mode is put back."""
-        count = len(split)
-        size = min(_BATCH, count)
-        native = 0  # batches
-        total, sums = 0.0, []
+        count, total = 0, 0.0
+        sums: list[Tensor] = []
+        size = min(_BATCH, len(source))
+        is_native = self.compiled is not None and len(source) >= _WORTH_COMPILING
         with _evaluating(self.model):
-            if self.compiled is not None and count >= _WORTH_COMPILING:
-                native = count // size
-                x, y = (_batched(part, native, size) for part in (split.x, split.y))
-                losses, rows = self.compiled.scan(x, y)
-                total, sums = losses.sum().item() * size, [rows.sum(0)]
-            for start in range(native * size, count, size):
-                x, y = split.x[start : start + size], split.y[start : start + size]
-                loss, row = self._batch(x, y)
-                total += loss.item() * len(x)
-                sums.append(row)
+            for x, y in source.chunks(size):
+                batches, examples = x.shape[:2]
+                count += batches * examples
+                if is_native and examples == size:
+                    losses, rows = self.compiled.scan(x, y)
+                    total += losses.sum().item() * size
+                    sums.append(rows.sum(0))
+                    continue
+                for parts in zip(x, y, strict=True):
+                    loss, row = self._batch(*parts)
+                    total += loss.item() * examples
+                    sums.append(row)
         added = [sum(column) for column in zip(*(s.tolist() for s in sums), strict=True)]
         return {"loss": total / count, **self.measures.summary(added, count)}
 
 
-def _batched(x: Tensor, count: int, size: int) -> Tensor:
-    """The first count * size examples as `count` batches."""
-    return x[: count * size].reshape(count, size, *x.shape[1:])
-
-
-def evaluate(model: Module, loss: Loss, split: Split, measures: Measures) -> dict[str, float]:
+def evaluate(model: Module, loss: Loss, split: Source, measures: Measures) -> dict[str, float]:
     """Mean loss and measures of `model`, in eval mode, on `split`; its mode is put back.
 
     >>> import thalweg as tw

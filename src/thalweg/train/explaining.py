@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from thalweg.data import Encoding
-from thalweg.data.loader import Loader
 from thalweg.errors import ConfigError
 from thalweg.train.answers import stored_options
 from thalweg.train.metrics import measures_for
 from thalweg.train.recipe import load_splits, make_trainer
 from thalweg.train.runs import RunFolder
-from thalweg.train.steps import Epoch, Steps
+from thalweg.train.steps import Steps
 
 __all__ = ["run_explanation"]
 
@@ -32,7 +31,7 @@ def run_explanation(path: Path, threads: int | None = None) -> None:
     splits = load_splits(options)
     encoding = Encoding.from_dict(folder.config["encoding"])
     trainer = make_trainer(options, encoding)
-    epoch = Epoch(*Loader(splits.train, trainer.batch_size).grid())
+    epoch = splits.train.epoch(trainer.batch_size, generator=trainer.generator)
     if not epoch.whole:
         raise ConfigError(
             f"{path}: batch_size = {trainer.batch_size}: more than the {len(splits.train)} "
@@ -40,5 +39,5 @@ def run_explanation(path: Path, threads: int | None = None) -> None:
         )
     step = Steps(trainer, splits.train, measures_for(encoding)).compiled
     trainer.model.train()
-    step.scan(epoch.full[:_ITERATIONS])
+    step.scan(*epoch.take(0, _ITERATIONS))
     print(step.explain(threads))

@@ -6,13 +6,12 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thalweg._tensor import Tensor
-from thalweg.data.loader import Loader
-from thalweg.data.splits import Splits
+from thalweg.data.source import Epoch, Sources, check_batch
 from thalweg.errors import AnomalyError, CheckpointError, ConfigError
 from thalweg.inspect.anomaly import detect_anomaly
 from thalweg.ops.random import default_generator
@@ -21,7 +20,7 @@ from thalweg.train.metrics import measures_for
 from thalweg.train.progress import Progress, Row, Watcher
 from thalweg.train.result import Result
 from thalweg.train.runs import RunFolder
-from thalweg.train.steps import Epoch, Steps
+from thalweg.train.steps import Steps
 
 if TYPE_CHECKING:
     from thalweg.train.trainer import Trainer
@@ -30,6 +29,8 @@ __all__ = ["Loop", "interruptible", "open_folder"]
 
 _CHUNK_SECONDS = 0.1  # how often the watcher hears from a running epoch
 _CHECKPOINT_SECONDS = 1.0  # the least time between two checkpoints at the ends of epochs
+_WITHIN_SECONDS = 60.0  # and within an epoch
+_SAVING_SHARE = 0.02  # of the time, at most, is spent on the latter
 
 
 def open_folder(run: RunFolder | str | Path | None, resume: bool) -> RunFolder | None:
@@ -68,7 +69,7 @@ class Loop:
     def __init__(
         self,
         trainer: Trainer,
-        splits: Splits,
+        splits: Sources,
         epochs: int,
         folder: RunFolder | None,
         watcher: Watcher,
@@ -77,14 +78,12 @@ class Loop:
         self.trainer, self.splits, self.epochs = trainer, splits, epochs
         self.folder, self.watcher, self.evaluations = folder, watcher, evaluations
         self.measures = trainer.measures or measures_for(splits.encoding)
-        self.loader = Loader(
-            splits.train, trainer.batch_size, True, trainer.drop_last, trainer.generator
-        )
+        check_batch(len(splits.train), trainer.batch_size, trainer.drop_last)
         self.steps = Steps(trainer, splits.train, self.measures, splits.image_shape)
         self.progress = Progress()
         self.best_state: dict[str, Tensor] = {}
         self.diagnosis: str | None = None
-        self.saved_at = -1.0
+        self.saved_at, self.saving = -1.0, 0.0  # when the last checkpoint was there; its seconds
         self.began = time.perf_counter()
 
     # --- epochs ---
@@ -116,9 +115,16 @@ class Loop:
 
     def _epoch(self, interrupted: threading.Event) -> bool:
         """The rest of the current epoch; False if it did not come to its end."""
+        began = time.perf_counter() - self.progress.epoch_seconds
+        with closing(self._order()) as epoch:
+            if not self._chunks(epoch, began, interrupted):
+                return False
+        self._end_epoch(began)
+        return True
+
+    def _chunks(self, epoch: Epoch, began: float, interrupted: threading.Event) -> bool:
+        """The steps that are left in `epoch`; False if they did not come to their end."""
         progress = self.progress
-        began = time.perf_counter() - progress.epoch_seconds
-        epoch = self._order()
         marks = self._evaluation_marks(len(epoch))
         self.trainer.model.train()
         while progress.step < len(epoch):
@@ -126,24 +132,29 @@ class Loop:
             progress.epoch_seconds = time.perf_counter() - began
             progress.seconds = time.perf_counter() - self.began
             self.watcher.on_chunk(progress, len(epoch))
-            if progress.diverged or (interrupted.is_set() and progress.step < len(epoch)):
+            if progress.diverged:
                 return False
             if progress.step in marks[:-1]:
                 self._evaluate()
-        self._end_epoch(began)
+            if progress.step < len(epoch):
+                if interrupted.is_set():
+                    return False
+                self._save_within()
         return True
 
     def _order(self) -> Epoch:
-        """The current epoch's batches of row numbers. Where a checkpoint stood within the epoch,
-        its order is drawn again, and the stream of random numbers goes on where it was."""
-        generator, progress = self.trainer.generator, self.progress
-        if progress.step == 0:
-            progress.begin_epoch(generator.get_state())
-            return Epoch(*self.loader.grid())
+        """The current epoch's batches. Where a checkpoint stood within the epoch, its order is
+        drawn again, and the stream of random numbers goes on where it was."""
+        trainer, progress = self.trainer, self.progress
+        generator = trainer.generator
         now = generator.get_state()
-        generator.set_state(progress.order_state)
-        epoch = Epoch(*self.loader.grid())
-        generator.set_state(now)
+        if progress.step == 0:
+            progress.begin_epoch(now)
+        else:
+            generator.set_state(progress.order_state)
+        epoch = self.splits.train.epoch(trainer.batch_size, trainer.drop_last, generator)
+        if progress.step:
+            generator.set_state(now)
         return epoch
 
     def _evaluation_marks(self, steps: int) -> list[int]:
@@ -158,15 +169,14 @@ class Loop:
             progress.add(*counted)
             progress.step += 1
         if progress.diverged:
-            self.diagnosis = self._diagnose(epoch, start, progress.step, before)
+            self.diagnosis = self._diagnose(epoch, before)
 
-    def _diagnose(self, epoch: Epoch, start: int, end: int, before: dict[str, Any]) -> str | None:
+    def _diagnose(self, epoch: Epoch, before: dict[str, Any]) -> str | None:
         """Repeat the steps that diverged, each value looked at: which operation made a NaN?"""
         self._put_back(before)
         try:
             with detect_anomaly():
-                for step in range(start, end):
-                    self.steps.one(epoch, step)
+                self.steps.repeat(epoch)
         except AnomalyError as error:
             return str(error)
         return None
@@ -232,6 +242,7 @@ class Loop:
         folder, progress, trainer = self.folder, self.progress, self.trainer
         if folder is None:
             return
+        began = time.perf_counter()
         folder.write_metrics(progress.history)
         if self.best_state:
             info = {"epoch": progress.best_epoch, "score": progress.best_score}
@@ -242,10 +253,24 @@ class Loop:
             "progress": progress.state_dict(),
             "best": self.best_state,
             "schedules": [schedule.state_dict() for schedule in trainer.schedules],
+            "data": self._data_settings(),
             **state,
         }
         folder.save_last(model_state, training)
         self.saved_at = time.perf_counter()
+        self.saving = self.saved_at - began
+
+    def _save_within(self) -> None:
+        """A checkpoint within a long epoch, now and then: what is lost by a kill is a minute."""
+        since = time.perf_counter() - max(self.saved_at, self.began)
+        if since > max(_WITHIN_SECONDS, self.saving / _SAVING_SHARE):
+            self._save()
+
+    def _data_settings(self) -> dict[str, Any]:
+        """What the order of the batches depends on, beside the generator."""
+        trainer = self.trainer
+        cut = {"batch_size": trainer.batch_size, "drop_last": trainer.drop_last}
+        return {**self.splits.train.settings(), **cut, "accumulate": trainer.accumulate}
 
     def _gradients(self) -> dict[str, Tensor]:
         """Gradients waiting for an update: there are some when accumulation was interrupted."""
@@ -258,6 +283,7 @@ class Loop:
             return
         trainer = self.trainer
         model_state, training = self.folder.load_last()
+        self._check_data(training.get("data", {}))
         if (training.get("averaged") is None) != (trainer.averaged is None):
             had = "without" if training.get("averaged") is None else "with"
             raise CheckpointError(
@@ -274,6 +300,18 @@ class Loop:
             schedule.load_state_dict(state)
         self.progress = Progress.from_state_dict(training["progress"])
         self.best_state = training["best"]
+
+    def _check_data(self, before: dict[str, Any]) -> None:
+        """Raise `CheckpointError` where the batches would be others than before."""
+        now = self._data_settings()
+        other = [name for name in before if before[name] != now.get(name)]
+        if other:
+            listed = ", ".join(f"{n} = {now.get(n)!r} (was {before[n]!r})" for n in other)
+            raise CheckpointError(
+                f"{self.folder and self.folder.path}: the checkpoint was made with other batches: "
+                f"{listed}. Give what it was begun with, or begin anew from its parameters: "
+                "RunFolder.open(..).load_best()"
+            )
 
     def finish(self, status: str) -> Result:
         """Put the best parameters back, measure them on the test set, write the report."""

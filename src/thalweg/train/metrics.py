@@ -13,9 +13,11 @@ from typing import Any
 from thalweg._tensor import Tensor
 from thalweg.data.encoding import Encoding
 from thalweg.errors import ShapeError
+from thalweg.nn.functional import cross_entropy
+from thalweg.ops.creation import ones_like
 from thalweg.ops.joining import stack
 
-__all__ = ["Accuracy", "Measures", "Regression", "measures_for"]
+__all__ = ["Accuracy", "Measures", "NextToken", "Regression", "measures_for", "next_token_loss"]
 
 
 class Measures(ABC):
@@ -101,8 +103,56 @@ class Regression(Measures):
         }
 
 
+class NextToken(Measures):
+    """The share of places at which the likeliest token is the one that comes; the best is by loss.
+
+    Outputs (N, T, tokens), targets (N, T).
+
+    >>> import thalweg as tw
+    >>> measure = NextToken()
+    >>> sums = measure.sums(tw.tensor([[[0.1, 0.9], [0.8, 0.2]]]), tw.tensor([[1, 1]]))
+    >>> measure.summary(sums.tolist(), 1)
+    {'accuracy': 0.5}
+    """
+
+    key, larger_is_better = "loss", False
+
+    def sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        _check_tokens("next token", outputs, targets)
+        right = (outputs.argmax(-1) == targets).sum()
+        return stack([right, ones_like(right) * targets.numel()])
+
+    def summary(self, sums: list[float], count: int) -> dict[str, float]:
+        right, places = sums
+        return {"accuracy": right / places}
+
+
+def next_token_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of each token, given those before it, in nats; the mean over all places.
+
+    Outputs are logits (N, T, tokens), targets (N, T): what `data.Windows` gives. A model that knows
+    nothing has log(tokens).
+
+    >>> import thalweg as tw
+    >>> round(next_token_loss(tw.zeros(2, 3, 5), tw.zeros(2, 3, dtype=tw.int64)).item(), 4)
+    1.6094
+    """
+    _check_tokens("next_token_loss", outputs, targets)
+    return cross_entropy(outputs.flatten(0, 1), targets.flatten())
+
+
+def _check_tokens(name: str, outputs: Tensor, targets: Tensor) -> None:
+    if outputs.shape[:-1] != targets.shape:
+        raise ShapeError(
+            f"{name}: outputs of shape {tuple(outputs.shape)} for targets of shape "
+            f"{tuple(targets.shape)}; expected (N, T, tokens) and (N, T)"
+        )
+
+
 def measures_for(encoding: Encoding) -> Measures:
     """The measures of a data set's task."""
+    if encoding.task == "text":
+        return NextToken()
     if encoding.task == "classification":
         return Accuracy()
     units: Any = encoding.targets.std

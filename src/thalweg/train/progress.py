@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from thalweg._tensor import Tensor
 
 if TYPE_CHECKING:
-    from thalweg.data.splits import Splits
+    from thalweg.data.source import Sources
     from thalweg.train.result import Result
     from thalweg.train.trainer import Trainer
 
@@ -82,7 +82,7 @@ class Progress:
 class Watcher:
     """Is told how a training goes. This one does nothing; `train.display` shows it live."""
 
-    def on_start(self, trainer: Trainer, splits: Splits, epochs: int, progress: Progress) -> None:
+    def on_start(self, trainer: Trainer, splits: Sources, epochs: int, progress: Progress) -> None:
         """Training begins, or goes on where `progress` stands."""
 
     def on_chunk(self, progress: Progress, steps: int) -> None:

@@ -1,4 +1,4 @@
-"""From batches of row numbers to updates: one by one, or many at once in one native program."""
+"""From chunks of batches to updates: one by one, or many at once in one native program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from thalweg._tensor import Tensor
-from thalweg.data.splits import Split
+from thalweg.data.source import Chunk, Epoch, Source
 from thalweg.nn.utils import clip_grad_norm_
 from thalweg.optim.closures import ClosureOptimizer
 from thalweg.optim.penalties import shrink_l1
@@ -17,25 +17,10 @@ from thalweg.train.metrics import Measures
 if TYPE_CHECKING:
     from thalweg.train.trainer import Trainer
 
-__all__ = ["Epoch", "Steps"]
+__all__ = ["Steps"]
 
 # What a step leaves to count: examples, mean loss, sums of the measures.
 Counted = tuple[int, float, list[float]]
-
-
-class Epoch:
-    """An epoch's batches of row numbers: the full ones (S, batch_size), and a last, smaller one."""
-
-    def __init__(self, full: Tensor, rest: Tensor) -> None:
-        self.full, self.rest = full, rest
-        self.whole = full.shape[0]
-
-    def __len__(self) -> int:
-        return self.whole + bool(len(self.rest))
-
-    def batch(self, step: int) -> Tensor:
-        """The row numbers of one batch."""
-        return self.full[step] if step < self.whole else self.rest
 
 
 class Steps:
@@ -48,7 +33,7 @@ class Steps:
     def __init__(
         self,
         trainer: Trainer,
-        train: Split,
+        train: Source,
         measures: Measures,
         image_shape: tuple[int, ...] | None = None,
     ) -> None:
@@ -65,50 +50,63 @@ class Steps:
             else:
                 self.compiled = compile(self._update, fallback="eager")
         self.pace = 0.0  # seconds a native step takes, 0 until it is known
+        self.taken: list[tuple[int, Chunk]] = []  # by the last `run`: from which step, which chunk
 
     def run(
         self, epoch: Epoch, start: int, end: int, seconds: float, is_over: Callable[[], bool]
     ) -> Iterator[Counted]:
         """Steps from `start`, before `end`, for about `seconds` or until `is_over()`."""
+        self.taken = []
         if self.compiled is not None and start < epoch.whole:
-            yield from self._natively(epoch, start, min(end, epoch.whole), seconds)
+            yield from self._natively(epoch, start, end, seconds)
             return
         until = time.perf_counter() + seconds
         done: list[tuple[int, Any]] = []
         for step in range(start, end):
-            done.append((len(epoch.batch(step)), self.one(epoch, step)))
+            self.taken.append((step, epoch.take(step, 1)))
+            ((loss, sums),) = self._one_by_one(epoch, *self.taken[-1])
+            done.append((epoch.examples(step), (loss, sums)))
             if time.perf_counter() > until or is_over():
                 break
         for count, (loss, sums) in done:
             yield count, loss.item(), sums.tolist()
 
-    def one(self, epoch: Epoch, step: int) -> Any:
-        """One step, not compiled: the loss and the sums of the measures."""
-        due = (step + 1) % self.trainer.accumulate == 0 or step + 1 == len(epoch)
-        return self._step(epoch.batch(step), due)
+    def repeat(self, epoch: Epoch) -> None:
+        """The steps of the last `run` again, not compiled: to look at each value."""
+        for start, chunk in self.taken:
+            for _ in self._one_by_one(epoch, start, chunk):
+                pass
+
+    def _one_by_one(self, epoch: Epoch, start: int, chunk: Chunk) -> Iterator[Any]:
+        """The steps of a chunk, not compiled: of each the loss and the sums of the measures."""
+        every = self.trainer.accumulate
+        for step, parts in enumerate(zip(*chunk, strict=True), start):
+            yield self._step(parts, (step + 1) % every == 0 or step + 1 == len(epoch))
 
     def _natively(self, epoch: Epoch, start: int, end: int, seconds: float) -> Iterator[Counted]:
         # The first call shows how fast it is.
-        count = min(end - start, max(1, int(seconds / self.pace))) if self.pace else 1
+        most = max(1, int(seconds / self.pace)) if self.pace else 1
+        chunk = epoch.take(start, min(end - start, most))
+        self.taken.append((start, chunk))
+        count = len(chunk[0])
         began = time.perf_counter()
-        losses, sums = self.compiled.scan(epoch.full[start : start + count])
+        losses, sums = self.compiled.scan(*chunk)
         if self.pace or start:  # a first call compiles, and says nothing about the pace
             self.pace = (time.perf_counter() - began) / count
         else:
             self.pace = seconds / 10 if seconds > 0 else 0.01
-        examples = epoch.full.shape[1]
         for loss, batch in zip(losses.tolist(), sums.tolist(), strict=True):
-            yield examples, loss, batch
+            yield epoch.size, loss, batch
 
-    def _update(self, index: Tensor) -> Any:
-        return self._step(index, True)
+    def _update(self, *parts: Tensor) -> Any:
+        return self._step(parts, True)
 
-    def _step(self, index: Tensor, is_update: bool) -> Any:
+    def _step(self, parts: Chunk, is_update: bool) -> Any:
         """Gradient of one batch and, where one is due, the update: the loss and measure sums."""
         trainer = self.trainer
         if isinstance(trainer.optimizer, ClosureOptimizer):
-            return self._search(index)
-        loss, outputs, y = self._forward(index)
+            return self._search(parts)
+        loss, outputs, y = self._forward(parts)
         scaled = loss if trainer.accumulate == 1 else loss / trainer.accumulate
         scaled.backward()
         if is_update:
@@ -120,8 +118,8 @@ class Steps:
         with no_grad():
             return loss.detach(), self.measures.sums(outputs.detach(), y)
 
-    def _forward(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x, y = self.train.x[index], self.train.y[index]
+    def _forward(self, parts: Chunk) -> tuple[Tensor, Tensor, Tensor]:
+        x, y = self.train.batch(*parts)
         targets = y
         if self.trainer.augment is not None:
             pictures = x.reshape(len(x), *(self.image_shape or x.shape[1:]))
@@ -137,20 +135,20 @@ class Steps:
         if self.trainer.averaged is not None:
             self.trainer.averaged.update_parameters(self.trainer.model)
 
-    def _try(self, index: Tensor) -> Any:
+    def _try(self, *parts: Tensor) -> Any:
         """Loss, measure sums and gradients of one batch, where the parameters are now."""
         self.trainer.optimizer.zero_grad()
-        loss, outputs, y = self._forward(index)
+        loss, outputs, y = self._forward(parts)
         loss.backward()
         with no_grad():
             return loss.detach(), self.measures.sums(outputs.detach(), y)
 
-    def _search(self, index: Tensor) -> Any:
+    def _search(self, parts: Chunk) -> Any:
         """One batch for an optimizer that evaluates it as often as it needs."""
         tries: list[Any] = []
 
         def closure() -> Tensor:
-            tries.append(self.tried(index))
+            tries.append(self.tried(*parts))
             return tries[-1][0]  # type: ignore[no-any-return]
 
         self.trainer.optimizer.step(closure)

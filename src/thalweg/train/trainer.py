@@ -17,7 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from thalweg.data.splits import Split, Splits
+from thalweg.data.source import Source, Sources
 from thalweg.data.transforms import Transform
 from thalweg.errors import ConfigError
 from thalweg.nn.module import Module
@@ -111,7 +111,7 @@ class Trainer:
 
     def fit(
         self,
-        splits: Splits,
+        splits: Sources,
         epochs: int = 20,
         *,
         run: RunFolder | str | Path | None = None,
@@ -129,6 +129,11 @@ class Trainer:
         Ctrl-C ends after the batch it comes in: a checkpoint is written, the best parameters are
         put back, and the result's status is "interrupted"; a second Ctrl-C stops at once.
         """
+        if not isinstance(splits, Sources):
+            raise ConfigError(
+                f"fit: a {type(splits).__name__} for the data; expected Splits or Sources: "
+                "data.load(name), data.Splits.from_arrays(x, y), data.load_text(path).windows(64)"
+            )
         if epochs < 1 or evaluations < 1:
             raise ConfigError(f"epochs={epochs}, evaluations={evaluations}; expected 1 or more")
         loop = Loop(
@@ -145,7 +150,7 @@ class Trainer:
         """What is evaluated and kept: the model or, with `ema`, its copy with the averages."""
         return self.model if self.averaged is None else self.averaged.module
 
-    def evaluate(self, split: Split, measures: Measures) -> dict[str, float]:
+    def evaluate(self, split: Source, measures: Measures) -> dict[str, float]:
         """Mean loss and measures of `evaluated`, in eval mode, on `split`."""
         known = self._evaluation
         if known is None or known.measures is not measures or known.loss is not self.loss:
