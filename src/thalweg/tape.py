@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextvars
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from types import TracebackType
@@ -198,13 +198,19 @@ class TensorBase:
 
 
 class Composite:
-    """An operation composed of primitives with a VJP of its own: on the tape, not in the table."""
+    """An operation composed of primitives with a VJP of its own: on the tape, not in the table.
 
-    __slots__ = ("name", "vjp")
+    held   gives the tensors that its rules read beside their operands; None if nobody knows
+    """
 
-    def __init__(self, name: str, vjp: VJP) -> None:
+    __slots__ = ("held", "name", "vjp")
+
+    def __init__(
+        self, name: str, vjp: VJP, held: Callable[[], Sequence[Tensor] | None] = tuple
+    ) -> None:
         self.name = name
         self.vjp = vjp
+        self.held = held
 
     def __repr__(self) -> str:
         return self.name

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from thalweg.autodiff.levels import Transform, application, drop
+from thalweg.autodiff.levels import Closing, Transform, application, drop
 from thalweg.compiler.structure import Structure, flatten
 from thalweg.errors import ConfigError, ShapeError, TransformError
 from thalweg.ops.joining import cat
@@ -91,15 +91,19 @@ class Batching(Transform):
         """A value from outside as one of this level."""
         return Batched(self, x, has_cases=False)
 
-    def opened(self, x: Tensor, stacked: bool = False) -> list[Tensor]:
-        """All cases, in front or behind the rounds."""
+    def opened(self, x: Tensor, is_stacked: bool, is_full: bool) -> tuple[list[Tensor], Closing]:
+        """All cases, in front or behind the rounds; or the one value for all of them."""
+        has_cases = self.owns(x) and x._value.has_cases
+        if not has_cases and not is_full:
+            return [x._value.tensor if self.owns(x) else x], self._shared
         cases = self.unwrap(x)
-        return [cases.movedim(0, 1) if stacked else cases]
+        return [cases.movedim(0, 1) if is_stacked else cases], self._of_cases
 
-    def closed(self, parts: Sequence[Tensor], stacked: bool = False) -> Tensor:
-        """A tensor of these cases."""
-        (cases,) = parts
-        return self.wrap(cases.movedim(1, 0) if stacked else cases)
+    def _of_cases(self, parts: Sequence[Tensor], is_stacked: bool) -> Tensor:
+        return self.wrap(parts[0].movedim(1, 0) if is_stacked else parts[0])
+
+    def _shared(self, parts: Sequence[Tensor], is_stacked: bool) -> Tensor:
+        return wrap(self.lifted(parts[0]))
 
     def _parts(self, inputs: Sequence[Tensor]) -> tuple[bool, list[Tensor], list[bool]]:
         """Whether any is of this level, the tensors outside, and which of them have cases."""
@@ -183,8 +187,14 @@ class Batching(Transform):
                 result = function(*self._seen(operands, cases), **attributes)
             return self.unwrap(result)
 
-        rules = Composite(op.name, self._vjp(op.vjp, cases))
+        rules = Composite(op.name, self._vjp(op.vjp, cases), lambda: self._held(op))
         return Batched(self, compose(rules, batched, tuple(tensors), attributes))
+
+    def _held(self, op: Composite) -> Sequence[Tensor] | None:
+        held = op.held()
+        if held is None:
+            return None
+        return [y for x in held for y in (x._value.tensors() if self.owns(x) else (x,))]
 
     def _seen(self, tensors: Sequence[Tensor], cases: Sequence[bool]) -> list[Tensor]:
         return [self.wrap(x) if has else x for x, has in zip(tensors, cases, strict=True)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from thalweg.autodiff.levels import Transform, application, drop, tensors_of
+from thalweg.autodiff.levels import Closing, Transform, application, drop, tensors_of
 from thalweg.autodiff.reverse import split_aux, vjp
 from thalweg.compiler.structure import Structure
 from thalweg.errors import DTypeError, ShapeError
@@ -64,16 +64,15 @@ class Forward(Transform):
         """The primal outside, and the tangent where there is one."""
         return (x._value.primal, x._value.tangent) if self.owns(x) else (x, None)
 
-    def opened(self, x: Tensor, stacked: bool = False) -> list[Tensor]:
-        """The primal, and the tangent of what can have one."""
+    def opened(self, x: Tensor, is_stacked: bool, is_full: bool) -> tuple[list[Tensor], Closing]:
+        """The primal, and the tangent if there is one, or may be."""
         primal, tangent = self.parts(x)
-        if primal._value.dtype.kind != "f":
-            return [primal]
-        return [primal, zeros_like(primal) if tangent is None else tangent]
+        if tangent is None and is_full and primal._value.dtype.kind == "f":
+            tangent = zeros_like(primal)
+        return [primal] if tangent is None else [primal, tangent], self._of_parts
 
-    def closed(self, parts: Sequence[Tensor], stacked: bool = False) -> Tensor:
-        """A tensor of this primal and this tangent."""
-        return self.wrap(*parts) if len(parts) == 2 else parts[0]
+    def _of_parts(self, parts: Sequence[Tensor], is_stacked: bool) -> Tensor:
+        return self.wrap(parts[0], parts[1] if len(parts) == 2 else None)
 
     def apply(
         self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]

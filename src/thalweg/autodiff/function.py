@@ -58,6 +58,11 @@ class FunctionCtx:
             place if kind == "other" else self._now[kind][place] for kind, place in self._saved
         )
 
+    def _others(self) -> list[Tensor]:
+        """Saved tensors that are neither inputs nor outputs."""
+        others: list[Any] = [x for kind, x in self._saved if kind == "other"]
+        return [x for x in others if isinstance(x, TensorBase)]
+
     def _settle(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Note which of the saved tensors are inputs, which outputs."""
         kinds = {id(x): ("output", k) for k, x in enumerate(outputs)}
@@ -114,10 +119,8 @@ class Function:
         call = _Call(cls, ctx, args, places)
         if not tensors:
             return call.run(args)
-        joint = compose(
-            Composite(cls.__name__, AllOperands(call.cotangents)), call.forward, tensors, {}
-        )
-        return call.results(joint)
+        op = Composite(cls.__name__, AllOperands(call.cotangents), ctx._others)
+        return call.results(compose(op, call.forward, tensors, {}))
 
 
 def _needs(x: Any) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Transform", "application", "drop", "tensors_of"]
+__all__ = ["Closing", "Transform", "application", "drop", "tensors_of"]
 
 
 @cache
@@ -43,6 +43,7 @@ def tensors_of(name: str, value: Any) -> tuple[list[Tensor], Structure]:
     return leaves, structure
 
 
+Closing = Callable[[Sequence["Tensor"], bool], "Tensor"]  # of parts, that are stacked or not
 State = tuple[Any, ...]  # of a tensor: value, node, requires_grad, gradient
 Context = dict[str, Any]  # what of the mode belongs to a level
 _FIELDS = ("interpret", "trace", "watched", "level", "cases")
@@ -71,10 +72,10 @@ class Transform(ABC):
     # --- contexts --------------------------------------------------------------------------------
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        """The context of the transformed function."""
+    def inside(self, records: bool | None = None) -> Iterator[None]:
+        """The context of the transformed function; `records`, where it was called before."""
         before = self._around, self._here, self.records
-        self.records = mode.grad
+        self.records = mode.grad if records is None else records
         self._around = _context()
         cases = mode.cases * self.cases
         self._here = dict(zip(_FIELDS, (self, self, True, self, cases), strict=True))
@@ -166,16 +167,21 @@ class Transform(ABC):
     @property
     def is_traced(self) -> bool:
         """Whether what happens here ends up in a trace."""
-        trace = self._around["trace"]
+        trace = self.trace_outside
         return trace.is_traced if isinstance(trace, Transform) else trace is not None
 
-    @abstractmethod
-    def opened(self, x: Tensor, stacked: bool = False) -> list[Tensor]:
-        """The tensors outside that `x` is made of; of a stack, with the axis of rounds in front."""
+    @property
+    def trace_outside(self) -> Any:
+        """What is told of what happens here: a trace, a level around this one, or None."""
+        return self._around["trace"]
 
     @abstractmethod
-    def closed(self, parts: Sequence[Tensor], stacked: bool = False) -> Tensor:
-        """The tensor that is made of these."""
+    def opened(self, x: Tensor, is_stacked: bool, is_full: bool) -> tuple[list[Tensor], Closing]:
+        """The tensors outside that `x` is made of, and what makes such a tensor of others.
+
+        Those of a stack, and what is made of stacks, have the axis of rounds in front. With
+        `is_full` there is all that there may be in another round.
+        """
 
     # --- what a trace is told, and a level -------------------------------------------------------
 
@@ -183,7 +189,7 @@ class Transform(ABC):
         """The value of `x` is about to be taken, or replaced, other than by a primitive."""
         if self.owns(x):
             return
-        trace = self._around["trace"]
+        trace = self.trace_outside
         if trace is not None:
             trace.touch(x)
         known = self._touched.get(id(x))
@@ -193,7 +199,7 @@ class Transform(ABC):
 
     def guard(self, owner: Any, name: str, value: Any) -> None:
         """What is done depends on owner.name, which is no tensor and has this value."""
-        trace = self._around["trace"]
+        trace = self.trace_outside
         if trace is not None:
             trace.guard(owner, name, value)
 

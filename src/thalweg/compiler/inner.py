@@ -47,8 +47,7 @@ class InnerTracer(Tracer):
         if x._value.__class__ is Variable and x._value in self.known:
             return
         self.outer.touch(x)
-        around = self.outer.atom(x)
-        variable = self.new(around.shape, around.dtype)
+        variable = self.new(x._value.shape, x._value.dtype)
         leaf = wrap(variable)
         leaf._requires_grad = x._requires_grad
         self.slots[id(x)] = Slot(x, x._value, variable, x._node, x._requires_grad, x._grad)
@@ -70,12 +69,13 @@ class InnerTracer(Tracer):
     @contextmanager
     def tracing(self) -> Iterator[None]:
         """Let this be the trace; the tensors it captured are as they were at the end."""
-        before = mode.interpret, mode.trace
+        before = mode.interpret, mode.trace, mode.level
         mode.interpret = mode.trace = self
+        mode.level = None  # the values of levels around are operands
         try:
             yield
         finally:
-            mode.interpret, mode.trace = before
+            mode.interpret, mode.trace, mode.level = before
             self.restore()
 
     def changed(self, where: str) -> list[Slot]:

@@ -7,7 +7,8 @@ another value is carried from round to round beside the carry, and has its last 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 from thalweg._tensor import Tensor
 from thalweg.compiler.graph import Atom, Graph, Variable
@@ -15,8 +16,9 @@ from thalweg.compiler.inner import InnerTracer
 from thalweg.compiler.subgraph import Subgraph, Tape, parent_of
 from thalweg.dtypes import as_dtype
 from thalweg.ops.lift import _literal
-from thalweg.ops.loops import scan_along_0
+from thalweg.ops.loops import cond_of_lists, scan_along_0
 from thalweg.primitives import loops
+from thalweg.primitives.core import Primitive
 from thalweg.tape import bind, mode
 
 __all__ = ["items", "scan", "scanned"]
@@ -97,19 +99,38 @@ def scanned(
 
 
 def _applied(graph: Graph, operands: Tensors) -> Tensors:
-    """The operations of a graph, applied to tensors."""
-    known: dict[Atom, Tensor] = dict(zip(graph.inputs, operands, strict=True))
+    """The operations of a graph, applied to tensors within a function transform."""
+    known: dict[Atom, Any] = dict(zip(graph.inputs, operands, strict=True))
 
-    def tensor(atom: Atom) -> Tensor:
-        return (
-            known[atom]
-            if isinstance(atom, Variable)
-            else _literal(atom.value, as_dtype(atom.dtype))
-        )
+    def tensor(atom: Atom) -> Any:
+        if isinstance(atom, Variable):
+            return known[atom]
+        return _literal(atom.value, as_dtype(atom.dtype))
 
     for e in graph.equations:
-        known[e.output] = bind(e.op, *map(tensor, e.inputs), **e.attributes)
+        given = [tensor(atom) for atom in e.inputs]
+        known[e.output] = _OF_BUNDLES.get(e.op, partial(bind, e.op))(*given, **e.attributes)
     return [tensor(atom) for atom in graph.outputs]
+
+
+def _scanned(
+    *given: Tensor, body: Subgraph, length: int, reverse: bool, consts: int, carry: int
+) -> Tensors:
+    fixed, state, slices = given[:consts], given[consts : consts + carry], given[consts + carry :]
+    return scanned(body, list(fixed), list(state), list(slices), length, reverse)
+
+
+def _chosen(pred: Tensor, *operands: Tensor, true: Subgraph, false: Subgraph) -> Tensors:
+    sides = [partial(_applied, side.graph, list(operands)) for side in (true, false)]
+    return cond_of_lists(pred, *sides)
+
+
+# Within a function transform the value of a bundle is the list of its values.
+_OF_BUNDLES: dict[Primitive, Callable[..., Any]] = {
+    loops.scan: _scanned,
+    loops.cond: _chosen,
+    loops.item: lambda bundle, *, index: bundle[index],
+}
 
 
 def items(bundle: Tensor) -> Tensors:

@@ -21,10 +21,11 @@ from thalweg.tape import TensorBase, mode, no_grad, not_a_tensor
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
-__all__ = ["cond", "scan", "scan_along_0"]
+__all__ = ["Branch", "Results", "Step", "Tensors", "cond", "cond_of_lists", "scan", "scan_along_0"]
 
 Tensors: TypeAlias = "list[Tensor]"
 Results: TypeAlias = "tuple[Tensors, Tensors]"
+Branch: TypeAlias = "Callable[[], Tensors]"
 Step: TypeAlias = "Callable[[Tensors, Tensors], Results]"
 
 
@@ -80,20 +81,18 @@ def scan(
 def scan_along_0(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool) -> Results:
     """`scan` of lists of tensors, along axis 0: one equation in a trace, else a loop."""
     level: Any = mode.level
-    if level is not None and level.is_traced:
-        try:
-            return _outside(level, step, carry, slices, count, reverse)
-        except _Recorded:
-            pass
-    elif level is None and mode.trace is not None:
+    if level is None and mode.trace is not None:
         from thalweg.compiler import loops
 
         return loops.scan(step, carry, slices, count, reverse)
+    if level is not None and level.is_traced:
+        from thalweg.autodiff import rounds
+
+        try:
+            return rounds.scan(level, step, carry, slices, count, reverse)
+        except rounds.Unreplayable:
+            pass
     return _in_turn(step, carry, slices, count, reverse)
-
-
-class _Recorded(Exception):
-    """A scan within a function transform is on the tape there."""
 
 
 def _in_turn(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool) -> Results:
@@ -120,47 +119,6 @@ def _nothing(step: Step, carry: Tensors, slices: Tensors) -> Tensors:
 
     kinds = trace(lambda: step(carry, like)[1]).outputs
     return [zeros(0, *y.shape, dtype=as_dtype(y.dtype)) for y in kinds]
-
-
-def _outside(
-    level: Any, step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool
-) -> Results:
-    """A scan within a function transform: a scan outside of it, over what its values are made of.
-
-    Not where the tape within the transform goes through it: that records the steps.
-    """
-    sizes: list[int] = []
-    _refuse_recorded(carry, slices)
-
-    def opened(xs: Tensors, stacked: bool = False) -> tuple[Tensors, list[int]]:
-        with level.outside():
-            parts = [level.opened(x, stacked) for x in xs]
-        return [x for part in parts for x in part], [len(part) for part in parts]
-
-    def closed(parts: Tensors, sizes: Sequence[int], stacked: bool = False) -> Tensors:
-        rest = iter(parts)
-        groups = [[next(rest) for _ in range(size)] for size in sizes]
-        with level.outside():
-            return [level.closed(group, stacked) for group in groups]
-
-    (state, kept), (stacks, given) = opened(carry), opened(slices, stacked=True)
-
-    def outer(state: Tensors, parts: Tensors) -> Results:
-        nonlocal sizes
-        with level.inside():
-            after, y = step(closed(state, kept), closed(parts, given))
-            _refuse_recorded(after, y)
-            (now, _), (out, sizes) = opened(after), opened(y)
-        return now, out
-
-    with level.outside():
-        state, ys = scan_along_0(outer, state, stacks, count, reverse)
-    return closed(state, kept), closed(ys, sizes, stacked=True)
-
-
-def _refuse_recorded(*groups: Tensors) -> None:
-    if mode.grad and any(x._requires_grad for group in groups for x in group):
-        raise _Recorded
 
 
 def _tensors(name: str, value: Any) -> tuple[list[Tensor], Structure]:
@@ -248,18 +206,19 @@ def _either(pred: Tensor, true_fn: Callable[[], Any], false_fn: Callable[[], Any
         return found[-1][0]
 
     calls = partial(called, "true_fn", true_fn), partial(called, "false_fn", false_fn)
+    tensors = cond_of_lists(pred, *calls)
+    return found[0][1].build(tensors)
+
+
+def cond_of_lists(pred: Tensor, true: Branch, false: Branch) -> Tensors:
+    """`cond` in a trace, of functions that give lists of tensors of the same types."""
     if mode.level is None:
         from thalweg.compiler import branches
 
-        return _built(branches.cond(pred, *calls), found)
+        return branches.cond(pred, true, false)
     from thalweg.ops.functions import where
 
-    some, others = (call() for call in calls)
-    return _built([where(pred, a, b) for a, b in zip(some, others, strict=True)], found)
-
-
-def _built(tensors: Tensors, found: list[tuple[Tensors, Structure]]) -> Any:
-    return found[0][1].build(tensors)
+    return [where(pred, a, b) for a, b in zip(true(), false(), strict=True)]
 
 
 def _check_alike(true: tuple[Tensors, Structure], false: tuple[Tensors, Structure]) -> None:

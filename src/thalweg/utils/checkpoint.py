@@ -173,13 +173,17 @@ class _Again:
         if len({y._value.dtype for y in live}) > 1:
             raise ConfigError("checkpoint: results of one floating type expected; cast them")
         joint = wrap(live[0]._value if len(live) == 1 else cat([y.flatten() for y in live])._value)
-        op = Composite("checkpoint", AllOperands(self.cotangents))
+        op = Composite("checkpoint", AllOperands(self.cotangents), self.values)
         joint._node = Node(op, self.operands, joint._value, {})
         joint._requires_grad = True
         leaves = list(leaves)
         for k, y in zip(self.places, self.parts(joint), strict=True):
             leaves[k] = y
         return leaves
+
+    def values(self) -> Sequence[Tensor] | None:
+        """What is read beside the operands: nothing, or state as it was, which is no tensor."""
+        return None if self.state else ()
 
     def parts(self, joint: Tensor) -> Sequence[Tensor]:
         """The results that stand in a joint tensor."""
@@ -207,7 +211,11 @@ class _Again:
 
 def _held(x: Tensor, after: Tensor) -> Tensor:
     """`x`, in a program not before `after`: what is computed from it is computed again."""
-    return x if mode.trace is None else bind(hold, x, after)
+    if mode.trace is None:
+        return x
+    while isinstance(after._value, Lifted):  # whose cases would become those of `x`
+        after = after._value.tensors()[0]
+    return bind(hold, x, after)
 
 
 def checkpoint_sequential(
