@@ -131,6 +131,8 @@ def _contraction(kernel: Contraction) -> Iterator[str]:
     yield f"  sum of {_access(a, names)} * {_access(b, names)}"
     yield from ("  " + line for line in _scalars(kernel.epilogue, names))
     yield from ("  " + line for line in _stores(kernel.stores, names))
+    if kernel.ahead is not None:
+        yield f"  asks for {kernel.ahead.count} rows of {kernel.ahead.table!r} ahead"
 
 
 def _scatter(kernel: Scatter) -> Iterator[str]:

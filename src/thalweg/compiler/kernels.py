@@ -29,6 +29,7 @@ from thalweg.compiler.graph import Origin
 
 __all__ = [
     "Access",
+    "Ahead",
     "Axis",
     "Branch",
     "Buffer",
@@ -228,6 +229,23 @@ class Margin:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """Rows of `table` that the next run of the program will gather, asked for in this one's: number
+    i < `count` of them is `length` neighbours from offset + stride * n on, where n, below `size`
+    and counted from there where negative, is element start + step * i of what `index` will be."""
+
+    index: Buffer
+    start: int
+    step: int
+    count: int
+    table: Buffer
+    offset: int
+    stride: int
+    size: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
 class Contraction:
     """sum over `inner` of A * B, for every point of batch x rows x columns, then the epilogue.
 
@@ -238,6 +256,7 @@ class Contraction:
 
     The epilogue is a body over the space (batch.., rows.., columns..) whose scalar 0 is the op
     "sum", the finished element; its accesses and `stores` have a stride for each of these axes.
+    `ahead` has no part in the result.
     """
 
     a: Buffer
@@ -253,6 +272,7 @@ class Contraction:
     origins: tuple[Origin, ...] = ()
     label: str = ""
     margins: tuple[Margin, ...] = ()
+    ahead: Ahead | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,7 @@ def _read(data: bytes, buffers: Sequence[Buffer]) -> Lowered:
     fields = json.loads(data)
     fields["buffers"] = tuple(buffers[number] for number in fields["buffers"])
     fields["declarations"] = frozenset(fields["declarations"])
+    fields["later"] = tuple(fields["later"])
     return Lowered(**fields)
 
 

@@ -123,6 +123,13 @@ class MainText:
         for slot in range(len(self.slots)):
             self._write(f"%far{slot} = mul i64 %i, %stride{slot}")
             self._write(f"%at{slot} = getelementptr i8, ptr %given{slot}, i64 %far{slot}")
+        later = {code.buffers[number] for code in self.lowered for number in code.later}
+        if later:
+            self._write("%following = add i64 %i, 1")
+            self._write("%follows = icmp slt i64 %following, %count")
+        for slot in sorted(self.slots[buffer] for buffer in later):
+            self._write(f"%step{slot} = select i1 %follows, i64 %stride{slot}, i64 0")
+            self._write(f"%later{slot} = getelementptr i8, ptr %at{slot}, i64 %step{slot}")
 
     def _body(self, turns: Sequence[Turn]) -> None:
         for turn in turns:
@@ -211,7 +218,12 @@ class MainText:
 
     def _call(self, kernel: int, low: str, high: str) -> None:
         code = self.lowered[kernel]
-        given = [f"ptr {self._pointer(buffer)}" for buffer in code.buffers]
+        given = [
+            f"ptr %later{self.slots[buffer]}"
+            if number in code.later
+            else f"ptr {self._pointer(buffer)}"
+            for number, buffer in enumerate(code.buffers)
+        ]
         error = self._name("error")
         self._write(f"{error} = getelementptr i64, ptr %errors, i64 {kernel}")
         given += [f"ptr {error}", "ptr %scratch", f"i64 {low}", f"i64 {high}"]

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from thalweg.compiler.kernels import Buffer, Contraction, Margin
+from thalweg.compiler.lower.ahead import rows_ahead, rows_of
 from thalweg.compiler.lower.axes import A, B, Form, normal_form
 from thalweg.compiler.lower.emit import Builder, DType, Value
 from thalweg.compiler.lower.finish import FAR, Finish, effort
@@ -44,7 +45,8 @@ def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lower
     if {kernel.a, kernel.b} & {store.access.buffer for store in kernel.stores}:
         raise ThalwegError(f"{name}: a product is to be written over one of its own operands")
     form = normal_form(kernel)
-    buffers = tuple(dict.fromkeys(s.buffer for s in form.streams if s.buffer is not None))
+    own = dict.fromkeys(s.buffer for s in form.streams if s.buffer is not None)
+    buffers = (*own, *rows_of(kernel))
     points, depth = form.count("batch", "row", "column"), form.count("inner")
     builder = Builder()
     blocks = scratch = 0
@@ -63,6 +65,7 @@ def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lower
         scratch=scratch,
         declarations=frozenset(builder.declarations),
         helpers=builder.helpers,
+        later=(len(own),) if kernel.ahead else (),
     )
 
 
@@ -129,6 +132,7 @@ class Nest:
         self.panels = self._panel_bytes()
         self.partials = self._partial_strides()
         self.bounds: dict[int, tuple[Value | int, Value | int]] = {}
+        self.rows = rows_ahead(builder, kernel, buffers, tiling)
 
     # -- scratch memory ----------------------------------------------------------------------
 
@@ -189,10 +193,11 @@ class Nest:
             self.b.emit(f"%partials = {type}")
         with self.b.loop(low, high, unrolled=False) as turn:
             self._find(turn.index)
+            self.rows.begin(turn.index)
             offsets = tuple(stream.offset for stream in self.form.streams)
             start = Point(offsets, offsets[: B + 1])
             self._fixed(0, start, self._fresh_panels(turn.index, low))
-        self.b.lines[0:0] = self.finish.spots
+        self.b.lines[0:0] = [*self.finish.spots, *self.rows.spots]
 
     def _find(self, block: Value) -> None:
         """The bounds of the block along each level."""
@@ -391,6 +396,7 @@ class Nest:
             tiling.inner,
             part.bounds,
             (self._ahead(0, point), self._ahead(1, point)),
+            self.rows.next(),
         )
         start = self._start(tile, point, part, spans)
         self._ask(tile, point, part)

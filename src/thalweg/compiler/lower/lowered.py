@@ -16,6 +16,7 @@ class Lowered:
 
     ir            the definition of @name; identical kernels have identical text up to the name
     buffers       what the pointers stand for, in order
+    later         the numbers of those that mean the memory of the next iteration
     blocks        the fixed parts that the work falls into, each at least some 20 us
     flops, bytes  operations and traffic of one run, for the roof
     scratch       bytes of scratch memory a thread needs behind %scratch
@@ -32,6 +33,7 @@ class Lowered:
     scratch: int = 0
     declarations: frozenset[str] = frozenset()
     helpers: dict[str, str] = field(default_factory=dict)
+    later: tuple[int, ...] = ()
 
 
 def finished(

@@ -74,7 +74,8 @@ class Operand:
 class RegisterTile:
     """The sums of one tile. `extents`: elements along outer axes, lanes not counted;
     `count`: elements along the lanes (ignored when these are inner); `ahead`: where each operand
-    will be read for the next part of the inner axes, if that is to be asked for in time."""
+    will be read for the next part of the inner axes, if that is to be asked for in time; `beside`:
+    what else is asked for, along the inner axes."""
 
     b: Builder
     dtype: DType
@@ -86,6 +87,7 @@ class RegisterTile:
     inner: tuple[Dim, ...]
     bounds: tuple[Bounds, ...]
     ahead: tuple[Operand | None, Operand | None]
+    beside: Operand | None = None
 
     @property
     def vectors(self) -> int:
@@ -110,7 +112,8 @@ class RegisterTile:
     @property
     def _walked(self) -> list[Operand]:
         """What moves along with the inner axes."""
-        return [*self.operands, *(operand for operand in self.ahead if operand is not None)]
+        others = (operand for operand in (*self.ahead, self.beside) if operand is not None)
+        return [*self.operands, *others]
 
     def _walk(self, axis: int, at: list[Value | int], sums: list[Value]) -> list[Value]:
         if axis == len(self.inner):
@@ -199,6 +202,8 @@ class RegisterTile:
             found = {self._apart(which, operand, *where) for where in self.coordinates()}
             for offset in sorted(found) if operand.lane == 1 else [max(found)]:
                 self.b.prefetch(self.b.pointer(base, self.dtype, offset), near=False)
+        if self.beside is not None:
+            self.b.prefetch(self.b.pointer(self.beside.base, self.dtype, next(places)))
 
     def _masked(self, scalar: Value, count: int) -> Value:
         mask = first_lanes(self.b, count, self.width)

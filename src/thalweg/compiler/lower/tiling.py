@@ -82,6 +82,11 @@ class Tiling:
         """The number of blocks."""
         return math.prod(level.chunks for level in self.levels)
 
+    @property
+    def tiles(self) -> int:
+        """About the number of register tiles."""
+        return math.prod(-(-level.dim.size // level.tile) for level in self.levels)
+
     def slowest_first(self) -> list[int]:
         """The numbers of the levels as blocks are numbered, the last one fastest: what stands
         outside of packing, packed lanes, all others. Of a layer's outputs the features are packed,

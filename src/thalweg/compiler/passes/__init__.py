@@ -17,6 +17,7 @@ schedule        the order of the kernels, state written in place
                 (schedule.py, emit.py, contractions.py)
 chained         loops that go on row by row, for a few rows at a time      (chains.py)
 arrange         temporaries in one arena                                   (memory.py)
+with_rows_ahead what a scan's next iteration gathers is asked for in time  (ahead.py)
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from dataclasses import replace
 
 from thalweg.compiler.graph import Graph, inner_graphs
 from thalweg.compiler.kernels import Buffer, Plan, View
+from thalweg.compiler.passes.ahead import with_rows_ahead
 from thalweg.compiler.passes.branches import settle_branches
 from thalweg.compiler.passes.chains import chained
 from thalweg.compiler.passes.cse import share_common
@@ -73,7 +75,7 @@ def build_plan(graph: Graph, updates: Mapping[int, int]) -> Plan:
     its new value: that output stands in the input's buffer when all kernels have run.
     """
     plan = _planned(optimize(graph), updates)
-    plan.kernels = [in_arena(kernel) for kernel in plan.kernels]
+    plan.kernels = with_rows_ahead([in_arena(kernel) for kernel in plan.kernels])
     return plan
 
 
