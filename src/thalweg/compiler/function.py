@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 
@@ -13,6 +15,7 @@ from thalweg._tensor import Tensor
 from thalweg.compiler.binding import Bound
 from thalweg.compiler.graph import Graph, Variable
 from thalweg.compiler.structure import Structure, flatten
+from thalweg.compiler.surroundings import Surroundings
 from thalweg.compiler.trace import Guard, Trace, trace_program
 from thalweg.errors import ConfigError, ShapeError, TraceError
 from thalweg.tape import mode, wrap
@@ -41,8 +44,24 @@ class Compiled(Generic[P, R]):
         self.fallback = fallback
         self.programs: dict[Any, list[_Entry]] = {}
         self.last: _Entry | None = None
+        self._traced = 0
         self._is_eager = False
         update_wrapper(self, fn)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """As a method: of `instance`, which is an argument like any other."""
+        return self if instance is None else _Method(self, instance)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled[P, R]:
+        return Compiled(deepcopy(self.fn, memo), self.fallback)
+
+    def __reduce__(self) -> Any:
+        """By its name, where that is what the function is called; else the function is saved."""
+        found: Any = sys.modules.get(getattr(self.fn, "__module__", None) or "")
+        path = getattr(self.fn, "__qualname__", "")
+        for name in path.split("."):
+            found = getattr(found, name, None)
+        return path if found is self else (Compiled, (self.fn, self.fallback))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if mode.trace is not None or mode.watched or self._is_eager:
@@ -118,25 +137,35 @@ class Compiled(Generic[P, R]):
         self, key: Any, leaves: Sequence[Any], structure: Structure, differentiate: bool
     ) -> _Entry:
         entries = self.programs.setdefault(key, [])
+        self._warn_of_many(entries)
+        objects = [x for x in leaves if not isinstance(x, Tensor)]
+        surroundings = Surroundings((self.fn, *objects))
+        others = [e.surroundings for known in self.programs.values() for e in known]
+        holding = [surroundings, *(x for x in others if x.hold())]
         trace = trace_program(self.fn, structure, leaves, differentiate)
+        for x in holding:
+            x.settle()
         text = str(trace.graph)
         bound = next((e.bound for e in entries if e.is_same(trace, text)), None)
         if bound is None:
-            self._warn_of_many()
             bound = Bound(trace)
         bound.follow()
-        entry = _Entry(trace, text, bound)
+        entry = _Entry(trace, text, bound, surroundings)
         entries.append(entry)
+        del entries[:-_MOST_PROGRAMS]
+        self._traced += 1
         self.last = entry
         return entry
 
-    def _warn_of_many(self) -> None:
-        count = sum(map(len, self.programs.values()))
-        if count == _MOST_PROGRAMS:
+    def _warn_of_many(self, before: Sequence[_Entry]) -> None:
+        """Say why it is traced again and again; `before` are those for the same arguments."""
+        if self._traced == _MOST_PROGRAMS:
+            changed = before[-1].surroundings.changed() if before else ""
+            reason = changed or "shapes, dtypes or arguments that are no tensors were different"
             warnings.warn(
-                f"{self._name} was compiled {count} times, for different shapes, dtypes or "
-                "arguments that are no tensors. Pass what changes from call to call as a tensor, "
-                "or leave it outside the compiled function",
+                f"{self._name} was traced {self._traced} times; the last time because {reason}. "
+                "Pass what changes from call to call as a tensor, or leave it outside the "
+                "compiled function",
                 stacklevel=5,
             )
 
@@ -174,11 +203,29 @@ class Compiled(Generic[P, R]):
         return explain(self._latest().bound, threads)
 
 
+class _Method:
+    """A compiled method of an object: calls, and `scan`, have the object in front."""
+
+    def __init__(self, compiled: Compiled[..., Any], instance: object) -> None:
+        self.__self__, self.__func__ = instance, compiled
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def scan(self, *args: Any, **kwargs: Any) -> Any:
+        """Run over the leading axis of the arguments' tensors; see `Compiled.scan`."""
+        return self.__func__.scan(self.__self__, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__func__, name)
+
+
 class _Entry:
     """A traced signature and the program that serves it."""
 
-    def __init__(self, trace: Trace, text: str, bound: Bound) -> None:
+    def __init__(self, trace: Trace, text: str, bound: Bound, surroundings: Surroundings) -> None:
         self.trace, self.text, self.bound = trace, text, bound
+        self.surroundings = surroundings
         self.guards: list[Guard] = trace.guards
         # Whether .grad was there decides if a backward pass sets it or adds to it.
         slots = [slot for slot in trace.slots if slot.owner is None]
@@ -192,7 +239,7 @@ class _Entry:
         for guard in self.guards:
             if not guard.holds():
                 return False
-        return self.bound.fits()
+        return self.bound.fits() and self.surroundings.hold()
 
     def is_same(self, trace: Trace, text: str) -> bool:
         """Whether another trace is the same program over the same tensors."""
@@ -229,6 +276,8 @@ def _signature(leaves: Sequence[Any], structure: Structure, differentiate: bool)
             if x._value.__class__ is Variable:
                 raise TraceError("a compiled function was given a value of a trace that has ended")
             parts.append((x._value.shape, x._value.dtype, x._requires_grad))
+        elif x.__class__ is float and (x == 0 or x != x):  # -0.0 is not 0.0, and NaN is NaN
+            parts.append(repr(x))
         else:
             parts.append((type(x), x))
     key = tuple(parts)
@@ -236,9 +285,11 @@ def _signature(leaves: Sequence[Any], structure: Structure, differentiate: bool)
         hash(key)
     except TypeError:
         odd = next(x for x in leaves if not isinstance(x, Tensor) and x.__hash__ is None)
+        given = type(odd).__name__
+        hint = "; make a tensor of it with tw.tensor(...)" if given == "ndarray" else ""
         raise TraceError(
-            f"a {type(odd).__name__} was given to a compiled function; arguments are tensors, or "
-            "hashable values that the program is made for"
+            f"{given} given to a compiled function; arguments are tensors, or hashable values "
+            f"that the program is made for{hint}"
         ) from None
     return key
 
@@ -266,6 +317,12 @@ def compile(fn: Callable[P, R] | None = None, *, fallback: Literal["eager"] | No
     compiled model trains in an eager loop, and its backward pass is a compiled program too. The
     results of `scan` are not.
 
+    What the function reads besides, numbers of its closure, globals, attributes of modules and of
+    other objects, is part of the program; where one is another at a later call, it is traced again.
+
+    A module stays a module, with its parameters, mode and state dictionary, whose calls are
+    compiled; a method that is decorated is compiled for each object.
+
     >>> import thalweg as tw
     >>> w = tw.ones(3, requires_grad=True)
     >>> optimizer = tw.optim.SGD([w], lr=0.25)
@@ -278,5 +335,10 @@ def compile(fn: Callable[P, R] | None = None, *, fallback: Literal["eager"] | No
     (tensor(7.), tensor([0.7500, 0.5000, 0.0000], requires_grad=True))
     """
     if fn is None:
-        return lambda function: Compiled(function, fallback)
+        return lambda function: compile(function, fallback=fallback)
+    if hasattr(type(fn), "_compiled"):  # a module stays one
+        module: Any = fn
+        return module._compiled(fallback)
+    if not callable(fn):
+        raise ConfigError(f"compile: a function or a module expected, got {type(fn).__name__}")
     return Compiled(fn, fallback)

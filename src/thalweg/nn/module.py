@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from thalweg._tensor import Parameter, Tensor
 from thalweg.dtypes import DType, as_dtype, float32, float64
@@ -264,6 +264,15 @@ class Module:
     def eval(self) -> Self:
         """`train(False)`."""
         return self.train(False)
+
+    def compile(self, *, fallback: Literal["eager"] | None = None) -> None:
+        """Let the calls of this module run compiled from now on; see `tw.compile`."""
+        self._compiled(fallback, inside=True)
+
+    def _compiled(self, fallback: Literal["eager"] | None, inside: bool = False) -> Self:
+        from thalweg.nn.compiled import compiled_module
+
+        return compiled_module(self, fallback, inside)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Let all parameters be trained, or freeze them."""
