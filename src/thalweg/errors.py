@@ -10,6 +10,7 @@
     |-- DataError        (ValueError)    data sets, splits, labels, files of data
     |-- CheckpointError  (RuntimeError)  files of parameters and run folders
     |-- ConfigError      (ValueError)    options, names and settings
+    |   `-- ConfigTypeError  (TypeError) options of a type that they never have
     |-- OutOfMemoryError (MemoryError)   memory a compiled program needs and cannot have
     |-- TraceError       (RuntimeError)  what cannot be traced to a graph
     |-- TransformError   (RuntimeError)  what a function transform, such as vmap, cannot do
@@ -27,6 +28,7 @@ __all__ = [
     "AnomalyError",
     "CheckpointError",
     "ConfigError",
+    "ConfigTypeError",
     "DTypeError",
     "DataError",
     "GradientError",
@@ -99,6 +101,10 @@ class CheckpointError(ThalwegError, RuntimeError):
 
 class ConfigError(ThalwegError, ValueError):
     """An option, a name or a setting that does not exist or does not fit."""
+
+
+class ConfigTypeError(ConfigError, TypeError):
+    """An option of a type that it never has, such as a str where a number is expected."""
 
 
 class OutOfMemoryError(ThalwegError, MemoryError):

@@ -125,8 +125,8 @@ def test_sizes_that_do_not_fit(shape: tuple[int, ...], message: str) -> None:
         ((3, 4, 3), {"groups": 2}, "groups=2 must divide in_channels=3 and out_channels=4"),
         ((4, 3, 3), {"groups": 2}, "must divide"),
         ((4, 4, 3), {"groups": 0}, "groups=0"),
-        ((1, 1, "3"), {}, "kernel_size is an integer of 1 or more or 2 of them, got '3'"),
-        ((1, 1, (3, 3, 3)), {}, r"got \(3, 3, 3\)"),
+        ((1, 1, "3"), {}, "kernel_size='3'; expected a whole number of 1 or more"),
+        ((1, 1, (3, 3, 3)), {}, r"kernel_size=\(3, 3, 3\).*or 2 of them"),
         ((1, 1, 3), {"stride": 0}, "stride"),
         ((1, 1, 3), {"dilation": 0}, "dilation"),
         ((1, 1, 3), {"padding": "full"}, "'full'"),
@@ -134,7 +134,7 @@ def test_sizes_that_do_not_fit(shape: tuple[int, ...], message: str) -> None:
         (
             (1, 1, 3),
             {"padding_mode": "mirror"},
-            "no padding_mode 'mirror'; .*Known: circular, reflect, replicate, zeros",
+            "no padding_mode 'mirror': .*Known: circular, reflect, replicate, zeros",
         ),
     ],
 )

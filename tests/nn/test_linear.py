@@ -9,7 +9,7 @@ import pytest
 
 import thalweg as tw
 from thalweg import nn
-from thalweg.errors import ShapeError
+from thalweg.errors import ConfigError, ShapeError
 
 
 @pytest.mark.parametrize("lead", [(), (5,), (2, 5), (0,), (2, 3, 4)])
@@ -66,7 +66,7 @@ def test_options() -> None:
 
 def test_sizes_that_cannot_be() -> None:
     for sizes in ((-1, 2), (3.0, 2)):
-        with pytest.raises(ShapeError, match="sizes are integers, 0 or more"):
+        with pytest.raises(ConfigError, match="Linear: in_features=.*whole number of 0 or more"):
             nn.Linear(*sizes)  # type: ignore[arg-type]
 
 

@@ -91,7 +91,7 @@ def test_what_does_not_fit(name: str) -> None:
 def test_settings() -> None:
     with pytest.raises(ConfigError, match="dim is 5"):
         nn.RotaryEncoding(5)
-    with pytest.raises(ConfigError, match="max_len is 1 or more, got 0"):
+    with pytest.raises(ConfigError, match="max_len=0; expected a whole number of 1 or more"):
         nn.LearnedEncoding(4, 0)
     assert repr(nn.RotaryEncoding(4)) == "RotaryEncoding(dim=4, max_len=4096, interleaved=True)"
     assert repr(nn.SinusoidalEncoding(4)) == "SinusoidalEncoding(d_model=4, max_len=5000)"

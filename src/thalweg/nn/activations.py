@@ -10,6 +10,8 @@ from typing import Any
 
 from thalweg._tensor import Parameter, Tensor
 from thalweg.nn import functional as F
+from thalweg.nn.functional.arguments import checked, nonzero, one_of
+from thalweg.nn.functional.checks import require_order
 from thalweg.nn.module import Module
 from thalweg.ops.creation import full
 
@@ -57,6 +59,7 @@ class _Activation(Module):
 class _InPlace(_Activation):
     """An activation whose one option, `inplace`, changes nothing."""
 
+    @checked()
     def __init__(self, inplace: bool = False) -> None:
         self.inplace = inplace
 
@@ -134,6 +137,7 @@ class Softshrink(_Activation):
     tensor([-0.5000,  0.0000,  1.5000])
     """
 
+    @checked()
     def __init__(self, lambd: float = 0.5) -> None:
         self.lambd = lambd
 
@@ -149,6 +153,7 @@ class Hardshrink(_Activation):
     tensor([-1.,  0.,  2.])
     """
 
+    @checked()
     def __init__(self, lambd: float = 0.5) -> None:
         self.lambd = lambd
 
@@ -176,7 +181,9 @@ class Hardtanh(_Activation):
     tensor([-1.0000,  0.5000,  1.0000])
     """
 
+    @checked()
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+        require_order("Hardtanh", "min_val", "max_val", (min_val, max_val))
         self.min_val = min_val
         self.max_val = max_val
         self.inplace = inplace
@@ -222,6 +229,7 @@ class Threshold(_Activation):
     tensor([-5.,  2.])
     """
 
+    @checked()
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         self.threshold = threshold
         self.value = value
@@ -239,6 +247,7 @@ class LeakyReLU(_Activation):
     tensor([-0.1000,  2.0000])
     """
 
+    @checked()
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         self.negative_slope = negative_slope
         self.inplace = inplace
@@ -257,6 +266,7 @@ class PReLU(_Activation):
     [-0.25, 2.0]
     """
 
+    @checked()
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: Any = None) -> None:
         self.num_parameters = num_parameters
         self.weight = Parameter(full((num_parameters,), float(init), dtype=dtype))
@@ -273,6 +283,7 @@ class ELU(_Activation):
     tensor([-0.6321,  2.0000])
     """
 
+    @checked()
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
         self.inplace = inplace
@@ -289,6 +300,7 @@ class CELU(_Activation):
     tensor([-1.2642,  2.0000])
     """
 
+    @checked(alpha=nonzero())
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
         self.inplace = inplace
@@ -325,6 +337,7 @@ class GELU(_Activation):
     tensor([-0.1587,  0.8413])
     """
 
+    @checked(approximate=one_of("none", "tanh"))
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = approximate
 
@@ -376,6 +389,7 @@ class Softplus(_Activation):
     [0.693147..., 1000.0]
     """
 
+    @checked(beta=nonzero())
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta = beta
         self.threshold = threshold
@@ -390,6 +404,7 @@ class Softplus(_Activation):
 class _AlongDim(_Activation):
     """An activation along one dimension, which is to be named: `dim=None` is an error in use."""
 
+    @checked()
     def __init__(self, dim: int | None = None) -> None:
         self.dim = dim
 
@@ -446,6 +461,7 @@ class GLU(_Activation):
     tensor([[0.5000, 1.0000]])
     """
 
+    @checked()
     def __init__(self, dim: int = -1) -> None:
         self.dim = dim
 

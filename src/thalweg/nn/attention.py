@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from thalweg._tensor import Parameter, Tensor
-from thalweg.errors import ConfigError
 from thalweg.nn import functional as F
 from thalweg.nn import init
+from thalweg.nn.functional.arguments import checked
+from thalweg.nn.functional.checks import require_divisor
 from thalweg.nn.linear import Linear
 from thalweg.nn.module import Module
 from thalweg.ops.creation import empty
@@ -46,6 +47,7 @@ class MultiheadAttention(Module):
     Source: Vaswani et al., "Attention is all you need", 2017.
     """
 
+    @checked()
     def __init__(
         self,
         embed_dim: int,
@@ -60,11 +62,7 @@ class MultiheadAttention(Module):
         *,
         dtype: Any = None,
     ) -> None:
-        if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
-            raise ConfigError(
-                f"MultiheadAttention: embed_dim {embed_dim} cannot be divided among {num_heads} "
-                "heads: make it a multiple of num_heads"
-            )
+        require_divisor("MultiheadAttention", "num_heads", num_heads, embed_dim=embed_dim)
         self.embed_dim = embed_dim
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from thalweg._tensor import Parameter, Tensor
-from thalweg.errors import ConfigError, ShapeError, nearest
+from thalweg.errors import ShapeError
 from thalweg.nn import functional as F
 from thalweg.nn import init
+from thalweg.nn.functional.arguments import checked, one_of
+from thalweg.nn.functional.checks import require_divisor
 from thalweg.nn.functional.convolution import padding_amounts
 from thalweg.nn.functional.sliding import Shape, Sizes, per_axis, require_images, spans
 from thalweg.nn.module import Module
@@ -26,6 +28,7 @@ class _Conv(Module):
 
     rank: ClassVar[int]
 
+    @checked(padding_mode=one_of(*_MODES))
     def __init__(
         self,
         in_channels: int,
@@ -58,7 +61,7 @@ class _Conv(Module):
         padding_mode: str,
     ) -> None:
         name, rank = type(self).__name__, self.rank
-        _check_options(name, in_channels, out_channels, groups, padding_mode)
+        require_divisor(name, "groups", groups, in_channels=in_channels, out_channels=out_channels)
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = per_axis(name, "kernel_size", kernel_size, rank, 1)
         self.stride = per_axis(name, "stride", stride, rank, 1)
@@ -143,6 +146,7 @@ class _ConvTranspose(_Conv):
 
     padding: Shape
 
+    @checked(padding_mode=one_of("zeros"))
     def __init__(
         self,
         in_channels: int,
@@ -159,8 +163,6 @@ class _ConvTranspose(_Conv):
         dtype: Any = None,
     ) -> None:
         name, rank = type(self).__name__, self.rank
-        if padding_mode != "zeros":
-            raise ConfigError(f'{name}: padding_mode is "zeros", got {padding_mode!r}')
         self._set(in_channels, out_channels, kernel_size, stride, dilation, groups, padding_mode)
         self.padding = per_axis(name, "padding", padding, rank, 0)
         self.output_padding = per_axis(name, "output_padding", output_padding, rank, 0)
@@ -195,20 +197,6 @@ class _ConvTranspose(_Conv):
                 f"{most}"
             )
         return more
-
-
-def _check_options(
-    name: str, in_channels: int, out_channels: int, groups: int, padding_mode: str
-) -> None:
-    if groups < 1 or in_channels % groups or out_channels % groups:
-        raise ConfigError(
-            f"{name}: groups={groups} must divide in_channels={in_channels} and "
-            f"out_channels={out_channels}"
-        )
-    if padding_mode not in _MODES:
-        raise ConfigError(
-            f"{name}: no padding_mode {padding_mode!r}; {nearest(str(padding_mode), _MODES)}"
-        )
 
 
 class Conv1d(_Conv):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thalweg._tensor import Tensor
 from thalweg.nn import functional as F
-from thalweg.nn.functional.dropout import require_probability
+from thalweg.nn.functional.arguments import between, checked
 from thalweg.nn.module import Module
 
 __all__ = [
@@ -20,8 +20,9 @@ __all__ = [
 class _Dropout(Module):
     """What all kinds of dropout have in common."""
 
+    @checked(p=between(0, 1))
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        self.p = require_probability(type(self).__name__, p)
+        self.p = p
         self.inplace = inplace
 
     def extra_repr(self) -> str:
@@ -95,8 +96,9 @@ class VariationalDropout(_Dropout):
     dropout in recurrent neural networks", 2016.
     """
 
+    @checked(p=between(0, 1))
     def __init__(self, p: float = 0.5, batch_first: bool = False) -> None:
-        self.p = require_probability("VariationalDropout", p)
+        self.p = p
         self.batch_first = batch_first
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from thalweg._tensor import Parameter, Tensor
 from thalweg.errors import ConfigError, ShapeError
 from thalweg.nn import functional as F
 from thalweg.nn import init
+from thalweg.nn.functional.arguments import checked, one_of
+from thalweg.nn.functional.embedding import BAGS
 from thalweg.nn.module import Module
 from thalweg.ops.creation import empty
 from thalweg.tape import no_grad
@@ -59,6 +61,7 @@ class Embedding(_Table):
     Size([2, 2, 3])
     """
 
+    @checked()
     def __init__(
         self,
         num_embeddings: int,
@@ -119,6 +122,7 @@ class EmbeddingBag(_Table):
     Size([2, 3])
     """
 
+    @checked(mode=one_of(*BAGS))
     def __init__(
         self,
         num_embeddings: int,

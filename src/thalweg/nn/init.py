@@ -15,7 +15,9 @@ import numpy as np
 
 from thalweg import dtypes
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, ShapeError, nearest
+from thalweg.errors import ConfigError, ShapeError
+from thalweg.nn.functional.arguments import above, checked, one_of
+from thalweg.nn.functional.checks import require_order
 from thalweg.ops.creation import eye, from_numpy
 from thalweg.ops.random import Generator, rand, randn
 from thalweg.tape import no_grad
@@ -42,21 +44,36 @@ __all__ = [
 ]
 
 
+_SLOPE = 0.01  # of leaky_relu, unless said
+_GAINS = {
+    **dict.fromkeys(("linear", "conv1d", "conv2d", "conv3d", "sigmoid"), 1.0),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), 1.0),
+    "tanh": 5 / 3,
+    "relu": math.sqrt(2),
+    "selu": 3 / 4,
+    "leaky_relu": math.sqrt(2 / (1 + _SLOPE**2)),
+}
+_FANS = ("fan_in", "fan_out")
+
+
 # --- without regard to the size ------------------------------------------------------------------
 
 
+@checked()
 @no_grad()
 def zeros_(tensor: Tensor) -> Tensor:
     """Zeros: for biases. Weights that are all equal never become different."""
     return tensor.fill_(0.0)
 
 
+@checked()
 @no_grad()
 def ones_(tensor: Tensor) -> Tensor:
     """Ones."""
     return tensor.fill_(1.0)
 
 
+@checked()
 @no_grad()
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """`val` everywhere.
@@ -68,6 +85,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     return tensor.fill_(val)
 
 
+@checked()
 @no_grad()
 def eye_(tensor: Tensor) -> Tensor:
     """The identity, of a matrix of any shape: a linear layer that passes its input on."""
@@ -76,14 +94,17 @@ def eye_(tensor: Tensor) -> Tensor:
     return tensor.copy_(eye(*tensor.shape))
 
 
+@checked()
 @no_grad()
 def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """U[a, b)."""
+    require_order("uniform_", "a", "b", (a, b))
     return tensor.uniform_(a, b, generator=generator)
 
 
+@checked()
 @no_grad()
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
@@ -92,6 +113,7 @@ def normal_(
     return tensor.normal_(mean, std, generator=generator)
 
 
+@checked(std=above(0))
 @no_grad()
 def trunc_normal_(
     tensor: Tensor,
@@ -108,8 +130,8 @@ def trunc_normal_(
     >>> bool((x >= -1).all() and (x <= 0.5).all())
     True
     """
-    if not (std > 0 and a < b):
-        raise ConfigError(f"trunc_normal_: std > 0 and a < b expected, got {std=}, {a=}, {b=}")
+    if not a < b:
+        raise ConfigError(f"trunc_normal_: a={a}, b={b}; expected a < b")
     low, high = (math.erf((limit - mean) / std / math.sqrt(2)) for limit in (a, b))
     uniform = rand(tensor.shape, dtype=dtypes.float64, generator=generator)
     drawn = _inverse_erf(low + (high - low) * uniform) * (std * math.sqrt(2)) + mean
@@ -132,6 +154,7 @@ def _inverse_erf(y: Tensor) -> Tensor:
 # --- by fan-in and fan-out -----------------------------------------------------------------------
 
 
+@checked(nonlinearity=one_of(*_GAINS))
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """The factor on the standard deviation that makes up for what an activation takes away.
 
@@ -141,23 +164,9 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     >>> calculate_gain("leaky_relu", 0.0) == calculate_gain("relu") == 2**0.5
     True
     """
-    if nonlinearity == "leaky_relu":
-        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
-    if nonlinearity not in _GAINS:
-        raise ConfigError(
-            f"calculate_gain: unknown nonlinearity {nonlinearity!r}; "
-            + nearest(nonlinearity, [*_GAINS, "leaky_relu"])
-        )
+    if nonlinearity == "leaky_relu" and param is not None:
+        return math.sqrt(2 / (1 + param**2))
     return _GAINS[nonlinearity]
-
-
-_GAINS = {
-    **dict.fromkeys(("linear", "conv1d", "conv2d", "conv3d", "sigmoid"), 1.0),
-    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), 1.0),
-    "tanh": 5 / 3,
-    "relu": math.sqrt(2),
-    "selu": 3 / 4,
-}
 
 
 def _fans(name: str, tensor: Tensor) -> tuple[int, int]:
@@ -172,6 +181,7 @@ def _fans(name: str, tensor: Tensor) -> tuple[int, int]:
     return max(shape[1] * taps, 1), max(shape[0] * taps, 1)
 
 
+@checked()
 def xavier_uniform_(
     tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
@@ -189,6 +199,7 @@ def xavier_uniform_(
     return uniform_(tensor, -bound, bound, generator)
 
 
+@checked()
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """N(0, 2 gain^2 / (m + n)): Glorot's variance. Source: Glorot, Bengio 2010."""
     std = gain * math.sqrt(2 / sum(_fans("xavier_normal_", tensor)))
@@ -198,11 +209,10 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
 def _kaiming_std(name: str, tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     """gain / sqrt(fan)."""
     fan_in, fan_out = _fans(name, tensor)
-    if mode not in ("fan_in", "fan_out"):
-        raise ConfigError(f'{name}: mode is "fan_in" or "fan_out", got {mode!r}')
     return calculate_gain(nonlinearity, a) / math.sqrt(fan_in if mode == "fan_in" else fan_out)
 
 
+@checked(mode=one_of(*_FANS), nonlinearity=one_of(*_GAINS))
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0.0,
@@ -225,6 +235,7 @@ def kaiming_uniform_(
     return uniform_(tensor, -bound, bound, generator)
 
 
+@checked(mode=one_of(*_FANS), nonlinearity=one_of(*_GAINS))
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0.0,
@@ -248,6 +259,7 @@ he_uniform_, he_normal_ = kaiming_uniform_, kaiming_normal_
 # --- by structure --------------------------------------------------------------------------------
 
 
+@checked()
 @no_grad()
 def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
     """`gain` times a random matrix with orthonormal rows or columns, whichever are fewer.
@@ -275,6 +287,7 @@ def _orthonormal(matrix: Tensor) -> Tensor:
     return from_numpy(q * np.where(np.diagonal(r) < 0, -1.0, 1.0))
 
 
+@checked()
 @no_grad()
 def sparse_(
     tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
@@ -289,8 +302,6 @@ def sparse_(
     """
     if tensor.ndim != 2:
         raise ShapeError(f"sparse_: a matrix expected, got shape {tuple(tensor.shape)}")
-    if not 0 <= sparsity <= 1:
-        raise ConfigError(f"sparse_: sparsity is a share, from 0 to 1; got {sparsity!r}")
     normal = randn(tensor.shape, generator=generator) * std
     rank = rand(tensor.shape, generator=generator).argsort(0).argsort(0)
     return tensor.copy_(normal.where(rank >= math.ceil(sparsity * tensor.shape[0]), 0.0))

@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from thalweg._tensor import Parameter, Tensor
-from thalweg.errors import ConfigError, ShapeError
+from thalweg.errors import ShapeError
 from thalweg.nn import functional as F
 from thalweg.nn import init
+from thalweg.nn.functional.arguments import checked, least
 from thalweg.nn.module import Module
 from thalweg.ops.creation import empty
 
@@ -30,6 +31,7 @@ class Linear(Module):
     Size([32, 30])
     """
 
+    @checked()
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, *, dtype: Any = None
     ) -> None:
@@ -105,6 +107,7 @@ class Bilinear(Module):
     Size([8, 40])
     """
 
+    @checked(in1_features=least(1))
     def __init__(
         self,
         in1_features: int,
@@ -114,8 +117,6 @@ class Bilinear(Module):
         *,
         dtype: Any = None,
     ) -> None:
-        if in1_features < 1:
-            raise ConfigError(f"Bilinear: in1_features is 1 or more, got {in1_features}")
         self.in1_features, self.in2_features = in1_features, in2_features
         self.out_features = out_features
         self.weight = Parameter(empty(out_features, in1_features, in2_features, dtype=dtype))
@@ -154,6 +155,7 @@ class Identity(Module):
     tensor([1., 2.])
     """
 
+    @checked()
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
 

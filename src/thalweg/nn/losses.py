@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from thalweg._tensor import Tensor
 from thalweg.nn import functional as F
+from thalweg.nn.functional.arguments import KL_REDUCTIONS, checked, least, one_of
 from thalweg.nn.module import Module
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
 class _Loss(Module):
     """A loss with a reduction."""
 
+    @checked()
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = reduction
 
@@ -69,6 +71,7 @@ class HuberLoss(Module):
     tensor([0.5000, 4.5000])
     """
 
+    @checked()
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         self.reduction = reduction
         self.delta = delta
@@ -85,6 +88,7 @@ class SmoothL1Loss(Module):
     tensor([0.5000, 4.5000])
     """
 
+    @checked(beta=least(0))
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         self.reduction = reduction
         self.beta = beta
@@ -101,6 +105,7 @@ class PoissonNLLLoss(Module):
     tensor(1.)
     """
 
+    @checked()
     def __init__(
         self,
         log_input: bool = True,
@@ -127,6 +132,7 @@ class GaussianNLLLoss(Module):
     tensor(2.5000)
     """
 
+    @checked()
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         self.full = full
         self.eps = eps
@@ -155,6 +161,7 @@ class CrossEntropyLoss(Module):
 
     weight: Tensor | None
 
+    @checked()
     def __init__(
         self,
         weight: Tensor | None = None,
@@ -192,6 +199,7 @@ class NLLLoss(Module):
 
     weight: Tensor | None
 
+    @checked()
     def __init__(
         self,
         weight: Tensor | None = None,
@@ -218,6 +226,7 @@ class _Weighted(Module):
 
     weight: Tensor | None
 
+    @checked()
     def __init__(self, weight: Tensor | None = None, *, reduction: str = "mean") -> None:
         self.register_buffer("weight", weight)
         self.reduction = reduction
@@ -236,6 +245,7 @@ class BCEWithLogitsLoss(_Weighted):
 
     pos_weight: Tensor | None
 
+    @checked()
     def __init__(
         self,
         weight: Tensor | None = None,
@@ -278,6 +288,7 @@ class KLDivLoss(Module):
     0.0
     """
 
+    @checked(reduction=one_of(*KL_REDUCTIONS))
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
         self.reduction = reduction
         self.log_target = log_target

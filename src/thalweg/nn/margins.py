@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from thalweg._tensor import Tensor
 from thalweg.nn import functional as F
+from thalweg.nn.functional.arguments import above, between, checked
 from thalweg.nn.module import Module
 
 __all__ = [
@@ -30,6 +31,7 @@ class CosineSimilarity(Module):
     tensor([0.7071])
     """
 
+    @checked()
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         self.dim = dim
         self.eps = eps
@@ -46,6 +48,7 @@ class PairwiseDistance(Module):
     tensor([5.])
     """
 
+    @checked()
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         self.p = p
         self.eps = eps
@@ -63,6 +66,7 @@ class HingeEmbeddingLoss(Module):
     tensor(0.6250)
     """
 
+    @checked()
     def __init__(self, margin: float = 1.0, *, reduction: str = "mean") -> None:
         self.margin = margin
         self.reduction = reduction
@@ -79,6 +83,7 @@ class SoftMarginLoss(Module):
     tensor(0.6931)
     """
 
+    @checked()
     def __init__(self, *, reduction: str = "mean") -> None:
         self.reduction = reduction
 
@@ -94,6 +99,7 @@ class MarginRankingLoss(Module):
     tensor(2.)
     """
 
+    @checked()
     def __init__(self, margin: float = 0.0, *, reduction: str = "mean") -> None:
         self.margin = margin
         self.reduction = reduction
@@ -111,6 +117,7 @@ class CosineEmbeddingLoss(Module):
     tensor(1.)
     """
 
+    @checked()
     def __init__(self, margin: float = 0.0, *, reduction: str = "mean") -> None:
         self.margin = margin
         self.reduction = reduction
@@ -130,6 +137,7 @@ class TripletMarginLoss(Module):
     tensor(0.)
     """
 
+    @checked(p=above(0))
     def __init__(
         self,
         margin: float = 1.0,
@@ -162,6 +170,7 @@ class MultiMarginLoss(Module):
 
     weight: Tensor | None
 
+    @checked(p=between(1, 2))
     def __init__(
         self,
         p: int = 1,

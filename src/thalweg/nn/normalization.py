@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 from thalweg._tensor import Parameter, Tensor
 from thalweg.dtypes import int64
-from thalweg.errors import ConfigError, ShapeError
+from thalweg.errors import ShapeError
 from thalweg.nn import functional as F
+from thalweg.nn.functional.arguments import checked, least
+from thalweg.nn.functional.checks import require_divisor
 from thalweg.nn.functional.normalization import trailing_shape
 from thalweg.nn.module import Module
 from thalweg.ops.creation import empty, ones, zeros
@@ -55,6 +57,7 @@ class _Running(_Affine):
     running_var: Tensor | None
     num_batches_tracked: Tensor | None
 
+    @checked()
     def __init__(
         self,
         num_features: int,
@@ -65,10 +68,6 @@ class _Running(_Affine):
         bias: bool,
         dtype: Any,
     ) -> None:
-        if num_features < 0:
-            raise ConfigError(
-                f"{type(self).__name__}: num_features is a number of channels, got {num_features}"
-            )
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self._scale_and_shift((num_features,), affine, affine and bias, dtype)
@@ -126,6 +125,7 @@ class _Running(_Affine):
 class _BatchNorm(_Running):
     """Batch normalization of any rank."""
 
+    @checked()
     def __init__(
         self,
         num_features: int,
@@ -197,11 +197,12 @@ class BatchNorm2d(_BatchNorm):
 class _InstanceNorm(_Running):
     """Instance normalization of any rank."""
 
+    @checked()
     def __init__(
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
         *,
@@ -266,6 +267,7 @@ class LayerNorm(_Affine):
     Source: Ba, Kiros, Hinton, "Layer normalization", 2016.
     """
 
+    @checked(normalized_shape=least(1))
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -308,6 +310,7 @@ class RMSNorm(_Affine):
     Source: Zhang, Sennrich, "Root mean square layer normalization", 2019.
     """
 
+    @checked(normalized_shape=least(1))
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -355,6 +358,7 @@ class GroupNorm(_Affine):
     Source: Wu, He, "Group normalization", 2018.
     """
 
+    @checked()
     def __init__(
         self,
         num_groups: int,
@@ -365,10 +369,7 @@ class GroupNorm(_Affine):
         bias: bool = True,
         dtype: Any = None,
     ) -> None:
-        if num_groups < 1 or num_channels % num_groups:
-            raise ConfigError(
-                f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}"
-            )
+        require_divisor("GroupNorm", "num_groups", num_groups, num_channels=num_channels)
         self.num_groups, self.num_channels = num_groups, num_channels
         self.eps, self.affine = eps, affine
         self._scale_and_shift((num_channels,), affine, affine and bias, dtype)
@@ -404,6 +405,7 @@ class LocalResponseNorm(Module):
              [0.5000]]])
     """
 
+    @checked(size=least(1))
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 

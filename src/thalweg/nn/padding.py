@@ -12,6 +12,7 @@ from typing import ClassVar
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
 from thalweg.nn import functional as F
+from thalweg.nn.functional.arguments import ANY, checked
 from thalweg.nn.functional.sliding import require_images
 from thalweg.nn.module import Module
 
@@ -36,6 +37,7 @@ class _Pad(Module):
     mode: ClassVar[str] = "constant"
     value: float | None = None
 
+    @checked(padding=ANY)
     def __init__(self, padding: int | Sequence[int]) -> None:
         sides = 2 * self.rank
         given = (padding,) * sides if isinstance(padding, int) else tuple(padding)
@@ -58,6 +60,7 @@ class _Pad(Module):
 class _ConstantPad(_Pad):
     """Padding with a given number."""
 
+    @checked(padding=ANY)
     def __init__(self, padding: int | Sequence[int], value: float) -> None:
         super().__init__(padding)
         self.value = value

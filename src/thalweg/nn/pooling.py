@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from thalweg._tensor import Tensor
 from thalweg.nn import functional as F
 from thalweg.nn.functional.adaptive import Wanted, wanted_sizes
+from thalweg.nn.functional.arguments import FINITE_NORM, checked, nonzero
 from thalweg.nn.functional.sliding import Shape, Sizes, per_axis
 from thalweg.nn.module import Module
 
@@ -30,6 +31,7 @@ class _MaxPool(Module):
 
     rank: ClassVar[int]
 
+    @checked()
     def __init__(
         self,
         kernel_size: Sizes,
@@ -42,7 +44,7 @@ class _MaxPool(Module):
         self.kernel_size, self.padding, self.dilation = kernel_size, padding, dilation
         self.stride = kernel_size if stride is None else stride
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
-        _check_sizes(self, self.rank, kernel_size, self.stride)
+        _check_sizes(self, self.rank, kernel_size, stride, padding, dilation)
 
     def forward(self, x: Tensor) -> Any:
         """The maximum of each window, and with `return_indices` where it stands."""
@@ -114,6 +116,7 @@ class AvgPool1d(_AvgPool):
     tensor([[2., 1.]])
     """
 
+    @checked()
     def __init__(
         self,
         kernel_size: Sizes,
@@ -146,6 +149,7 @@ class AvgPool2d(_AvgPool):
     Size([8, 32, 13, 13])
     """
 
+    @checked(divisor_override=nonzero())
     def __init__(
         self,
         kernel_size: Sizes,
@@ -159,7 +163,7 @@ class AvgPool2d(_AvgPool):
         self.stride = kernel_size if stride is None else stride
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
         self.divisor_override = divisor_override
-        _check_sizes(self, 2, kernel_size, self.stride)
+        _check_sizes(self, 2, kernel_size, stride, padding)
 
     def forward(self, x: Tensor) -> Tensor:
         """The mean of each window."""
@@ -172,6 +176,7 @@ class _AdaptivePool(Module):
 
     rank: ClassVar[int]
 
+    @checked()
     def __init__(self, output_size: Wanted) -> None:
         wanted_sizes(type(self).__name__, output_size, self.rank)
         self.output_size = output_size
@@ -221,6 +226,7 @@ class AdaptiveAvgPool2d(_AdaptivePool):
 class _AdaptiveMaxPool(_AdaptivePool):
     """What maximum pooling to a given size has in common."""
 
+    @checked()
     def __init__(self, output_size: Wanted, return_indices: bool = False) -> None:
         super().__init__(output_size)
         self.return_indices = return_indices
@@ -260,6 +266,7 @@ class _LPPool(Module):
 
     rank: ClassVar[int]
 
+    @checked(norm_type=FINITE_NORM)
     def __init__(
         self,
         norm_type: float,
@@ -269,7 +276,7 @@ class _LPPool(Module):
     ) -> None:
         self.norm_type, self.kernel_size = norm_type, kernel_size
         self.stride, self.ceil_mode = stride, ceil_mode
-        _check_sizes(self, self.rank, kernel_size, kernel_size if stride is None else stride)
+        _check_sizes(self, self.rank, kernel_size, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """The p-norm of each window."""
@@ -304,10 +311,19 @@ class LPPool2d(_LPPool):
     rank = 2
 
 
-def _check_sizes(module: Module, rank: int, kernel_size: Sizes, stride: Sizes) -> None:
+def _check_sizes(
+    module: Module,
+    rank: int,
+    kernel_size: Sizes,
+    stride: Sizes | None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+) -> None:
     name = type(module).__name__
     per_axis(name, "kernel_size", kernel_size, rank, 1)
-    per_axis(name, "stride", stride, rank, 1)
+    per_axis(name, "stride", kernel_size if stride is None else stride, rank, 1)
+    per_axis(name, "padding", padding, rank, 0)
+    per_axis(name, "dilation", dilation, rank, 1)
 
 
 def _spoken(sizes: Wanted) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from thalweg._tensor import Parameter, Tensor
 from thalweg.errors import ConfigError, OutOfRangeError, ShapeError
 from thalweg.nn import init
+from thalweg.nn.functional.arguments import checked, least
 from thalweg.nn.module import Module
 from thalweg.ops.creation import empty, tensor
 from thalweg.ops.joining import cat
@@ -38,10 +39,10 @@ class SinusoidalEncoding(Module):
 
     table: Tensor
 
+    @checked()
     def __init__(
         self, d_model: int, max_len: int = 5000, base: float = 10000.0, *, dtype: Any = None
     ) -> None:
-        _require_sizes("SinusoidalEncoding", d_model=d_model, max_len=max_len)
         self.d_model, self.max_len, self.base = d_model, max_len, base
         angles = _angles(max_len, math.ceil(d_model / 2), d_model, base)
         waves = np.stack([np.sin(angles), np.cos(angles)], -1).reshape(max_len, -1)
@@ -72,8 +73,8 @@ class LearnedEncoding(Module):
     Source: Radford et al., "Improving language understanding by generative pre-training", 2018.
     """
 
+    @checked()
     def __init__(self, d_model: int, max_len: int, *, dtype: Any = None) -> None:
-        _require_sizes("LearnedEncoding", d_model=d_model, max_len=max_len)
         self.d_model, self.max_len = d_model, max_len
         self.weight = Parameter(empty(max_len, d_model, dtype=dtype))
         self.reset_parameters()
@@ -115,6 +116,7 @@ class RotaryEncoding(Module):
     cosine: Tensor
     sine: Tensor
 
+    @checked(dim=least(2))
     def __init__(
         self,
         dim: int,
@@ -124,7 +126,6 @@ class RotaryEncoding(Module):
         *,
         dtype: Any = None,
     ) -> None:
-        _require_sizes("RotaryEncoding", dim=dim, max_len=max_len)
         if dim % 2:
             raise ConfigError(f"RotaryEncoding: features are turned in pairs, but dim is {dim}")
         self.dim, self.max_len, self.base = dim, max_len, base
@@ -156,12 +157,6 @@ class RotaryEncoding(Module):
 def _angles(places: int, count: int, width: int, base: float) -> Any:
     """l / base^(2i / width), (places, count), in float64."""
     return np.arange(places)[:, None] * base ** (-2.0 * np.arange(count) / width)
-
-
-def _require_sizes(name: str, **sizes: int) -> None:
-    for what, size in sizes.items():
-        if size < 1:
-            raise ConfigError(f"{name}: {what} is 1 or more, got {size}")
 
 
 def _require_room(module: Module, x: Tensor, width: int, offset: int, longest: int) -> None:

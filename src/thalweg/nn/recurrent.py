@@ -7,9 +7,10 @@ import warnings
 from typing import Any, ClassVar
 
 from thalweg._tensor import Parameter, Tensor
-from thalweg.errors import ConfigError, ShapeError, nearest
+from thalweg.errors import ConfigError, ShapeError
 from thalweg.nn import functional as F
 from thalweg.nn import init
+from thalweg.nn.functional.arguments import checked, least, one_of
 from thalweg.nn.functional.recurrent import KINDS, Kind, State, Weights, run_layer, run_step
 from thalweg.nn.module import Module
 from thalweg.nn.utils.rnn import PackedSequence
@@ -24,6 +25,7 @@ class _Recurrent(Module):
 
     kind: Kind
 
+    @checked(num_layers=least(1))
     def __init__(
         self,
         input_size: int,
@@ -37,14 +39,11 @@ class _Recurrent(Module):
         dtype: Any,
     ) -> None:
         name = type(self).__name__
-        _check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         if not 0 <= proj_size < hidden_size:
             raise ConfigError(
                 f"{name}: proj_size is 0, for none, or less than hidden_size {hidden_size}, got "
                 f"{proj_size}"
             )
-        if not 0 <= dropout <= 1:
-            raise ConfigError(f"{name}: dropout is a probability, from 0 to 1; got {dropout!r}")
         if dropout and num_layers == 1:
             warnings.warn(
                 f"{name}: dropout={dropout} acts between layers, and there is one",
@@ -207,6 +206,7 @@ class RNN(_Recurrent):
     Source: deck 003; Elman, "Finding structure in time", 1990.
     """
 
+    @checked(nonlinearity=one_of("tanh", "relu"))
     def __init__(
         self,
         input_size: int,
@@ -220,7 +220,7 @@ class RNN(_Recurrent):
         *,
         dtype: Any = None,
     ) -> None:
-        self.nonlinearity, self.kind = nonlinearity, _kind_of("RNN", nonlinearity)
+        self.nonlinearity, self.kind = nonlinearity, KINDS[nonlinearity]
         options = (bias, batch_first, dropout, bidirectional)
         super().__init__(input_size, hidden_size, num_layers, *options, 0, dtype)
 
@@ -251,6 +251,7 @@ class GRU(_Recurrent):
 
     kind = KINDS["gru"]
 
+    @checked()
     def __init__(
         self,
         input_size: int,
@@ -294,6 +295,7 @@ class LSTM(_Recurrent):
 
     kind = KINDS["lstm"]
 
+    @checked()
     def __init__(
         self,
         input_size: int,
@@ -327,8 +329,8 @@ class _Cell(Module):
     kind: Kind
     names: ClassVar[tuple[str, ...]] = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
+    @checked()
     def __init__(self, input_size: int, hidden_size: int, bias: bool, dtype: Any) -> None:
-        _check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows = self.kind.gates * hidden_size
         shapes = ((rows, input_size), (rows, hidden_size), (rows,), (rows,))
@@ -378,6 +380,7 @@ class RNNCell(_Cell):
     Size([2, 5])
     """
 
+    @checked(nonlinearity=one_of("tanh", "relu"))
     def __init__(
         self,
         input_size: int,
@@ -387,7 +390,7 @@ class RNNCell(_Cell):
         *,
         dtype: Any = None,
     ) -> None:
-        self.nonlinearity, self.kind = nonlinearity, _kind_of("RNNCell", nonlinearity)
+        self.nonlinearity, self.kind = nonlinearity, KINDS[nonlinearity]
         super().__init__(input_size, hidden_size, bias, dtype)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
@@ -405,6 +408,7 @@ class GRUCell(_Cell):
 
     kind = KINDS["gru"]
 
+    @checked()
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, *, dtype: Any = None
     ) -> None:
@@ -426,6 +430,7 @@ class LSTMCell(_Cell):
 
     kind = KINDS["lstm"]
 
+    @checked()
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, *, dtype: Any = None
     ) -> None:
@@ -443,16 +448,3 @@ def _reset(module: Module, hidden_size: int) -> None:
     bound = 1 / math.sqrt(hidden_size)
     for parameter in module.parameters():
         init.uniform_(parameter, -bound, bound)
-
-
-def _kind_of(name: str, nonlinearity: str) -> Kind:
-    if nonlinearity not in ("tanh", "relu"):
-        hint = nearest(str(nonlinearity), ("relu", "tanh"))
-        raise ConfigError(f"{name}: no nonlinearity {nonlinearity!r}: {hint}")
-    return KINDS[nonlinearity]
-
-
-def _check_sizes(name: str, **sizes: int) -> None:
-    for what, size in sizes.items():
-        if size < 1:
-            raise ConfigError(f"{name}: {what} is an integer of 1 or more, got {size!r}")

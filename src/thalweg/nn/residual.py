@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from thalweg._tensor import Tensor
 from thalweg.errors import ShapeError
+from thalweg.nn.functional.arguments import checked
 from thalweg.nn.module import Module
 
 __all__ = ["Residual"]
@@ -23,6 +24,7 @@ class Residual(Module):
     Source: He et al., "Deep residual learning for image recognition", 2015.
     """
 
+    @checked()
     def __init__(self, inner: Module, shortcut: Module | None = None) -> None:
         self.inner = inner
         self.shortcut = shortcut

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
 from thalweg.nn import functional as F
-from thalweg.nn.functional.resizing import Factors
+from thalweg.nn.functional.arguments import checked, least, one_of
+from thalweg.nn.functional.resizing import MODES, Factors
 from thalweg.nn.module import Module
 
 __all__ = ["ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Upsample"]
@@ -24,6 +25,7 @@ class Upsample(Module):
     Size([2, 3, 10, 10])
     """
 
+    @checked(mode=one_of(*MODES), size=least(1))
     def __init__(
         self,
         size: int | Sequence[int] | None = None,
@@ -62,6 +64,7 @@ class PixelShuffle(Module):
     Size([8, 3, 8, 8])
     """
 
+    @checked()
     def __init__(self, upscale_factor: int) -> None:
         self.upscale_factor = upscale_factor
 
@@ -82,6 +85,7 @@ class PixelUnshuffle(Module):
     Size([8, 12, 4, 4])
     """
 
+    @checked()
     def __init__(self, downscale_factor: int) -> None:
         self.downscale_factor = downscale_factor
 
@@ -102,6 +106,7 @@ class ChannelShuffle(Module):
     tensor([0., 2., 1., 3.])
     """
 
+    @checked()
     def __init__(self, groups: int) -> None:
         self.groups = groups
 

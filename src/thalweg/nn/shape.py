@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from thalweg._tensor import Tensor
+from thalweg.errors import ShapeError
+from thalweg.nn.functional.arguments import checked
 from thalweg.nn.module import Module
 
 __all__ = ["Flatten", "Unflatten"]
@@ -18,6 +20,7 @@ class Flatten(Module):
     Size([32, 784])
     """
 
+    @checked()
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim = start_dim
         self.end_dim = end_dim
@@ -39,13 +42,17 @@ class Unflatten(Module):
     Size([32, 1, 28, 28])
     """
 
+    @checked()
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         self.dim = dim
         self.unflattened_size = tuple(unflattened_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """x.unflatten(dim, unflattened_size)."""
-        return x.unflatten(self.dim, self.unflattened_size)
+        try:
+            return x.unflatten(self.dim, self.unflattened_size)
+        except ShapeError as error:
+            raise ShapeError(f"unflattened_size={self.unflattened_size}: {error.message}") from None
 
     def extra_repr(self) -> str:
         """dim=1, unflattened_size=(1, 28, 28)"""

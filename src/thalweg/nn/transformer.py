@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError, ShapeError, nearest
@@ -14,6 +14,7 @@ from thalweg.nn import init
 from thalweg.nn.attention import MultiheadAttention
 from thalweg.nn.containers import ModuleList
 from thalweg.nn.dropout import Dropout
+from thalweg.nn.functional.arguments import checked
 from thalweg.nn.functional.attention import causal
 from thalweg.nn.linear import Linear
 from thalweg.nn.module import Module
@@ -32,25 +33,77 @@ Activation = str | Callable[[Tensor], Tensor]
 
 
 class _Layer(Module):
-    """What encoder and decoder layers share: where norms stand, and the feed-forward network."""
+    """What encoder and decoder layers share: attention, a norm after each part, and a network."""
 
-    norm_first: bool
-    activation: Callable[[Tensor], Tensor]
+    attentions: ClassVar[tuple[str, ...]]
     linear1: Linear
     linear2: Linear
-    dropout: Dropout
 
-    def _sublayer(
-        self, x: Tensor, function: Callable[[Tensor], Tensor], norm: Module, dropout: Module
-    ) -> Tensor:
-        """norm(x + f(x)), or, with norm_first, x + f(norm(x))."""
+    @checked()
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = F.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        dtype: Any = None,
+    ) -> None:
+        options = {"batch_first": batch_first, "dtype": dtype}
+        for name in self.attentions:
+            setattr(self, name, MultiheadAttention(d_model, nhead, dropout, bias, **options))
+        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype)
+        self.norm_first = norm_first
+        parts = range(1, len(self.attentions) + 2)
+        for part in parts:
+            setattr(self, f"norm{part}", LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
+        for part in parts:
+            setattr(self, f"dropout{part}", Dropout(dropout))
+        self.activation = _activation(activation)
+
+    def _add(self, x: Tensor, part: int, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """norm(x + f(x)), or, with norm_first, x + f(norm(x)), for the part of that number."""
+        norm, dropout = getattr(self, f"norm{part}"), getattr(self, f"dropout{part}")
         first = self.norm_first
         out: Tensor = x + dropout(function(norm(x))) if first else norm(x + dropout(function(x)))
         return out
 
+    def _attend(
+        self,
+        x: Tensor,
+        part: int,
+        memory: Tensor | None,
+        mask: Tensor | None,
+        key_padding_mask: Tensor | None,
+        is_causal: bool,
+    ) -> Tensor:
+        """Attention of x to memory, or to itself, as the part of that number."""
+        attention = getattr(self, self.attentions[part - 1])
+
+        def function(x: Tensor) -> Tensor:
+            keys = x if memory is None else memory
+            out: Tensor = attention(
+                x, keys, keys, key_padding_mask, False, mask, is_causal=is_causal
+            )[0]
+            return out
+
+        return self._add(x, part, function)
+
     def _feed_forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.linear2(self.dropout(self.activation(self.linear1(x))))
-        return out
+        """The network, as the last part."""
+
+        def function(x: Tensor) -> Tensor:
+            out: Tensor = self.linear2(self.dropout(self.activation(self.linear1(x))))
+            return out
+
+        return self._add(x, len(self.attentions) + 1, function)
 
 
 class TransformerEncoderLayer(_Layer):
@@ -75,32 +128,7 @@ class TransformerEncoderLayer(_Layer):
     normalization in the Transformer architecture", 2020.
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        dtype: Any = None,
-    ) -> None:
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.activation = _activation(activation)
+    attentions = ("self_attn",)
 
     def forward(
         self,
@@ -110,15 +138,8 @@ class TransformerEncoderLayer(_Layer):
         is_causal: bool = False,
     ) -> Tensor:
         """The sequence, changed at each place by the others."""
-
-        def attention(x: Tensor) -> Tensor:
-            out: Tensor = self.self_attn(
-                x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal
-            )[0]
-            return out
-
-        x = self._sublayer(src, attention, self.norm1, self.dropout1)
-        return self._sublayer(x, self._feed_forward, self.norm2, self.dropout2)
+        x = self._attend(src, 1, None, src_mask, src_key_padding_mask, is_causal)
+        return self._feed_forward(x)
 
 
 class TransformerDecoderLayer(_Layer):
@@ -134,36 +155,7 @@ class TransformerDecoderLayer(_Layer):
     Size([5, 3, 8])
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = F.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        dtype: Any = None,
-    ) -> None:
-        def attention() -> MultiheadAttention:
-            return MultiheadAttention(
-                d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype
-            )
-
-        def norm() -> LayerNorm:
-            return LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-
-        self.self_attn, self.multihead_attn = attention(), attention()
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype)
-        self.norm_first = norm_first
-        self.norm1, self.norm2, self.norm3 = norm(), norm(), norm()
-        self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout) for _ in range(3))
-        self.activation = _activation(activation)
+    attentions = ("self_attn", "multihead_attn")
 
     def forward(
         self,
@@ -177,28 +169,9 @@ class TransformerDecoderLayer(_Layer):
         memory_is_causal: bool = False,
     ) -> Tensor:
         """The sequence `tgt`, changed at each place by the others and by memory."""
-
-        def to_itself(x: Tensor) -> Tensor:
-            out: Tensor = self.self_attn(
-                x, x, x, tgt_key_padding_mask, False, tgt_mask, is_causal=tgt_is_causal
-            )[0]
-            return out
-
-        def to_memory(x: Tensor) -> Tensor:
-            out: Tensor = self.multihead_attn(
-                x,
-                memory,
-                memory,
-                memory_key_padding_mask,
-                False,
-                memory_mask,
-                is_causal=memory_is_causal,
-            )[0]
-            return out
-
-        x = self._sublayer(tgt, to_itself, self.norm1, self.dropout1)
-        x = self._sublayer(x, to_memory, self.norm2, self.dropout2)
-        return self._sublayer(x, self._feed_forward, self.norm3, self.dropout3)
+        x = self._attend(tgt, 1, None, tgt_mask, tgt_key_padding_mask, tgt_is_causal)
+        x = self._attend(x, 2, memory, memory_mask, memory_key_padding_mask, memory_is_causal)
+        return self._feed_forward(x)
 
 
 class TransformerEncoder(Module):
@@ -214,6 +187,7 @@ class TransformerEncoder(Module):
     Size([5, 3, 8])
     """
 
+    @checked()
     def __init__(
         self,
         encoder_layer: Module,
@@ -250,6 +224,7 @@ class TransformerDecoder(Module):
     They begin as copies of `decoder_layer`, as those of `TransformerEncoder` do.
     """
 
+    @checked()
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         self.layers = _copies(decoder_layer, num_layers)
         self.num_layers = num_layers
@@ -296,6 +271,7 @@ class Transformer(Module):
     Size([5, 3, 8])
     """
 
+    @checked()
     def __init__(
         self,
         d_model: int = 512,

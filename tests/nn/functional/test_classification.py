@@ -309,5 +309,5 @@ def test_an_unknown_reduction(loss) -> None:
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.1, math.nan])
 def test_label_smoothing_out_of_range(smoothing: float) -> None:
-    with pytest.raises(ConfigError, match="label_smoothing is from 0 to 1"):
+    with pytest.raises(ConfigError, match="label_smoothing=.*from 0 to 1"):
         F.cross_entropy(tw.ones(4, 3), tw.tensor(LABELS), label_smoothing=smoothing)

@@ -143,7 +143,6 @@ def test_padding(padding: Any, sizes: Any, dilations: Any, expected: Any) -> Non
         ((2, 1, 2, 2), (4, 1, 5, 5), {"padding": 1}, r"\(2, 2\), \(4, 4\) with its padding"),
         ((2, 1, 4, 4), (4, 1, 3, 3), {"dilation": 2}, r"spans \(5, 5\) with dilation \(2, 2\)"),
         ((2, 2, 4, 4), (3, 1, 2, 2), {"groups": 2}, "must divide the 3 output channels"),
-        ((2, 2, 4, 4), (4, 2, 2, 2), {"groups": 0}, "got groups=0"),
         ((2, 2, 4, 4), (4, 2, 2), {}, r"weight has shape \(4, 2, 2\), expected \(O, C / groups,"),
     ],
 )
@@ -155,10 +154,10 @@ def test_shapes_that_do_not_fit(x: Any, w: Any, options: dict[str, Any], message
 def test_options_that_do_not_exist() -> None:
     x, w = tw.ones(1, 4, 4), tw.ones(1, 1, 2, 2)
     for options, message in (
-        ({"stride": 0}, "stride is an integer of 1 or more or 2 of them, got 0"),
-        ({"padding": -1}, "padding is an integer of 0 or more"),
-        ({"dilation": (1, 2, 3)}, r"got \(1, 2, 3\)"),
-        ({"padding": "full"}, '"same" or "valid", got \'full\''),
+        ({"stride": 0}, "stride=0; expected a whole number of 1 or more"),
+        ({"padding": -1}, "padding=-1; expected a whole number of 0 or more"),
+        ({"dilation": (1, 2, 3)}, r"dilation=\(1, 2, 3\)"),
+        ({"padding": "full"}, "no padding 'full': Known: same, valid"),
         ({"padding": "same", "stride": 2}, r"for stride 1, got stride \(2, 2\)"),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -166,7 +165,7 @@ def test_options_that_do_not_exist() -> None:
 
 
 def test_what_is_no_tensor() -> None:
-    with pytest.raises(DTypeError, match=r"conv2d: a tensor is expected, got a NumPy array"):
+    with pytest.raises(DTypeError, match=r"conv2d: input: a tensor is expected, got a NumPy array"):
         F.conv2d(np.ones((1, 4, 4)), tw.ones(1, 1, 2, 2))  # type: ignore[arg-type]
     with pytest.raises(DTypeError, match="bfloat16"):
         F.conv2d(tw.ones(1, 4, 4).to(tw.bfloat16), tw.ones(1, 1, 2, 2).to(tw.bfloat16))

@@ -151,7 +151,7 @@ def test_prelu_of_another_number_of_channels(weight: tw.Tensor) -> None:
 
 
 def test_limits_that_make_no_sense() -> None:
-    with pytest.raises(ConfigError, match=r"min_val 1.0 is above max_val -1.0"):
+    with pytest.raises(ConfigError, match=r"min_val=1.0 is above max_val=-1.0"):
         F.hardtanh(tw.ones(1), 1.0, -1.0)
-    with pytest.raises(ConfigError, match="lambd is 0 or more, got -1"):
+    with pytest.raises(ConfigError, match="lambd=-1.0; expected a number of 0 or more"):
         F.softshrink(tw.ones(1), -1.0)

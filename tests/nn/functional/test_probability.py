@@ -137,5 +137,5 @@ def test_a_negative_probability_is_not_taken_for_0() -> None:
 def test_shapes_that_would_broadcast(loss) -> None:
     with pytest.raises(ShapeError, match=r"input has shape \(3, 1\), target \(3,\).*squeeze\(-1\)"):
         loss(tw.full((3, 1), 0.5), tw.ones(3))
-    with pytest.raises(ConfigError, match="Known: mean, none, sum"):
+    with pytest.raises(ConfigError, match="Known: .*mean, none, sum"):
         loss(tw.full((3,), 0.5), tw.ones(3), reduction="average")

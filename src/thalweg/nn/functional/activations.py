@@ -12,7 +12,8 @@ import math
 from typing import Any
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, ShapeError
+from thalweg.errors import ShapeError
+from thalweg.nn.functional.arguments import checked, nonzero, one_of
 from thalweg.ops.activations import softmax
 from thalweg.ops.lift import floating
 from thalweg.primitives.core import normalize_axis
@@ -47,6 +48,7 @@ def _elu(x: Tensor, *, alpha: float) -> Tensor:
     return x.where(x > 0, x.expm1() * alpha)
 
 
+@checked()
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """x if x > 0, else alpha (e^x - 1). At 0 the derivative is alpha, that of the left side.
 
@@ -60,6 +62,7 @@ def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     return _elu(floating(input), alpha=alpha)
 
 
+@checked(alpha=nonzero())
 def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """x if x > 0, else alpha (e^(x / alpha) - 1): an ELU whose derivative is 1 at 0 for any alpha.
 
@@ -71,8 +74,6 @@ def celu(input: Tensor, alpha: float = 1.0) -> Tensor:
 
     Source: Barron, "Continuously differentiable exponential linear units", 2017.
     """
-    if alpha == 0:
-        raise ConfigError("celu: alpha is 0, and x is divided by it; expected another number")
     return _celu(floating(input), alpha=alpha)
 
 
@@ -91,6 +92,7 @@ _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
 
 
+@checked()
 def selu(input: Tensor) -> Tensor:
     """scale * elu(x, alpha), with the alpha and scale that keep mean 0 and variance 1.
 
@@ -106,6 +108,7 @@ def selu(input: Tensor) -> Tensor:
 # --- x times a gate ------------------------------------------------------------------------------
 
 
+@checked(approximate=one_of("none", "tanh"))
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """x P(N <= x) for a standard normal N: x (1 + erf(x / sqrt 2)) / 2.
 
@@ -121,9 +124,7 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     x = floating(input)
     if approximate == "none":
         return _gelu(x, _normal_cdf(x))
-    if approximate == "tanh":
-        return _gelu_tanh(x)
-    raise ConfigError(f'gelu: approximate is "none" or "tanh", got {approximate!r}')
+    return _gelu_tanh(x)
 
 
 def _density(x: Any) -> Any:
@@ -163,6 +164,7 @@ def _gelu_tanh(x: Tensor) -> Tensor:
     return x * _gelu_gate(x)  # type: ignore[no-any-return]  # the gate serves the rule too
 
 
+@checked()
 def silu(input: Tensor) -> Tensor:
     """x sigmoid(x), also called swish.
 
@@ -176,6 +178,7 @@ def silu(input: Tensor) -> Tensor:
     return x * x.sigmoid()
 
 
+@checked()
 def mish(input: Tensor) -> Tensor:
     """x tanh(softplus(x)).
 
@@ -189,6 +192,7 @@ def mish(input: Tensor) -> Tensor:
     return x * _softplus(x).tanh()
 
 
+@checked()
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a sigmoid(b), where a and b are the halves of x along `dim`; that dimension is halved.
 
@@ -219,6 +223,7 @@ def _softplus(x: Tensor) -> Tensor:
     return x.maximum(0) + (-x.abs()).exp().log1p()
 
 
+@checked(beta=nonzero())
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + e^(beta x)) / beta, a smooth ReLU; x itself where beta x > threshold, as in PyTorch.
 
@@ -238,6 +243,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return x.where(scaled > threshold, smooth if beta == 1 else smooth / beta)
 
 
+@checked()
 def logsigmoid(input: Tensor) -> Tensor:
     """log(sigmoid(x)) = min(x, 0) - log(1 + e^-|x|), finite for every finite x.
 
@@ -258,6 +264,7 @@ def _logsigmoid(x: Tensor) -> Tensor:
 # --- others --------------------------------------------------------------------------------------
 
 
+@checked()
 def softsign(input: Tensor) -> Tensor:
     """x / (1 + |x|), with derivative 1 / (1 + |x|)^2.
 
@@ -287,6 +294,7 @@ def _tanhshrink(x: Tensor) -> Tensor:
     return x - x.tanh()
 
 
+@checked()
 def tanhshrink(input: Tensor) -> Tensor:
     """x - tanh(x), with derivative tanh(x)^2.
 
@@ -297,6 +305,7 @@ def tanhshrink(input: Tensor) -> Tensor:
     return _tanhshrink(floating(input))
 
 
+@checked()
 def softmin(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
     """softmax(-x) along `dim`: the smallest gets most. See `softmax`.
 

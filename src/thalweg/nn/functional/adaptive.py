@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
+from thalweg.nn.functional.arguments import FINITE_NORM, checked, is_listed, is_whole
 from thalweg.nn.functional.pooling import avg_pool1d, avg_pool2d, lowest, max_pool1d, max_pool2d
 from thalweg.nn.functional.sliding import Shape, Sizes, require_images
 from thalweg.ops.creation import arange, tensor
@@ -39,14 +40,14 @@ def wanted_sizes(name: str, output_size: Wanted, rank: int) -> tuple[int | None,
     >>> wanted_sizes("adaptive_avg_pool2d", (7, None), 2)
     (7, None)
     """
-    given = (output_size,) * rank if isinstance(output_size, int | None) else tuple(output_size)
-    if len(given) != rank or not all(n is None or n > 0 for n in given):
+    given: Any = tuple(output_size) if is_listed(output_size) else (output_size,) * rank
+    if len(given) != rank or not all(n is None or (is_whole(n) and n > 0) for n in given):
         each = f" or {rank} of them" if rank > 1 else ""
         raise ConfigError(
             f"{name}: output_size is an integer of 1 or more{each}, or None for the input's, got "
             f"{output_size!r}"
         )
-    return given
+    return tuple(given)
 
 
 def _sizes(name: str, input: Tensor, output_size: Wanted, rank: int) -> tuple[Shape, Shape]:
@@ -81,6 +82,7 @@ def _gathered(x: Tensor, axis: int, size: int, fill: float) -> Tensor:
 # --- the mean ------------------------------------------------------------------------------------
 
 
+@checked()
 def adaptive_avg_pool1d(input: Tensor, output_size: Wanted) -> Tensor:
     """The means of `output_size` windows along the last dimension. As `adaptive_avg_pool2d`.
 
@@ -91,6 +93,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Wanted) -> Tensor:
     return _adaptive_mean("adaptive_avg_pool1d", 1, input, output_size)
 
 
+@checked()
 def adaptive_avg_pool2d(input: Tensor, output_size: Wanted) -> Tensor:
     """The means of windows that tile the image: (N, C, H, W) to (N, C, *output_size).
 
@@ -121,6 +124,7 @@ def _adaptive_mean(name: str, rank: int, input: Tensor, output_size: Wanted) -> 
 # --- the maximum ---------------------------------------------------------------------------------
 
 
+@checked()
 def adaptive_max_pool1d(input: Tensor, output_size: Wanted, return_indices: bool = False) -> Any:
     """The maxima of `output_size` windows along the last dimension. As `adaptive_max_pool2d`.
 
@@ -131,6 +135,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Wanted, return_indices: bool
     return _adaptive_max("adaptive_max_pool1d", 1, input, output_size, return_indices)
 
 
+@checked()
 def adaptive_max_pool2d(input: Tensor, output_size: Wanted, return_indices: bool = False) -> Any:
     """The maxima of windows that tile the image: (N, C, H, W) to (N, C, *output_size).
 
@@ -167,6 +172,7 @@ def _adaptive_max(
 # --- the p-norm ----------------------------------------------------------------------------------
 
 
+@checked(norm_type=FINITE_NORM)
 def lp_pool1d(
     input: Tensor,
     norm_type: float,
@@ -180,12 +186,13 @@ def lp_pool1d(
     >>> tw.nn.functional.lp_pool1d(tw.tensor([[3.0, 4.0, 1.0, 0.0]]), 2, 2)
     tensor([[5., 1.]])
     """
-    powers = floating(input) ** _norm("lp_pool1d", norm_type)
+    powers = floating(input) ** norm_type
     means = avg_pool1d(powers, kernel_size, stride, 0, ceil_mode)
     count = kernel_size if isinstance(kernel_size, int) else math.prod(kernel_size)
     return (means.relu() * count) ** (1 / norm_type)
 
 
+@checked(norm_type=FINITE_NORM)
 def lp_pool2d(
     input: Tensor,
     norm_type: float,
@@ -202,13 +209,7 @@ def lp_pool2d(
     >>> tw.nn.functional.lp_pool2d(tw.tensor([[[3.0, 0.0], [0.0, 4.0]]]), 2, 2)
     tensor([[[5.]]])
     """
-    powers = floating(input) ** _norm("lp_pool2d", norm_type)
+    powers = floating(input) ** norm_type
     means = avg_pool2d(powers, kernel_size, stride, 0, ceil_mode)
     count = kernel_size**2 if isinstance(kernel_size, int) else math.prod(kernel_size)
     return (means.relu() * count) ** (1 / norm_type)
-
-
-def _norm(name: str, p: float) -> float:
-    if not 0 < p < math.inf:
-        raise ConfigError(f"{name}: norm_type is a number above 0, got {p!r}; see max_pool for inf")
-    return p

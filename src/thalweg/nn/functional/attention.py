@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from thalweg._tensor import Tensor
 from thalweg.dtypes import finfo
 from thalweg.errors import DTypeError, ShapeError
+from thalweg.nn.functional.arguments import checked
 from thalweg.nn.functional.dropout import dropout
 from thalweg.ops.creation import arange
 from thalweg.ops.lift import promote
@@ -32,6 +33,7 @@ class Attended(NamedTuple):
     weights: Tensor | None
 
 
+@checked()
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

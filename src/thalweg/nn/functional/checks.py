@@ -6,6 +6,7 @@ they are wrong, so that the same lines can be traced. Values are read only to ex
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from thalweg._tensor import Tensor
@@ -20,7 +21,16 @@ from thalweg.errors import (
 )
 from thalweg.ops.lift import literal, to_dtype
 
-__all__ = ["first_place", "reduced", "require", "require_integers", "require_same_shape"]
+__all__ = [
+    "first_place",
+    "reduced",
+    "require",
+    "require_broadcast",
+    "require_divisor",
+    "require_integers",
+    "require_order",
+    "require_same_shape",
+]
 
 _Shape = tuple[int, ...]
 
@@ -58,6 +68,39 @@ def _to_line_up(input: _Shape, target: _Shape) -> str:
     if ones[0] == ones[1]:
         return f"They differ by dimensions of size 1 only: use target.reshape({input})"
     return "If repeating the target is meant, say so: target.expand_as(input)"
+
+
+def require_divisor(name: str, what: str, divisor: int, **numbers: int) -> None:
+    """A `ConfigError` unless each of `numbers` is a multiple of `divisor`, which is called `what`.
+
+    >>> require_divisor("Conv2d", "groups", 4, in_channels=6)
+    Traceback (most recent call last):
+    thalweg.errors.ConfigError: Conv2d: groups=4 must divide in_channels=6; 1, 2, 3, 6 would
+    """
+    if all(number % divisor == 0 for number in numbers.values()):
+        return
+    given = " and ".join(f"{name}={number}" for name, number in numbers.items())
+    common = math.gcd(*numbers.values())
+    fitting = [str(n) for n in range(1, common + 1) if common % n == 0]
+    shown = ", ".join(fitting if len(fitting) < 9 else [*fitting[:7], "..", fitting[-1]])
+    raise ConfigError(f"{name}: {what}={divisor} must divide {given}; {shown} would")
+
+
+def require_order(name: str, low: str, high: str, given: tuple[float, float]) -> None:
+    """A `ConfigError` if the first of two numbers, which are called `low` and `high`, is larger."""
+    if given[0] > given[1]:
+        raise ConfigError(f"{name}: {low}={given[0]} is above {high}={given[1]}; exchange them")
+
+
+def require_broadcast(name: str, what: str, x: Tensor, shape: _Shape) -> None:
+    """A `ShapeError` unless `x`, which is called `what`, broadcasts to `shape`."""
+    given = x._value.shape
+    pairs = zip(reversed(given), reversed(shape), strict=False)
+    if len(given) > len(shape) or any(n not in (1, m) for n, m in pairs):
+        raise ShapeError(
+            f"{name}: {what} has shape {given}, expected one that broadcasts to that of the "
+            f"input, {shape}"
+        )
 
 
 def require_integers(name: str, what: str, x: Tensor) -> None:

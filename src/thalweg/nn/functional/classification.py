@@ -17,15 +17,17 @@ from typing import Any
 from thalweg._tensor import Tensor
 from thalweg.dtypes import int64
 from thalweg.errors import ConfigError, DTypeError, OutOfRangeError, ShapeError
+from thalweg.nn.functional.arguments import checked
 from thalweg.nn.functional.checks import first_place, reduced
 from thalweg.ops.activations import log_softmax
 from thalweg.ops.lift import literal, to_dtype
 from thalweg.primitives.sources import iota
 from thalweg.tape import bind, composite
 
-__all__ = ["cross_entropy", "label_error", "nll_loss"]
+__all__ = ["cross_entropy", "label_error", "nll_loss", "require_class_weights"]
 
 
+@checked()
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -51,8 +53,6 @@ def cross_entropy(
     Source: deck 001 ("myCrossEntropyLoss"). Label smoothing: Szegedy et al., "Rethinking the
     Inception architecture", 2016.
     """
-    if not 0 <= label_smoothing <= 1:
-        raise ConfigError(f"cross_entropy: label_smoothing is from 0 to 1, got {label_smoothing}")
     if target._value.dtype.kind == "f" and target._value.shape == input._value.shape:
         return _of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing)
     logits, labels = _rows("cross_entropy", input, target)
@@ -67,6 +67,7 @@ def cross_entropy(
         raise label_error("cross_entropy", target, input._value.shape, None) from None
 
 
+@checked()
 def nll_loss(
     input: Tensor,
     target: Tensor,
@@ -134,7 +135,7 @@ def _of_labels(
     smoothing: float,
 ) -> Tensor:
     """The loss of `labels` (n,), which are `target` as a vector, under log-probabilities (n, C)."""
-    _require_weight(name, weight, scores._value.shape[1])
+    require_class_weights(name, weight, scores._value.shape[1])
     try:
         losses, counts = _losses_and_counts(scores, labels, weight, ignore_index, smoothing)
     except OutOfRangeError:
@@ -185,7 +186,7 @@ def _of_probabilities(
     shape = input._value.shape
     axis = min(len(shape) - 1, 1)
     classes = shape[axis]
-    _require_weight("cross_entropy", weight, classes)
+    require_class_weights("cross_entropy", weight, classes)
     if smoothing:
         target = target * (1 - smoothing) + smoothing / classes
     terms = log_softmax(input, axis) * target
@@ -240,7 +241,8 @@ def _shape_error(name: str, input: Tensor, target: Tensor) -> ShapeError:
     return ShapeError(f"{text}, one for each sample")
 
 
-def _require_weight(name: str, weight: Tensor | None, classes: int) -> None:
+def require_class_weights(name: str, weight: Tensor | None, classes: int) -> None:
+    """A `ShapeError` unless `weight`, if given, has a number for each class."""
     if weight is not None and weight._value.shape != (classes,):
         raise ShapeError(
             f"{name}: weight has shape {weight._value.shape}, expected one weight for each of "

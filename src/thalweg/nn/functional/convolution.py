@@ -16,6 +16,7 @@ from functools import cache
 
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError, ShapeError
+from thalweg.nn.functional.arguments import checked
 from thalweg.nn.functional.sliding import (
     Shape,
     Sizes,
@@ -146,6 +147,7 @@ def _weight_gradient(x: Tensor, g: Tensor, *, grid: Grid, sizes: Shape) -> Tenso
     return g.contract(grid.windows(x, sizes), _specs_of(x, grid)[1])
 
 
+@checked()
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -171,6 +173,7 @@ def conv1d(
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@checked()
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -257,8 +260,6 @@ def padding_amounts(
             )
         totals = tuple(span - 1 for span in spans(sizes, dilations))
         return tuple(n // 2 for n in totals), tuple(n - n // 2 for n in totals)
-    if isinstance(padding, str):
-        raise ConfigError(f'{name}: padding is a number, "same" or "valid", got {padding!r}')
     amounts = per_axis(name, "padding", padding, len(sizes), 0)
     return amounts, amounts
 
@@ -272,7 +273,7 @@ def _check_weight(
     shape, taps = weight._value.shape, ("K", "K, L")[rank - 1]
     if len(shape) != rank + 2:
         raise ShapeError(f"{name}: weight has shape {shape}, expected (O, C / groups, {taps})")
-    if groups < 1 or shape[0] % groups:
+    if shape[0] % groups:
         raise ShapeError(
             f"{name}: groups must divide the {shape[0]} output channels of weight {shape}, "
             f"got groups={groups!r}"

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, ShapeError
+from thalweg.errors import ShapeError
+from thalweg.nn.functional.arguments import between, checked
 from thalweg.ops.lift import floating, to_dtype
 from thalweg.ops.random import Generator, default_generator
 from thalweg.primitives.core import normalize_axis
@@ -18,13 +19,13 @@ __all__ = [
     "dropout1d",
     "dropout2d",
     "feature_alpha_dropout",
-    "require_probability",
     "variational_dropout",
 ]
 
 _SATURATED = -1.7580993408473766  # what SELU becomes far below 0: -scale * alpha
 
 
+@checked(p=between(0, 1))
 def dropout(
     input: Tensor, p: float = 0.5, training: bool = True, *, generator: Generator | None = None
 ) -> Tensor:
@@ -47,6 +48,7 @@ def dropout(
     return _dropped("dropout", input, p, training, generator)
 
 
+@checked(p=between(0, 1))
 def dropout1d(
     input: Tensor, p: float = 0.5, training: bool = True, *, generator: Generator | None = None
 ) -> Tensor:
@@ -66,6 +68,7 @@ def dropout1d(
     return _dropped("dropout1d", input, p, training, generator, range(rank - 1, rank))
 
 
+@checked(p=between(0, 1))
 def dropout2d(
     input: Tensor, p: float = 0.5, training: bool = True, *, generator: Generator | None = None
 ) -> Tensor:
@@ -82,6 +85,7 @@ def dropout2d(
     return _dropped("dropout2d", input, p, training, generator, range(2, rank))
 
 
+@checked(p=between(0, 1))
 def variational_dropout(
     input: Tensor,
     p: float = 0.5,
@@ -107,6 +111,7 @@ def variational_dropout(
     return _dropped("variational_dropout", input, p, training, generator, (axis,))
 
 
+@checked(p=between(0, 1))
 def alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
@@ -126,6 +131,7 @@ def alpha_dropout(
     return _saturated("alpha_dropout", input, p, training, generator, ())
 
 
+@checked(p=between(0, 1))
 def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, *, generator: Generator | None = None
 ) -> Tensor:
@@ -145,13 +151,6 @@ def feature_alpha_dropout(
     return _saturated("feature_alpha_dropout", input, p, training, generator, range(2, rank))
 
 
-def require_probability(name: str, p: float) -> float:
-    """`p`, or a `ConfigError` if it is no probability."""
-    if not 0 <= p <= 1:
-        raise ConfigError(f"{name}: p is a probability, from 0 to 1; got {p!r}")
-    return p
-
-
 def _rank(name: str, input: Tensor, ranks: tuple[int, ...], expected: str) -> int:
     shape = input._value.shape
     if len(shape) not in ranks:
@@ -168,7 +167,6 @@ def _dropped(
     together: Iterable[int] = (),
 ) -> Tensor:
     """Dropout with one draw along the dimensions in `together`."""
-    require_probability(name, p)
     if not training or p == 0:
         return input
     x = floating(input)
@@ -187,7 +185,6 @@ def _saturated(
     generator: Generator | None,
     together: Iterable[int],
 ) -> Tensor:
-    require_probability(name, p)
     if not training or p == 0:
         return input
     x = floating(input)

@@ -6,15 +6,17 @@ import math
 from typing import Any
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, OutOfRangeError, ShapeError, nearest
+from thalweg.errors import ConfigError, OutOfRangeError, ShapeError
+from thalweg.nn.functional.arguments import checked, least, one_of
 from thalweg.nn.functional.checks import first_place, require_integers
 from thalweg.ops import creation
 from thalweg.ops.creation import arange
 from thalweg.tape import composite, no_grad
 
-__all__ = ["embedding", "embedding_bag", "one_hot"]
+__all__ = ["BAGS", "embedding", "embedding_bag", "one_hot"]
 
 
+@checked()
 def embedding(
     input: Tensor,
     weight: Tensor,
@@ -93,6 +95,10 @@ def _looked_up(weight: Tensor, index: Tensor, *, padding: int | None, shared: bo
     return weight.gather_places((index,), (0,), wrap=False)
 
 
+BAGS = ("sum", "mean", "max")
+
+
+@checked(mode=one_of(*BAGS))
 def embedding_bag(
     input: Tensor,
     weight: Tensor,
@@ -158,8 +164,6 @@ def _check_bags(
         require_integers("embedding_bag", "offsets", offsets)
         if len(offsets._value.shape) != 1:
             raise ShapeError(f"embedding_bag: offsets (B,) expected, got {offsets._value.shape}")
-    if mode not in ("sum", "mean", "max"):
-        raise ConfigError(f"embedding_bag: no mode {mode!r}: {nearest(mode, _MODES)}")
     if per_sample_weights is not None and mode != "sum":
         raise ConfigError(f"embedding_bag: per_sample_weights weigh a sum, and mode is {mode!r}")
     if per_sample_weights is not None and per_sample_weights._value.shape != shape:
@@ -167,9 +171,6 @@ def _check_bags(
             f"embedding_bag: per_sample_weights has shape {per_sample_weights._value.shape}, "
             f"expected that of the input, {shape}"
         )
-
-
-_MODES = ("max", "mean", "sum")
 
 
 def _pooled(rows: Tensor, kept: Tensor, mode: str) -> Tensor:
@@ -194,6 +195,7 @@ def _index_error(index: Tensor, shape: tuple[int, ...]) -> OutOfRangeError:
     )
 
 
+@checked(num_classes=least(-1))
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """1 at the place of each label, 0 elsewhere: (...) to (..., num_classes), int64.
 

@@ -6,10 +6,12 @@ from functools import cache
 
 from thalweg._tensor import Tensor
 from thalweg.errors import ShapeError
+from thalweg.nn.functional.arguments import checked
 
 __all__ = ["bilinear", "linear"]
 
 
+@checked()
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W^T + b, over the last dimension of x: one contraction and one addition.
 
@@ -35,6 +37,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return out + bias
 
 
+@checked()
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y[.., o] = sum over i, j of x1[.., i] weight[o, i, j] x2[.., j] + b[o].
 

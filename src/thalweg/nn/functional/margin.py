@@ -7,8 +7,9 @@ y = 1 or y = -1, another number is a `DataError` (labels 0 and 1 become signs by
 from __future__ import annotations
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, DataError, OutOfRangeError, ShapeError
+from thalweg.errors import DataError, OutOfRangeError, ShapeError
 from thalweg.nn.functional.activations import logsigmoid
+from thalweg.nn.functional.arguments import above, between, checked
 from thalweg.nn.functional.checks import (
     first_place,
     reduced,
@@ -16,7 +17,7 @@ from thalweg.nn.functional.checks import (
     require_integers,
     require_same_shape,
 )
-from thalweg.nn.functional.classification import label_error
+from thalweg.nn.functional.classification import label_error, require_class_weights
 from thalweg.nn.functional.distance import cosine_similarity, pairwise_distance
 from thalweg.ops.activations import relu
 from thalweg.ops.creation import arange
@@ -42,6 +43,7 @@ def _require_signs(name: str, y: Tensor) -> None:
     require(y.eq(1) | y.eq(-1), error)
 
 
+@checked()
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean"
 ) -> Tensor:
@@ -60,6 +62,7 @@ def hinge_embedding_loss(
     return reduced("hinge_embedding_loss", losses, reduction)
 
 
+@checked()
 def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """log(1 + e^(-y x)), for scores x and signs y = 1 or -1, of one shape.
 
@@ -72,6 +75,7 @@ def soft_margin_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> 
     return reduced("soft_margin_loss", -logsigmoid(target * input), reduction)
 
 
+@checked()
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
 ) -> Tensor:
@@ -91,6 +95,7 @@ def margin_ranking_loss(
     return reduced("margin_ranking_loss", losses, reduction)
 
 
+@checked()
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: str = "mean"
 ) -> Tensor:
@@ -116,6 +121,7 @@ def cosine_embedding_loss(
     return reduced(name, (1 - cosine).where(target.eq(1), relu(cosine - margin)), reduction)
 
 
+@checked(p=above(0))
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -148,6 +154,7 @@ def triplet_margin_loss(
     return reduced("triplet_margin_loss", relu(near - far + margin), reduction)
 
 
+@checked(p=between(1, 2))
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -168,13 +175,12 @@ def multi_margin_loss(
     """
     name = "multi_margin_loss"
     shape = input._value.shape
-    if p not in (1, 2):
-        raise ConfigError(f"{name}: p is 1 or 2, got {p}")
     if len(shape) != 2 or target._value.shape != shape[:1]:
         raise ShapeError(
             f"{name}: input has shape {shape}, target {target._value.shape}; expected (N, C), (N,)"
         )
     require_integers(name, "labels", target)
+    require_class_weights(name, weight, shape[1])
     try:
         own = input.gather_places((arange(shape[0]), target), (0, 1), wrap=False)
     except OutOfRangeError:

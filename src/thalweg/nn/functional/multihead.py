@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, DTypeError, ShapeError
+from thalweg.errors import DTypeError, ShapeError
+from thalweg.nn.functional.arguments import checked
 from thalweg.nn.functional.attention import attend, causal
+from thalweg.nn.functional.checks import require_divisor
 from thalweg.nn.functional.linear import linear
 from thalweg.nn.functional.padding import pad
 from thalweg.ops.joining import cat
@@ -16,6 +18,7 @@ __all__ = ["multi_head_attention_forward"]
 _Three = tuple[Any, Any, Any]
 
 
+@checked()
 def multi_head_attention_forward(
     query: Tensor,
     key: Tensor,
@@ -212,10 +215,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor, size: int, heads: int) -> 
         raise ShapeError(f"{text}the query must have embed_dim = {size} as its last dimension")
     if k[:-1] != v[:-1]:
         raise ShapeError(f"{text}there must be a value for each key")
-    if heads < 1 or size % heads:
-        raise ConfigError(
-            f"MultiheadAttention: embed_dim {size} cannot be divided among {heads} heads"
-        )
+    require_divisor("MultiheadAttention", "num_heads", heads, embed_dim=size)
 
 
 def _mask_shape(query: Tensor, key: Tensor, heads: int, batch_first: bool) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from typing import Any
 from thalweg._tensor import Tensor
 from thalweg.dtypes import finfo
 from thalweg.errors import ConfigError, ShapeError
+from thalweg.nn.functional.arguments import checked, least
 from thalweg.ops.lift import floating, promote
 from thalweg.tape import composite, no_grad
 
@@ -104,6 +105,7 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
 # --- batch and instance normalization ------------------------------------------------------------
 
 
+@checked()
 def batch_norm(
     input: Tensor,
     running_mean: Tensor | None,
@@ -162,6 +164,7 @@ def batch_norm(
     return _normalized(x, mean, rstd, scale, shift, axes=axes)
 
 
+@checked()
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -239,11 +242,8 @@ def _move(
 def trailing_shape(name: str, normalized_shape: int | Sequence[int]) -> _Shape:
     """The sizes of the dimensions to normalize over, as a tuple; else a `ConfigError`."""
     given = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if not given or min(given) < 1:
-        raise ConfigError(
-            f"{name}: normalized_shape holds the sizes of the last dimensions, one or more of 1 or "
-            f"more; got {normalized_shape!r}"
-        )
+    if not given:
+        raise ConfigError(f"{name}: normalized_shape=(); expected one size or more")
     return given
 
 
@@ -266,6 +266,7 @@ def _trailing_axes(
     return tuple(range(len(shape) - len(wanted), len(shape)))
 
 
+@checked(normalized_shape=least(1))
 def layer_norm(
     input: Tensor,
     normalized_shape: int | Sequence[int],
@@ -300,6 +301,7 @@ def _by_size(x: Tensor, inverse: Tensor, *, axes: _Axes) -> Tensor:
     return x * inverse
 
 
+@checked(normalized_shape=least(1))
 def rms_norm(
     input: Tensor,
     normalized_shape: int | Sequence[int],
@@ -324,6 +326,7 @@ def rms_norm(
     return _affine(_by_size(x, inverse, axes=axes), scale, None)
 
 
+@checked()
 def group_norm(
     input: Tensor,
     num_groups: int,
@@ -346,7 +349,7 @@ def group_norm(
     name, shape = "group_norm", input._value.shape
     if len(shape) < 2:
         raise ShapeError(f"{name}: an input of shape (N, C) or (N, C, ..) expected, got {shape}")
-    if num_groups < 1 or shape[1] % num_groups:
+    if shape[1] % num_groups:
         raise ShapeError(
             f"{name}: input has shape {shape}; num_groups must divide its {shape[1]} channels, "
             f"got {num_groups}"
@@ -360,6 +363,7 @@ def group_norm(
     return _affine(standard.reshape(shape), scale, shift)
 
 
+@checked(size=least(1))
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:
@@ -380,8 +384,6 @@ def local_response_norm(
         raise ShapeError(
             f"local_response_norm: an input of shape (N, C, L, ..) expected, got {shape}"
         )
-    if size < 1:
-        raise ConfigError(f"local_response_norm: size is 1 channel or more, got {size!r}")
     x = floating(input)
     lead = (0,) * (len(shape) - 1)
     squares = x.square().movedim(1, -1).padded((*lead, size // 2), (*lead, (size - 1) // 2))

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, ShapeError, nearest
+from thalweg.errors import ConfigError, ShapeError
+from thalweg.nn.functional.arguments import checked, one_of
 from thalweg.ops.creation import arange
 
 __all__ = ["pad"]
@@ -14,8 +15,9 @@ __all__ = ["pad"]
 _BY_INDEX = ("circular", "reflect", "replicate")
 
 
+@checked(mode=one_of("constant", *_BY_INDEX))
 def pad(
-    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | bool | None = None
 ) -> Tensor:
     """The tensor with pad = (left, right, top, bottom, ...) more elements at its ends.
 
@@ -32,8 +34,6 @@ def pad(
     amounts = _by_dimension(input._value.shape, tuple(pad))
     if mode == "constant":
         return _with_constant(input, amounts, 0 if value is None else value)
-    if mode not in _BY_INDEX:
-        raise ConfigError(f"pad: no mode {mode!r}: {nearest(str(mode), ('constant', *_BY_INDEX))}")
     if value is not None:
         raise ConfigError(f"pad: value is for the constant mode, and mode is {mode!r}")
     for axis, (before, after) in enumerate(amounts):

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, ShapeError
+from thalweg.errors import ShapeError
+from thalweg.nn.functional.arguments import checked
+from thalweg.nn.functional.checks import require_order
 from thalweg.ops.lift import floating
 from thalweg.tape import composite
 
@@ -26,6 +28,7 @@ __all__ = [
 ]
 
 
+@checked()
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x if x > 0, else negative_slope x. At 0 the derivative is negative_slope.
 
@@ -50,6 +53,7 @@ def _leaky_relu(x: Tensor, *, negative_slope: float) -> Tensor:
     return x.where(x > 0, x * negative_slope)
 
 
+@checked()
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """x if x > 0, else w x, with a learned slope: one for all, or one a channel (dimension 1).
 
@@ -74,6 +78,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return input.where(input > 0, slope * input)
 
 
+@checked()
 def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     """x if x > threshold, else `value`. At the threshold the derivative is 0.
 
@@ -84,6 +89,7 @@ def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     return input.masked_fill(input <= threshold, value)
 
 
+@checked()
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
     """x limited to [min_val, max_val]. At the limits the derivative is 0.
 
@@ -95,8 +101,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tens
 
     Source: Collobert, "Large scale machine learning", 2004.
     """
-    if not min_val <= max_val:
-        raise ConfigError(f"hardtanh: min_val {min_val} is above max_val {max_val}; exchange them")
+    require_order("hardtanh", "min_val", "max_val", (min_val, max_val))
     return _hardtanh(input, low=min_val, high=max_val)
 
 
@@ -109,6 +114,7 @@ def _hardtanh(x: Tensor, *, low: float, high: float) -> Tensor:
     return x.maximum(low).minimum(high)
 
 
+@checked()
 def relu6(input: Tensor) -> Tensor:
     """min(max(x, 0), 6). At 0 and 6 the derivative is 0.
 
@@ -121,6 +127,7 @@ def relu6(input: Tensor) -> Tensor:
     return hardtanh(input, 0.0, 6.0)
 
 
+@checked()
 def hardsigmoid(input: Tensor) -> Tensor:
     """relu6(x + 3) / 6: 0 up to -3, 1 from 3 on, a line between. At -3 and 3 the derivative is 0.
 
@@ -133,6 +140,7 @@ def hardsigmoid(input: Tensor) -> Tensor:
     return relu6(floating(input) + 3) / 6
 
 
+@checked()
 def hardswish(input: Tensor) -> Tensor:
     """x relu6(x + 3) / 6. At -3 the derivative is 0, at 3 it is 1: those of the outer sides.
 
@@ -154,6 +162,7 @@ def _hardswish(x: Tensor) -> Tensor:
     return x * (x / 6 + 0.5).maximum(0).minimum(1)
 
 
+@checked()
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x where |x| > lambd, else 0. At the jumps the derivative is 0.
 
@@ -164,6 +173,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     return input.masked_fill((input >= -lambd) & (input <= lambd), 0)
 
 
+@checked()
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """x moved towards 0 by lambd, 0 where |x| <= lambd. At the kinks the derivative is 0.
 
@@ -173,8 +183,6 @@ def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     >>> tw.nn.functional.softshrink(tw.tensor([-1.0, 0.2, 2.0]))
     tensor([-0.5000,  0.0000,  1.5000])
     """
-    if not lambd >= 0:
-        raise ConfigError(f"softshrink: lambd is 0 or more, got {lambd}")
     return _softshrink(input, lambd=lambd)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from thalweg._tensor import Tensor
 from thalweg.dtypes import int32, int64, uint8
 from thalweg.errors import ConfigError, ShapeError
+from thalweg.nn.functional.arguments import checked, nonzero
 from thalweg.nn.functional.sliding import (
     Shape,
     Sizes,
@@ -228,6 +229,7 @@ def _indices(x: Tensor, out: Tensor, pool: _Pool) -> Tensor:
     return index
 
 
+@checked()
 def max_pool1d(
     input: Tensor,
     kernel_size: Sizes,
@@ -249,6 +251,7 @@ def max_pool1d(
     return _max_pooled("max_pool1d", 1, input, options, return_indices)
 
 
+@checked()
 def max_pool2d(
     input: Tensor,
     kernel_size: Sizes,
@@ -292,6 +295,7 @@ def _max_pooled(
 # --- the mean ------------------------------------------------------------------------------------
 
 
+@checked()
 def avg_pool1d(
     input: Tensor,
     kernel_size: Sizes,
@@ -312,6 +316,7 @@ def avg_pool1d(
     return _avg_pooled("avg_pool1d", 1, input, options, count_include_pad, None)
 
 
+@checked(divisor_override=nonzero())
 def avg_pool2d(
     input: Tensor,
     kernel_size: Sizes,
@@ -334,8 +339,6 @@ def avg_pool2d(
     tensor([[[ 2.5000,  4.5000],
              [10.5000, 12.5000]]])
     """
-    if divisor_override is not None and not divisor_override:
-        raise ConfigError("avg_pool2d: divisor_override is 0, and sums are divided by it")
     options = (kernel_size, stride, padding, 1, ceil_mode)
     return _avg_pooled("avg_pool2d", 2, input, options, count_include_pad, divisor_override)
 

@@ -11,7 +11,14 @@ from typing import Any
 from thalweg._tensor import Tensor
 from thalweg.errors import DataError
 from thalweg.nn.functional.activations import logsigmoid
-from thalweg.nn.functional.checks import first_place, reduced, require, require_same_shape
+from thalweg.nn.functional.arguments import KL_REDUCTIONS, checked, one_of
+from thalweg.nn.functional.checks import (
+    first_place,
+    reduced,
+    require,
+    require_broadcast,
+    require_same_shape,
+)
 from thalweg.ops.lift import floating, promote
 from thalweg.tape import composite
 
@@ -21,6 +28,7 @@ __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"]
 # --- binary cross-entropy ------------------------------------------------------------------------
 
 
+@checked()
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
@@ -71,6 +79,7 @@ def _not_a_probability(p: Tensor) -> DataError:
     )
 
 
+@checked()
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -95,6 +104,7 @@ def binary_cross_entropy_with_logits(
     if pos_weight is None:
         losses = _logits_cross_entropy(x, y)
     else:
+        require_broadcast(name, "pos_weight", pos_weight, x._value.shape)
         losses = (y - 1) * logsigmoid(-x) - pos_weight * y * logsigmoid(x)
     return _weighted(name, losses, weight, reduction)
 
@@ -109,12 +119,16 @@ def _logits_cross_entropy(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _weighted(name: str, losses: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
-    return reduced(name, losses if weight is None else losses * weight, reduction)
+    if weight is not None:
+        require_broadcast(name, "weight", weight, losses._value.shape)
+        losses = losses * weight
+    return reduced(name, losses, reduction)
 
 
 # --- Kullback-Leibler ----------------------------------------------------------------------------
 
 
+@checked(reduction=one_of(*KL_REDUCTIONS))
 def kl_div(
     input: Tensor, target: Tensor, reduction: str = "mean", log_target: bool = False
 ) -> Tensor:

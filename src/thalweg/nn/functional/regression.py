@@ -11,7 +11,8 @@ import math
 from typing import Any
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, DataError, ShapeError
+from thalweg.errors import DataError, ShapeError
+from thalweg.nn.functional.arguments import checked, least
 from thalweg.nn.functional.checks import first_place, reduced, require, require_same_shape
 from thalweg.ops.lift import floating
 from thalweg.tape import composite
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 
+@checked()
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """(x - y)^2, the L2 loss; its mean over the samples is least squares.
 
@@ -39,6 +41,7 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     return reduced("mse_loss", floating(input - target).square(), reduction)
 
 
+@checked()
 def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """|x - y|; where they are equal the derivative is 0.
 
@@ -62,6 +65,7 @@ def _huber(d: Tensor, *, delta: float) -> Tensor:
     return near * (distance - near * 0.5)
 
 
+@checked()
 def huber_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0
 ) -> Tensor:
@@ -75,12 +79,11 @@ def huber_loss(
 
     Source: Huber, "Robust estimation of a location parameter", 1964.
     """
-    if not delta > 0:
-        raise ConfigError(f"huber_loss: delta is greater than 0, got {delta}")
     require_same_shape("huber_loss", input, target)
     return reduced("huber_loss", _huber(floating(input - target), delta=delta), reduction)
 
 
+@checked(beta=least(0))
 def smooth_l1_loss(
     input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0
 ) -> Tensor:
@@ -94,14 +97,13 @@ def smooth_l1_loss(
 
     Source: Girshick, "Fast R-CNN", 2015.
     """
-    if not beta >= 0:
-        raise ConfigError(f"smooth_l1_loss: beta is 0 or more, got {beta}")
     require_same_shape("smooth_l1_loss", input, target)
     d = floating(input - target)
     losses = _huber(d, delta=beta) / beta if beta else d.abs()
     return reduced("smooth_l1_loss", losses, reduction)
 
 
+@checked()
 def poisson_nll_loss(
     input: Tensor,
     target: Tensor,
@@ -129,6 +131,7 @@ def poisson_nll_loss(
     return reduced("poisson_nll_loss", losses, reduction)
 
 
+@checked()
 def gaussian_nll_loss(
     input: Tensor,
     target: Tensor,

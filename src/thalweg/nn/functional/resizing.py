@@ -13,19 +13,19 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, ShapeError, nearest
+from thalweg.errors import ConfigError, ShapeError
 from thalweg.nn.functional.adaptive import adaptive_avg_pool1d, adaptive_avg_pool2d
+from thalweg.nn.functional.arguments import checked, least, one_of
 from thalweg.ops.creation import tensor
 from thalweg.ops.lift import floating
-from thalweg.tape import not_a_tensor
 
-__all__ = ["Factors", "channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
+__all__ = ["Factors", "MODES", "channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
 
 Factors: TypeAlias = float | Sequence[float] | None
 _Taps = list[tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]]  # (places, weights) of an axis
 
 # For each mode of interpolation, how many axes it is for.
-_RANKS = {
+MODES = {
     "nearest": (1, 2),
     "nearest-exact": (1, 2),
     "linear": (1,),
@@ -36,6 +36,7 @@ _RANKS = {
 _CUBIC = -0.75  # the slope at the neighbours, as in PyTorch and OpenCV
 
 
+@checked(mode=one_of(*MODES), size=least(1))
 def interpolate(
     input: Tensor,
     size: int | Sequence[int] | None = None,
@@ -90,14 +91,10 @@ def interpolate(
 
 
 def _rank(input: Tensor, mode: str) -> int:
-    if not isinstance(input, Tensor):
-        raise not_a_tensor("interpolate", input)
-    if mode not in _RANKS:
-        raise ConfigError(f"interpolate: no mode {mode!r}: {nearest(str(mode), _RANKS)}")
     shape = input._value.shape
     rank = len(shape) - 2
-    if rank not in _RANKS[mode]:
-        expected = " or ".join(("", "(N, C, L)", "(N, C, H, W)")[n] for n in _RANKS[mode])
+    if rank not in MODES[mode]:
+        expected = " or ".join(("", "(N, C, L)", "(N, C, H, W)")[n] for n in MODES[mode])
         raise ShapeError(
             f"interpolate: an input of shape {expected} expected for mode {mode!r}, got {shape}"
         )
@@ -182,6 +179,7 @@ def _require_channels(name: str, input: Tensor, least: int, parts: int) -> None:
         )
 
 
+@checked()
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(.., C r^2, H, W) to (.., C, H r, W r): r x r channels as the places of a small square.
 
@@ -193,7 +191,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     Source: Shi et al., "Real-time single image and video super-resolution using an efficient
     sub-pixel convolutional neural network", 2016.
     """
-    r = _factor("pixel_shuffle", "upscale_factor", upscale_factor)
+    r = upscale_factor
     _require_channels("pixel_shuffle", input, 3, r * r)
     *lead, channels, height, width = input._value.shape
     split = input.reshape(*lead, channels // (r * r), r, r, height, width)
@@ -202,6 +200,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return mixed.reshape(*lead, channels // (r * r), height * r, width * r)
 
 
+@checked()
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(.., C, H r, W r) to (.., C r^2, H, W): the reverse of `pixel_shuffle`.
 
@@ -209,7 +208,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     >>> tw.nn.functional.pixel_unshuffle(tw.ones(1, 6, 4), 2).shape
     Size([4, 3, 2])
     """
-    r = _factor("pixel_unshuffle", "downscale_factor", downscale_factor)
+    r = downscale_factor
     _require_channels("pixel_unshuffle", input, 3, 1)
     *lead, channels, height, width = input._value.shape
     if height % r or width % r:
@@ -223,6 +222,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return mixed.reshape(*lead, channels * r * r, height // r, width // r)
 
 
+@checked()
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Channels of `groups` groups taken in turns, so that the next groups see all: (N, C, H, W).
 
@@ -236,9 +236,3 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     shape = input._value.shape
     split = input.reshape(shape[0], groups, shape[1] // groups, *shape[2:])
     return split.transpose(1, 2).reshape(shape)
-
-
-def _factor(name: str, what: str, given: int) -> int:
-    if given < 1:
-        raise ConfigError(f"{name}: {what} is an integer of 1 or more, got {given!r}")
-    return given

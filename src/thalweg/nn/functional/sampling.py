@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, ShapeError, nearest
+from thalweg.errors import ShapeError
+from thalweg.nn.functional.arguments import checked, one_of
 from thalweg.ops.creation import arange
 from thalweg.ops.joining import stack
 
@@ -16,6 +17,7 @@ _MODES = ("bilinear", "nearest")
 _PADDINGS = ("zeros", "border", "reflection")
 
 
+@checked()
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
     """Where an affine map (N, 2, 3) takes the pixels of images of `size` (N, C, H, W).
 
@@ -52,6 +54,7 @@ def _places(count: int, align_corners: bool, like: Tensor) -> Tensor:
     return (steps * 2 + (1 - count)) / count
 
 
+@checked(mode=one_of(*_MODES), padding_mode=one_of(*_PADDINGS))
 def grid_sample(
     input: Tensor,
     grid: Tensor,
@@ -79,9 +82,6 @@ def grid_sample(
             f"grid_sample: input of shape {tuple(input.shape)}, grid of {tuple(grid.shape)}; "
             "expected (N, C, H, W) and (N, H', W', 2)"
         )
-    for kind, name, known in (("mode", mode, _MODES), ("padding_mode", padding_mode, _PADDINGS)):
-        if name not in known:
-            raise ConfigError(f"grid_sample: unknown {kind} {name!r}: {nearest(str(name), known)}")
     height, width = input.shape[2:]
     x = _pixel(grid[..., 0], width, padding_mode, align_corners)
     y = _pixel(grid[..., 1], height, padding_mode, align_corners)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, TypeAlias
 
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError, ShapeError
+from thalweg.nn.functional.arguments import is_listed, is_whole
 from thalweg.tape import not_a_tensor
 
 __all__ = ["Shape", "Sizes", "enclosed", "per_axis", "require_images", "spans", "spell_windows"]
@@ -25,20 +25,14 @@ def per_axis(name: str, what: str, given: Any, rank: int, least: int) -> Shape:
     >>> per_axis("conv2d", "stride", 2, 2, least=1)
     (2, 2)
     """
-    sizes = (given,) if _is_integer(given) else tuple(given) if _is_listed(given) else ()
+    sizes = (given,) if is_whole(given) else tuple(given) if is_listed(given) else ()
     sizes = sizes * rank if len(sizes) == 1 else sizes
-    if len(sizes) != rank or not all(_is_integer(n) and n >= least for n in sizes):
+    if len(sizes) != rank or not all(is_whole(n) and n >= least for n in sizes):
         each = f" or {rank} of them" if rank > 1 else ""
-        raise ConfigError(f"{name}: {what} is an integer of {least} or more{each}, got {given!r}")
+        raise ConfigError(
+            f"{name}: {what}={given!r}; expected a whole number of {least} or more{each}"
+        )
     return tuple(map(operator.index, sizes))
-
-
-def _is_integer(given: Any) -> bool:
-    return isinstance(given, Integral)  # NumPy's are, too
-
-
-def _is_listed(given: Any) -> bool:
-    return isinstance(given, Sequence) and not isinstance(given, str)
 
 
 def spans(sizes: Shape, dilations: Shape) -> Shape:

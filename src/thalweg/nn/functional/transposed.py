@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError, ShapeError
+from thalweg.nn.functional.arguments import checked
 from thalweg.nn.functional.convolution import Grid, input_gradient
 from thalweg.nn.functional.sliding import Shape, Sizes, per_axis, require_images, spans
 from thalweg.ops.lift import promote
@@ -19,6 +20,7 @@ from thalweg.ops.lift import promote
 __all__ = ["conv_transpose1d", "conv_transpose2d"]
 
 
+@checked()
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -43,6 +45,7 @@ def conv_transpose1d(
     return _transposed("conv_transpose1d", 1, input, weight, bias, *options)
 
 
+@checked()
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -139,7 +142,7 @@ def _check_weight(
     taps = ("K", "K, L")[rank - 1]
     if len(weight) != rank + 2:
         raise ShapeError(f"{name}: weight has shape {weight}, expected (C, O / groups, {taps})")
-    if groups < 1 or weight[0] % groups:
+    if weight[0] % groups:
         raise ShapeError(
             f"{name}: groups must divide the {weight[0]} input channels of weight {weight}, got "
             f"groups={groups!r}"

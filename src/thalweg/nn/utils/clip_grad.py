@@ -9,6 +9,7 @@ from operator import add
 
 from thalweg._tensor import Tensor
 from thalweg.errors import GradientError
+from thalweg.nn.functional.arguments import checked
 from thalweg.ops.creation import zeros
 from thalweg.tape import no_grad
 
@@ -22,6 +23,7 @@ def _gradients(parameters: Parameters) -> list[Tensor]:
     return [p.grad for p in listed if p.grad is not None]
 
 
+@checked()
 @no_grad()
 def get_total_norm(
     tensors: Parameters, norm_type: float = 2.0, error_if_nonfinite: bool = False
@@ -56,6 +58,7 @@ def _total_norm(vectors: list[Tensor], p: float) -> Tensor:
     return reduce(add, [(x.abs() ** p).sum() for x in vectors]) ** (1 / p)
 
 
+@checked()
 @no_grad()
 def clip_grads_with_norm_(parameters: Parameters, max_norm: float, total_norm: Tensor) -> None:
     """Multiply every gradient by min(1, max_norm / (total_norm + 1e-6))."""
@@ -64,6 +67,7 @@ def clip_grads_with_norm_(parameters: Parameters, max_norm: float, total_norm: T
         gradient.mul_(scale)
 
 
+@checked()
 def clip_grad_norm_(
     parameters: Parameters,
     max_norm: float,
@@ -89,6 +93,7 @@ def clip_grad_norm_(
     return total
 
 
+@checked()
 @no_grad()
 def clip_grad_value_(parameters: Parameters, clip_value: float) -> None:
     """Limit every element of every gradient to [-clip_value, clip_value].

@@ -1,0 +1,307 @@
+"""What the arguments of layers and of their functions may be: said once, for all of them.
+
+The kind of an argument is read from its annotation, its range from its name, which means the same
+wherever it stands: `eps` is a number of 0 or more, `groups` a whole number of 1 or more. What one
+function asks besides, it says to `checked`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import numbers
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
+
+import numpy as np
+
+from thalweg._tensor import Tensor
+from thalweg.dtypes import as_dtype, float32, float64
+from thalweg.errors import ConfigError, ConfigTypeError, DTypeError, nearest
+from thalweg.ops.random import Generator
+from thalweg.tape import not_a_tensor
+
+__all__ = [
+    "ANY",
+    "Argument",
+    "FINITE_NORM",
+    "KL_REDUCTIONS",
+    "Limit",
+    "above",
+    "arguments",
+    "between",
+    "checked",
+    "is_listed",
+    "is_whole",
+    "least",
+    "nonzero",
+    "one_of",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Limit(NamedTuple):
+    """Which numbers an argument takes, in words that follow "a number", or which names."""
+
+    fits: Callable[[float], bool]
+    words: str = ""
+    names: tuple[str, ...] = ()
+
+
+def least(bound: float) -> Limit:
+    """Finite numbers, `bound` or more."""
+    return Limit(lambda value: bound <= value < math.inf, f" of {bound} or more")
+
+
+def above(bound: float) -> Limit:
+    """Numbers above `bound`, infinity too."""
+    return Limit(lambda value: value > bound, f" above {bound}")
+
+
+def between(low: float, high: float) -> Limit:
+    """Numbers from `low` to `high`, both included."""
+    return Limit(lambda value: low <= value <= high, f" from {low} to {high}")
+
+
+def nonzero() -> Limit:
+    """Any number but 0, by which something is divided."""
+    return Limit(lambda value: value != 0 and math.isfinite(value), " other than 0")
+
+
+def one_of(*names: str) -> Limit:
+    """One of `names`; numbers where the annotation allows them."""
+    return Limit(ANY.fits, names=names)
+
+
+ANY = Limit(lambda value: True)
+_REDUCTIONS = ("mean", "sum", "none")
+KL_REDUCTIONS = ("batchmean", *_REDUCTIONS)
+_NUMBER = Limit(lambda value: not math.isnan(value))
+_FINITE = Limit(math.isfinite, " that is finite")
+_SCALE = Limit(lambda value: 0 < value < math.inf, " above 0 and below infinity")
+FINITE_NORM = Limit(_SCALE.fits, _SCALE.words + ": for that one there is max_pool")
+
+# fmt: off
+LIMITS: Mapping[str, Limit] = {
+    **dict.fromkeys((
+        "dim_feedforward", "embedding_dim", "eps", "in1_features", "in2_features", "in_channels",
+        "in_features", "lambd", "layer_norm_eps", "num_channels",
+        "num_decoder_layers", "num_embeddings", "num_encoder_layers", "num_features", "num_layers",
+        "out_channels", "out_features", "output_padding", "proj_size", "std",
+    ), least(0)),
+    **dict.fromkeys((
+        "d_model", "dilation", "downscale_factor", "embed_dim", "embed_dim_to_check", "groups",
+        "hidden_size", "input_size", "kdim", "kernel_size", "max_len", "nhead", "num_groups",
+        "num_heads", "num_parameters", "stride", "upscale_factor", "vdim",
+    ), least(1)),
+    **dict.fromkeys((
+        "dropout", "dropout_p", "label_smoothing", "momentum", "sparsity",
+    ), between(0, 1)),
+    **dict.fromkeys(("delta", "max_norm", "norm_type"), above(0)),
+    **dict.fromkeys((
+        "a", "alpha", "b", "beta", "gain", "k", "margin", "mean", "negative_slope", "init",
+        "scale",
+    ), _FINITE),
+    **dict.fromkeys(("base", "scale_factor"), _SCALE),
+    **dict.fromkeys(("val", "value"), ANY),
+    "padding": Limit(least(0).fits, " of 0 or more", ("valid", "same")),
+    "reduction": one_of(*_REDUCTIONS),
+}
+# fmt: on
+
+
+# --- kinds ---------------------------------------------------------------------------------------
+
+
+def _is_number(value: Any, kind: type = numbers.Real) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def is_whole(value: Any) -> bool:
+    """Whether that is an integer, Python's or NumPy's; True and False are none."""
+    return _is_number(value, numbers.Integral)
+
+
+def is_listed(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Whether that is a sequence, such as a list of sizes; a str is none."""
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _is_module(value: Any) -> bool:
+    from thalweg.nn.module import Module
+
+    return isinstance(value, Module)
+
+
+# What each alternative of an annotation takes, and how an error calls it.
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "Callable": (lambda value: callable(value), "a function"),
+    "Generator": (lambda value: isinstance(value, Generator), "a tw.Generator"),
+    "Module": (_is_module, "a module"),
+    "None": (lambda value: value is None, "None"),
+    "Sequence[float]": (
+        lambda value: is_listed(value) and all(map(_is_number, value)),
+        "a sequence of numbers",
+    ),
+    "Sequence[int]": (
+        lambda value: is_listed(value) and all(map(is_whole, value)),
+        "a sequence of whole numbers",
+    ),
+    "Tensor": (lambda value: isinstance(value, Tensor), "a tensor"),
+    "bool": (lambda value: isinstance(value, bool | np.bool_), "True or False"),
+    "float": (_is_number, "a number"),
+    "int": (is_whole, "a whole number"),
+    "str": (lambda value: isinstance(value, str), "a str"),
+}
+_ALIASES = {
+    "Activation": "str | Callable",
+    "Factors": "float | Sequence[float] | None",
+    "Sizes": "int | Sequence[int]",
+    "nn.Module": "Module",
+}
+# What is right whatever its value, looked up by its type alone.
+_AT_ONCE = {"None": type(None), "Tensor": Tensor, "bool": bool, "Module": None, "Generator": None}
+
+
+def _alternatives(annotation: str) -> tuple[str, ...]:
+    """The kinds an annotation allows; () if one of them is not in the table."""
+    for alias, meaning in _ALIASES.items():
+        annotation = " | ".join(
+            meaning if part == alias else part for part in annotation.split(" | ")
+        )
+    found = tuple(dict.fromkeys(annotation.split(" | ")))
+    return found if all(kind in _KINDS for kind in found) else ()
+
+
+# --- arguments -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a function: its name, its kinds and its limit."""
+
+    name: str
+    kinds: tuple[str, ...]
+    limit: Limit
+
+    @property
+    def at_once(self) -> frozenset[Any]:
+        """The types whose every value is right."""
+        return frozenset(_AT_ONCE[kind] for kind in self.kinds if kind in _AT_ONCE)
+
+    def check(self, owner: str, value: Any) -> None:
+        """An error that names `owner` and the argument unless `value` is what it may be."""
+        if not any(_KINDS[kind][0](value) for kind in self.kinds):
+            if "Tensor" in self.kinds and not _is_number(value):
+                raise not_a_tensor(f"{owner}: {self.name}", value)
+            raise ConfigTypeError(self._refusal(owner, value))
+        if isinstance(value, str):
+            if self.limit.names and value not in self.limit.names:
+                hint = nearest(value, self.limit.names)
+                raise ConfigError(f"{owner}: no {self.name} {value!r}: {hint}")
+        elif not all(map(self.limit.fits, _numbers(value))):
+            raise ConfigError(self._refusal(owner, value))
+
+    def _refusal(self, owner: str, value: Any) -> str:
+        numeric = ("int", "float", "Sequence[int]", "Sequence[float]")
+        words = [
+            _KINDS[kind][1] + (self.limit.words if kind in numeric else "") for kind in self.kinds
+        ]
+        for one, many in (("int", "Sequence[int]"), ("float", "Sequence[float]")):
+            if one in self.kinds and many in self.kinds:
+                words[self.kinds.index(many)] = "a sequence of them"
+        if self.limit.names and "str" in self.kinds:
+            words[self.kinds.index("str")] = " or ".join(map(repr, self.limit.names))
+        given = (
+            f" is a tensor of shape {tuple(value.shape)}"
+            if isinstance(value, Tensor)
+            else f"={value!r:.60}"
+        )
+        return f"{owner}: {self.name}{given}; expected {' or '.join(words)}"
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    for part in value if is_listed(value) else (value,):
+        if _is_number(part):
+            yield part
+
+
+@dataclass(frozen=True, slots=True)
+class _Dtype(Argument):
+    """The dtype of parameters, or of a result."""
+
+    trained: bool
+
+    @property
+    def at_once(self) -> frozenset[Any]:
+        return frozenset({type(None)})
+
+    def check(self, owner: str, value: Any) -> None:
+        try:
+            dtype = as_dtype(value)
+        except DTypeError as error:
+            raise DTypeError(f"{owner}: dtype: {error.message}") from None
+        if self.trained and dtype not in (float32, float64):
+            raise DTypeError(
+                f"{owner}: dtype={dtype!r}; expected float32 or float64, or None for the default "
+                "one: parameters are trained in these"
+            )
+
+
+def arguments(function: Callable[..., Any], limits: Mapping[str, Limit]) -> dict[int, Argument]:
+    """What can be checked of the arguments of `function`, by position."""
+    found: dict[int, Argument] = {}
+    for place, parameter in enumerate(inspect.signature(function).parameters.values()):
+        name, annotation = parameter.name, str(parameter.annotation)
+        if name == "dtype":
+            found[place] = _Dtype(name, (), ANY, function.__name__ == "__init__")
+        elif kinds := _alternatives(annotation):
+            usual = LIMITS.get(name, _NUMBER)
+            found[place] = Argument(name, kinds, limits.get(name, usual))
+    return found
+
+
+def checked(**limits: Limit) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A function whose arguments are checked before it begins; `limits` are what it asks besides.
+
+    Raises `ConfigError` for a number or a name that is out of range, `ConfigTypeError` for a value
+    of another kind, `DTypeError` for what is no tensor or no element type.
+
+    >>> @checked(p=between(0, 1))
+    ... def off(p: float, inplace: bool = False) -> None: ...
+    >>> off(1.5)
+    Traceback (most recent call last):
+    thalweg.errors.ConfigError: off: p=1.5; expected a number from 0 to 1
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        known = arguments(function, limits)
+        by_name = {argument.name: (argument.at_once, argument) for argument in known.values()}
+        by_place = [(place, *by_name[known[place].name]) for place in sorted(known)]
+        is_constructor = function.__name__ == "__init__"
+
+        @functools.wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+            given = [
+                (argument, args[place])
+                for place, at_once, argument in by_place[: len(args)]
+                if place < len(args) and type(args[place]) not in at_once
+            ]
+            given += [
+                (by_name[name][1], value)
+                for name, value in kwargs.items()
+                if name in by_name and type(value) not in by_name[name][0]
+            ]
+            for argument, value in given:
+                argument.check(
+                    type(args[0]).__name__ if is_constructor else function.__name__, value
+                )
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorate
