@@ -153,7 +153,9 @@ def _chain(kernel: Chain, memory: _Memory) -> None:
     for buffer in kernel.within:
         garbage = np.full(buffer.size * buffer.dtype.itemsize, _POISON, np.uint8)
         memory.given[buffer] = garbage.view(buffer.dtype)
+    check_rows(kernel)
     for loop in kernel.loops:
+        check_hazards(loop)
         _run(loop, memory)
 
 
@@ -283,13 +285,8 @@ def _words(key: Any, counter: Any, number: Any) -> Any:
 
 def check_hazards(kernel: Kernel) -> None:
     """Raise `TraceError` if a kernel reads a buffer that it writes at another point."""
-    if isinstance(kernel, Chain):
-        for loop in kernel.loops:
-            check_hazards(loop)
-        check_rows(kernel)
-        return
     both = set(reads_of(kernel)) & set(writes_of(kernel))
-    if not both or isinstance(kernel, Repeat | Branch):
+    if not both or isinstance(kernel, Chain | Repeat | Branch):
         return
     if not isinstance(kernel, Loop | Contraction):
         raise TraceError(f"{kernel.label}: reads and writes {both}")

@@ -1,19 +1,20 @@
 """Chains of loops: a function for each loop, and one that calls them all for a few rows at a time.
 
-    for the portions of rows that this thread has
-        loop 0, for the rows of the portion
-        loop 1, ..
+    for the blocks of rows that this thread has
+        for a few rows at a time
+            loop 0, for these rows
+            loop 1, ..
 
-A portion's data fits in the first cache. What lies within the chain stands in the thread's
-scratch memory, the same place for every portion: a loop is given the address at which row 0 would
-stand, and so finds its rows there. How many rows a portion has depends on sizes only.
+These rows' data fits in the first cache. What lies within the chain stands in the thread's
+scratch memory, always in the same place: a loop is given the address at which row 0 would stand,
+and so finds its rows there. How many rows there are depends on sizes only.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from thalweg.compiler.kernels import Access, Buffer, Chain, Loop
+from thalweg.compiler.kernels import Access, Buffer, Chain
 from thalweg.compiler.lower.emit import I64, Builder, Value
 from thalweg.compiler.lower.loops import Part, lower_loop
 from thalweg.compiler.lower.lowered import Lowered, finished
@@ -30,37 +31,44 @@ _LINE = 64
 
 def lower_chain(chain: Chain, name: str, machine: Machine) -> Lowered:
     """The native code of a chain of loops."""
-    per = _rows_at_a_time(chain, machine)
-    part = Part(chain.rows, per, frozenset(chain.within))
+    part = Part(chain.rows, frozenset(chain.within))
     each = [lower_loop(x, f"{name}.{n}", machine, part) for n, x in enumerate(chain.loops)]
     buffers = tuple(
         b for b in dict.fromkeys(b for code in each for b in code.buffers) if b not in chain.within
     )
     flops, bytes = sum(code.flops for code in each), _traffic(chain)
-    portions = -(-chain.rows // per)
-    wanted = max(blocks_for(flops, bytes, machine), *(_blocks(x, machine) for x in chain.loops))
-    turns = -(-portions // min(wanted, portions))
-    b = Builder()
-    scratch = _Scratch(chain, per)
-    low, high = (b.op(f"mul i64 %{end}, {turns}", I64) for end in ("low", "high"))
-    with b.loop(low, b.intrinsic("smin", high, b.integer(portions)), unrolled=False) as turn:
-        pointers = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
-        pointers |= scratch.pointers(b, turn.index)
-        after = turn.index + 1
-        for code in each:
-            given = [f"ptr {pointers[buffer]}" for buffer in code.buffers]
-            given += ["ptr %error", "ptr %scratch", turn.index.typed, after.typed]
-            b.emit(f"call void @{code.name}({', '.join(given)})")
+    block, per = _rows_of_a_block(chain, flops, bytes, machine), _rows_at_a_time(chain, machine)
+    b, scratch = Builder(), _Scratch(chain, per)
+    low, high = (Value(b, f"%{end}", I64) for end in ("low", "high"))
+    with b.loop(low, high, unrolled=False) as number:
+        start = number.index * block
+        end = b.intrinsic("smin", start + block, b.integer(chain.rows))
+        with b.loop(start, end, per, unrolled=False) as turn:
+            pointers = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
+            pointers |= scratch.pointers(b, turn.index)
+            after = b.intrinsic("smin", turn.index + per, end)
+            for code in each:
+                given = [f"ptr {pointers[buffer]}" for buffer in code.buffers]
+                given += ["ptr %error", "ptr %scratch", turn.index.typed, after.typed]
+                b.emit(f"call void @{code.name}({', '.join(given)})")
     for code in each:
         b.declarations |= code.declarations
         b.helpers.update(code.helpers)
-    whole = finished(name, buffers, b, -(-portions // turns), flops, bytes, scratch.size)
+    blocks = -(-chain.rows // block)
+    whole = finished(name, buffers, b, blocks, flops, bytes, scratch.size)
     inner = [code.ir.replace("define void", "define internal void", 1) for code in each]
     return replace(whole, ir="\n".join([*inner, whole.ir]))
 
 
-def _blocks(loop: Loop, machine: Machine) -> int:
-    return work_of(loop, machine).blocks
+def _rows_of_a_block(chain: Chain, flops: float, bytes: float, machine: Machine) -> int:
+    """Those that are summed together, or as many as are worth a thread's while."""
+    for loop in chain.loops:
+        if 1 in loop.reduced and chain.lead(loop) == 2:
+            return loop.space[1]
+    wanted = max(
+        blocks_for(flops, bytes, machine), *(work_of(x, machine).blocks for x in chain.loops)
+    )
+    return -(-chain.rows // min(wanted, chain.rows))
 
 
 def _traffic(chain: Chain) -> float:
@@ -105,17 +113,17 @@ class _Scratch:
     """The places of all buffers within a chain."""
 
     def __init__(self, chain: Chain, per: int) -> None:
-        self.per, self.places, self.size = per, dict[Buffer, _Place](), 0
+        self.places, self.size = dict[Buffer, _Place](), 0
         for buffer in chain.within:
             own, item = _stretch(chain, buffer), buffer.dtype.itemsize
             self.places[buffer] = _Place(self.size, own.step * item, own.low * item)
             self.size += -(-own.size(per) * item // _LINE) * _LINE
 
-    def pointers(self, b: Builder, portion: Value) -> dict[Buffer, str]:
-        """Where row 0 of each buffer would stand, if all did."""
+    def pointers(self, b: Builder, first: Value) -> dict[Buffer, str]:
+        """Where row 0 of each buffer would stand, if all did; the `first` of those that do."""
         found = {}
         for buffer, place in self.places.items():
-            start = b.integer(place.at - place.low) - portion * (self.per * place.step)
+            start = b.integer(place.at - place.low) - first * place.step
             found[buffer] = f"%{b.fresh('within')}"
             b.emit(f"{found[buffer]} = getelementptr i8, ptr %scratch, {start.typed}")
         return found

@@ -55,15 +55,17 @@ Partials = list[list[Partial]]  # by turn, by reduction
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A loop as a part of a chain: its blocks are given.
+    """A loop as a part of a chain: a block is a row, a point of the first axes.
 
-    rows, per  how many there are, the points of the first axes; how many a block has
-    shifted    buffers of which only a block's rows are there, where they would be among all
+    If the second of these is reduced, what a call finds is combined with what the calls for the
+    rows before have stored; all rows of a call have the same place on the first.
+
+    rows     how many there are
+    shifted  buffers of which only some rows are there, where they would be among all
     """
 
-    rows: int = 1
-    per: int = 1
-    shifted: frozenset[Buffer] = frozenset()
+    rows: int
+    shifted: frozenset[Buffer]
 
 
 def lower_loop(loop: Loop, name: str, machine: Machine, part: Part | None = None) -> Lowered:
@@ -79,7 +81,7 @@ def lower_loop(loop: Loop, name: str, machine: Machine, part: Part | None = None
         vectors,
         Body(b, (*loop.body, *loop.tail), dependencies(loop), vectors, buffers),
         work,
-        _Split(lead, part.per) if part else None,
+        lead,
     )
     if part:
         b.outside = {p for buffer, p in nest.body.pointers.items() if buffer in part.shifted}
@@ -104,7 +106,7 @@ class _Nest:
         vectors: Vectors,
         body: Body,
         work: Work,
-        given: _Split | None = None,
+        lead: int = 0,
     ) -> None:
         self.b, self.loop, self.vectors, self.body = b, loop, vectors, body
         axis = vectors.axis
@@ -114,13 +116,15 @@ class _Nest:
         self.along_kept = axis is not None and not self.along_reduced
         if axis is not None:
             (self.reduced if self.along_reduced else self.kept).append(axis)
-        self.lead = (given.depth or 0) if given else 0
+        self.lead = lead - any(a in loop.reduced for a in range(lead))
+        self.rows: tuple[Value, Value] | None = None  # of a call, where these are summed over
         self.inner = self._inside()
         self.unroll = self._unroll(work)
         self.levels, self.after = self._levels()
         self.root = Turn(b.integer(0))
         self.blocks = 1
-        self.split = given or self._split(work)
+        self.split = _Split(self.lead, 1) if lead else self._split(work)
+        self.is_carried = lead > self.lead
 
     # -- plans -------------------------------------------------------------------------------
 
@@ -218,6 +222,9 @@ class _Nest:
         if any(self.loop.space[axis] == 0 for axis in self.kept):
             return
         self.body.compute(self.levels[0], [self.root], {})
+        if self.is_carried:
+            self._some_rows()
+            return
         if not self.split.depth:
             self._kept(0, [self.root])
             return
@@ -229,6 +236,17 @@ class _Nest:
             for level in range(1, len(prefix) + 1):
                 self.body.compute(self.levels[level], [self.root], {})
             self._kept(len(prefix), [self.root])
+
+    def _some_rows(self) -> None:
+        """The rows of a call: where among all they are, and where among those summed together."""
+        low, high = (Value(self.b, f"%{end}", self.root.start.dtype) for end in ("low", "high"))
+        size = self.loop.space[self.reduced[0]]
+        place = self.b.op(f"udiv i64 %low, {size}", low.dtype)
+        first = place * size
+        self.rows = low - first, high - first
+        self.body.counters[self.kept[0]] = place
+        self.body.compute(self.levels[1], [self.root], {})
+        self._kept(1, [self.root])
 
     def _range(self, total: int) -> tuple[Value, Value]:
         """Turns that the blocks low .. high - 1 do."""
@@ -307,8 +325,23 @@ class _Nest:
                 id(turn): [result(r, p) for r, p in zip(self.loop.reductions, own, strict=True)]
                 for turn, own in zip(turns, partials, strict=True)
             }
+        if self.rows:
+            results = {id(turn): self._with_earlier(turn, results[id(turn)]) for turn in turns}
         self.body.compute(self.after, turns, results)
         self._store(self.loop.tail_stores if results else self.loop.stores, turns)
+
+    def _with_earlier(self, turn: Turn, results: Sequence[Value]) -> list[Value]:
+        """Results of some rows with those of the rows before, which stand where these will."""
+        assert self.rows is not None
+        is_first = self.rows[0].equals(0)
+        found = []
+        for reduction, value, store in zip(
+            self.loop.reductions, results, self.loop.tail_stores, strict=True
+        ):
+            before = self.body.load(store.access, turn, value.lanes)
+            (both,) = joined(reduction, [before], [value])
+            found.append(is_first.select(value, both))
+        return found
 
     def _store(self, stores: Sequence[Store], turns: Sequence[Turn]) -> None:
         for turn in turns:
@@ -348,6 +381,8 @@ class _Nest:
             self.body.compute(self.levels[len(self.kept) + depth + 1], turns, {})
             return self._reduce(depth + 1, partials, turns)
 
+        if self.rows and not depth:
+            return self._carried(*self.rows, 1, partials, inside)
         return self._repeated(self.loop.space[axis], 1, partials, inside)
 
     def _reduced_vectors(self, partials: Partials) -> Partials:

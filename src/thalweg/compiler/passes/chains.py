@@ -16,22 +16,23 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from thalweg.compiler.kernels import Access, Buffer, Chain, Kernel, Loop, Scalar
+from thalweg.compiler.kernels import Access, Buffer, Chain, Kernel, Loop
 from thalweg.compiler.lower.nest import accesses
 from thalweg.compiler.passes.memory import reads_of, writes_of
+from thalweg.compiler.passes.parts import counted, divided, in_parts
 from thalweg.compiler.stretches import Stretch, stretch_of
 
 __all__ = ["chained"]
 
 _LEAST = 1 << 18  # bytes that need not come from memory again; less stays in a cache anyway
-_LARGEST_ROW = 1 << 19  # bytes of all that is touched at a row, to stay in a cache
+_LARGEST_ROW = 3 << 18  # bytes of all that is touched at a row, to stay in a cache
 _FEWEST = 16  # rows, for threads to share
 _FAR = 24  # kernels that may lie between two loops
 
 
 def chained(kernels: Sequence[Kernel]) -> list[Kernel]:
     """`kernels` with loops that go on row by row in chains."""
-    rest, result = list(kernels), list[Kernel]()
+    rest, result = list[Kernel](kernels), list[Kernel]()
     known = _Known(rest)
     while rest:
         found = _Search(rest, known).best()
@@ -40,7 +41,7 @@ def chained(kernels: Sequence[Kernel]) -> list[Kernel]:
             continue
         taken = {*found.before, *found.members}
         result += [rest[n] for n in found.before]
-        result.append(_chain(found, rest))
+        result += _chain(found)
         rest = [kernel for n, kernel in enumerate(rest) if n not in taken]
     return [_with_within(kernel, result) for kernel in result]
 
@@ -73,66 +74,38 @@ def _in_rows(loop: Loop, rows: int) -> tuple[Loop, int] | None:
             if inside * count != rows or size % inside:
                 return None
             if size != inside:
-                if axis in _counted(loop):
+                if axis in counted(loop):
                     return None
-                loop = _split(loop, axis, inside)
+                loop = divided(loop, axis, inside)
             return loop, axis + 1
         count *= size
     return None
 
 
-def _counted(loop: Loop) -> set[int]:
-    """Axes whose counter is a number that is computed with."""
-    return {s.attributes["axis"] for s in (*loop.body, *loop.tail) if s.op == "index"}
-
-
-def _split(loop: Loop, axis: int, outer: int) -> Loop:
-    """`loop` with one of its kept axes made two, the first with `outer` points."""
-    inner = loop.space[axis] // outer
-
-    def access(old: Access) -> Access:
-        before, stride, after = _around(old.strides, axis)
-        return replace(old, strides=(*before, stride * inner, stride, *after))
-
-    def scalar(old: Scalar) -> Scalar:
-        if old.op == "load":
-            return replace(old, attributes={"access": access(old.attributes["access"])})
-        if old.op == "index" and old.attributes["axis"] > axis:
-            return replace(old, attributes={"axis": old.attributes["axis"] + 1})
-        return old
-
-    before, _, after = _around(loop.space, axis)
-    return replace(
-        loop,
-        space=(*before, outer, inner, *after),
-        body=tuple(map(scalar, loop.body)),
-        tail=tuple(map(scalar, loop.tail)),
-        stores=tuple(replace(store, access=access(store.access)) for store in loop.stores),
-        reduced=tuple(number + (number > axis) for number in loop.reduced),
-    )
-
-
-def _around(items: tuple[int, ...], place: int) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
-    return items[:place], items[place], items[place + 1 :]
-
-
 @dataclass(slots=True)
 class _Rows:
-    """A loop in rows: what it touches of each buffer, None where that is not to be told."""
+    """A loop in rows: what it touches of each buffer, None where that is not to be told.
+
+    If it sums over the rows, it does so in parts, and `rest` joins these.
+    """
 
     loop: Loop
+    rest: Loop | None
     touched: dict[Buffer, Stretch | None]
     reads: frozenset[Buffer]
     writes: frozenset[Buffer]
-    bytes: int
+    sizes: dict[Buffer, int]
 
     @classmethod
     def of(cls, loop: Loop, rows: int) -> _Rows | None:
         """`loop` over `rows` rows, if it can be."""
-        found = _in_rows(loop, rows)
-        if found is None:
+        rest: Loop | None = None
+        if found := _in_rows(loop, rows):
+            split, lead = found
+        elif parts := in_parts(loop, rows):
+            (split, rest), lead = parts, 2
+        else:
             return None
-        split, lead = found
         touched: dict[Buffer, Stretch | None] = {}
         sizes: dict[Buffer, int] = {}
         for access in accesses(split):
@@ -141,7 +114,7 @@ class _Rows:
             touched[buffer] = own and before and before.joined(own)
             sizes[buffer] = max(sizes.get(buffer, 0), _row_bytes(access, split.space[lead:]))
         reads, writes = frozenset(reads_of(split)), frozenset(writes_of(split))
-        return cls(split, touched, reads, writes, sum(sizes.values()))
+        return cls(split, rest, touched, reads, writes, sizes)
 
 
 def _row_bytes(access: Access, inside: Sequence[int]) -> int:
@@ -233,6 +206,15 @@ class _Found:
         return all(self.apart(buffer) for buffer in written if count[buffer] > 1)
 
     @property
+    def row_bytes(self) -> int:
+        """Bytes of all that is touched at a row."""
+        largest: dict[Buffer, int] = {}
+        for member in self.members.values():
+            for buffer, size in member.sizes.items():
+                largest[buffer] = max(size, largest.get(buffer, 0))
+        return sum(largest.values())
+
+    @property
     def total(self) -> int:
         """Bytes that are not moved again."""
         count = Counter(buffer for member in self.members.values() for buffer in member.touched)
@@ -269,6 +251,8 @@ class _Search:
             if not after.holds_up(own):
                 if self._joins(chain, number, kernel):
                     within, idle = within.with_(own), 0
+                    rest = chain.members[number].rest
+                    after = after.with_(_touched(rest)) if rest else after
                     continue
                 if not within.holds_up(own):
                     chain.before.append(number)
@@ -286,10 +270,9 @@ class _Search:
         if own is None:
             return False
         chain.members[number] = own
-        row = sum(member.bytes for member in chain.members.values())
         leads_on = not self._is_large(kernel) and chain.needs_others(number)
         useful = not number or leads_on or chain.saved(number) >= _LEAST
-        if useful and row <= _LARGEST_ROW and chain.fits():
+        if useful and chain.row_bytes <= _LARGEST_ROW and chain.fits():
             return True
         del chain.members[number]
         return False
@@ -308,16 +291,18 @@ class _Search:
 # --- the kernel ----------------------------------------------------------------------------------
 
 
-def _chain(found: _Found, kernels: Sequence[Kernel]) -> Chain:
-    loops = tuple(found.members[number].loop for number in sorted(found.members))
-    within = tuple(b for b in _between(loops) if _steps_forward(found, b))
-    return Chain(
+def _chain(found: _Found) -> list[Kernel]:
+    """The chain, and what its sums over rows are joined by."""
+    members = [found.members[number] for number in sorted(found.members)]
+    loops = tuple(member.loop for member in members)
+    chain = Chain(
         rows=found.rows,
         loops=loops,
-        within=within,
+        within=tuple(b for b in _between(loops) if _steps_forward(found, b)),
         origins=tuple(dict.fromkeys(line for loop in loops for line in loop.origins)),
         label=" | ".join(loop.label for loop in loops),
     )
+    return [chain, *(member.rest for member in members if member.rest is not None)]
 
 
 def _between(loops: Sequence[Loop]) -> Iterator[Buffer]:
