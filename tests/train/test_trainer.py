@@ -138,7 +138,8 @@ def test_several_evaluations_an_epoch_keep_the_best_of_them() -> None:
             return super().evaluate(split, measures)
 
     plain = some_trainer()
-    trainer = Count(plain.model, plain.loss, plain.optimizer, batch_size=16)
+    schedule = plain.schedules
+    trainer = Count(plain.model, plain.loss, plain.optimizer, schedule=schedule, batch_size=16)
     trainer.fit(some_splits(), epochs=2, evaluations=3)
     assert seen.count("dev") == 6
     assert seen.count("test") == 1
@@ -236,8 +237,10 @@ def test_more_epochs_for_a_finished_run(tmp_path: Path) -> None:
 
 def test_resume_without_a_schedule_is_refused(tmp_path: Path) -> None:
     some_trainer().fit(some_splits(), epochs=1, run=tmp_path / "run")
+    trainer = some_trainer()
+    trainer.schedules.clear()
     with pytest.raises(CheckpointError, match="schedule"):
-        some_trainer(schedule=None).fit(some_splits(), epochs=2, run=tmp_path / "run", resume=True)
+        trainer.fit(some_splits(), epochs=2, run=tmp_path / "run", resume=True)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from thalweg.data.image_folder import load_images
 from thalweg.data.large import load_arrays
 from thalweg.data.loader import Loader
 from thalweg.data.scaling import Standardize
-from thalweg.data.source import Source, Sources
+from thalweg.data.source import Rows, Source, Sources
 from thalweg.data.splits import Split, Splits, split
 from thalweg.data.stream import Stream
 from thalweg.data.stream_loader import StreamLoader
@@ -31,6 +31,7 @@ __all__ = [
     "Characters",
     "Encoding",
     "Loader",
+    "Rows",
     "Source",
     "Sources",
     "Split",

@@ -59,7 +59,13 @@ class Epoch(ABC):
 
 
 class Rows(Epoch):
-    """An epoch as numbers that its source looks up: `order` (N,), in int64, cut into batches."""
+    """An epoch as numbers that its source looks up: `order` (N,), in int64, cut into batches.
+
+    >>> import thalweg as tw
+    >>> epoch = Rows(tw.arange(7), 3, drop_last=False)
+    >>> epoch.take(0, 5), epoch.take(2, 1)
+    ((tensor([[0, 1, 2], [3, 4, 5]]),), (tensor([[6]]),))
+    """
 
     def __init__(self, order: Tensor, size: int, drop_last: bool) -> None:
         super().__init__(len(order), size, drop_last)
@@ -77,8 +83,26 @@ class Rows(Epoch):
 class Source(ABC):
     """Examples that are read batch by batch, for a `Trainer` and to evaluate with.
 
-    A source of your own has a `name`, `__len__`, `epoch` and `batch`. `Split` holds arrays in
-    memory, `Stream` reads files, `Windows` cuts stretches out of a text.
+    `Split` holds arrays in memory, `Stream` reads files, `Windows` cuts stretches out of a text. A
+    source of your own has a `name`, `__len__`, `epoch` and `batch`:
+
+    >>> import thalweg as tw
+    >>> class Parabola(Source):  # a thousand points, which nothing has to hold
+    ...     name = "parabola"
+    ...     def __len__(self):
+    ...         return 1000
+    ...     def epoch(self, size, drop_last=False, generator=None):
+    ...         order = tw.arange(1000)
+    ...         if generator is not None:
+    ...             order = tw.randperm(1000, generator=generator)
+    ...         return tw.data.Rows(order, size, drop_last)
+    ...     def batch(self, rows):
+    ...         x = (rows / 500 - 1).unsqueeze(-1)
+    ...         return x, x**2
+    >>> epoch = Parabola().epoch(250)
+    >>> x, y = Parabola().batch(*epoch.take(0, 2))  # two batches of the epoch's four
+    >>> len(epoch), x.shape, y[0, 0]
+    (4, Size([2, 250, 1]), tensor([1.]))
     """
 
     __slots__ = ()
@@ -126,6 +150,13 @@ class Sources:
     the user on how they were made.
 
     Raises `DataError` where a source does not fit the encoding.
+
+    >>> import thalweg as tw
+    >>> text = tw.data.Characters.fit("ab")
+    >>> parts = [tw.data.Windows(text.encode("abab"), 2) for _ in range(3)]
+    >>> encoding = tw.data.Encoding("letters", "text", (2,), tokenizer=text)
+    >>> tw.data.Sources(*parts, encoding)
+    <Sources letters: (2,) -> 2 tokens; 1 train, 1 dev, 1 test>
     """
 
     train: Source

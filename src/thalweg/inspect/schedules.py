@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from thalweg import dtypes
-from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
 from thalweg.inspect.lines import Lines
 from thalweg.ops.creation import arange
@@ -14,9 +13,14 @@ from thalweg.settings import whole
 __all__ = ["schedule"]
 
 
-def schedule(of: LRScheduler | Optimizer, steps: int) -> Lines:
+def schedule(
+    of: LRScheduler | Optimizer, steps: int, *, steps_per_epoch: int | None = None
+) -> Lines:
     """Draw the step sizes of t = 0 to `steps` - 1: of one schedule alone or, given an optimizer,
     of all that are attached to it, stepped together.
+
+    With `steps_per_epoch` it is what a `Trainer` does in the first `steps` updates: each schedule
+    counts what its `unit` says, updates, epochs or fractions of epochs. `Trainer.plan` draws that.
 
     A curve for each group whose step sizes differ from those before. A notebook shows the result,
     `save("schedule.svg")` writes it, `curves` holds the values. Nothing changes by it.
@@ -32,6 +36,9 @@ def schedule(of: LRScheduler | Optimizer, steps: int) -> Lines:
     Raises `ConfigError` for a schedule that is no function of t, such as ReduceLROnPlateau.
     """
     whole("schedule: steps", steps, 2)
+    update = arange(steps, dtype=dtypes.float64)
+    fraction = update / whole("schedule: steps_per_epoch", steps_per_epoch or 1, 1)
+    counts = {"step": update, "fraction": fraction, "epoch": fraction.floor()}
     optimizer = of if isinstance(of, Optimizer) else of.optimizer
     attached: list[object] = [*of.schedules] if isinstance(of, Optimizer) else [of]
     used = [each for each in attached if isinstance(each, LRScheduler)]
@@ -45,15 +52,12 @@ def schedule(of: LRScheduler | Optimizer, steps: int) -> Lines:
     title = f"step size of {type(optimizer).__name__}: {names}"
     drawn: dict[str, list[float]] = {}
     for index, group in enumerate(optimizer.param_groups):
-        values = _values(used, group.get("initial_lr", group["lr"]), index, steps)
+        now = group.get("initial_lr", group["lr"]).detach().expand(steps)
+        for each in used:
+            t = update if steps_per_epoch is None else counts[each.unit]
+            now = each.rate(t, now, index)
+        values = [float(lr) for lr in now.tolist()]
         if values not in drawn.values():
             drawn[f"group {index}" if len(optimizer.param_groups) > 1 else "lr"] = values
-    return Lines(title, range(steps), drawn, x_label="step t")
-
-
-def _values(used: list[LRScheduler], lr: Tensor, index: int, steps: int) -> list[float]:
-    t = arange(steps, dtype=dtypes.float64)
-    now = lr.detach().expand(steps)
-    for each in used:
-        now = each.rate(t, now, index)
-    return [float(x) for x in now.tolist()]
+    x_label = "step t" if steps_per_epoch is None else "update"
+    return Lines(title, range(steps), drawn, x_label=x_label)

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.data import Splits
+from thalweg.data import Sources, Splits
 from thalweg.errors import ConfigError
 from thalweg.nn.module import Module
+from thalweg.optim.lr_scheduler import LRScheduler
 from thalweg.train.answers import stored_options
 from thalweg.train.config import Config
 from thalweg.train.display import Display, display_for
@@ -20,6 +21,7 @@ from thalweg.train.ranging import range_test
 from thalweg.train.recipe import check_names, load_splits, make_trainer
 from thalweg.train.result import Result
 from thalweg.train.runs import RunFolder
+from thalweg.train.trainer import Trainer
 
 __all__ = ["run_download", "run_range_test", "run_training"]
 
@@ -44,7 +46,7 @@ def run_training(
     plain = {**options.to_dict(), "encoding": splits.encoding.to_dict()}
     run = RunFolder.create(folder, plain, resume=resume)
     with run:
-        _introduce(options, splits, trainer.model, run)
+        _introduce(options, splits, trainer, run)
         watcher = display_for()
         try:
             result = trainer.fit(splits, options.epochs, run=run, resume=resume, watcher=watcher)
@@ -80,34 +82,36 @@ def _new_folder(options: Config) -> Path:
     return path
 
 
-def _introduce(options: Config, splits: Splits, model: Module, run: RunFolder) -> None:
+def _introduce(options: Config, splits: Sources, trainer: Trainer, run: RunFolder) -> None:
     sizes = f"{len(splits.train)} train, {len(splits.dev)} dev, {len(splits.test)} test"
     print(f"{splits.name}: {splits.task}, {sizes} examples")
     for note in splits.notes:
         print(f"  {note}")
     width = [int(np.prod(splits.input_shape)), *options.hidden, splits.output_size]
-    parameters = sum(p.numel() for p in model.parameters())
+    parameters = sum(p.numel() for p in trainer.model.parameters())
     print(
         f"{'-'.join(map(str, width))} network, {options.activation}, {parameters:,} parameters; "
         f"{options.optimizer}, step size {options.lr:g}, batches of {options.batch_size}"
     )
+    if trainer.schedules and all(isinstance(each, LRScheduler) for each in trainer.schedules):
+        print(trainer.plan(splits, options.epochs))
     print(f"run folder: {run.path}\n")
 
 
-def _conclude(result: Result, splits: Splits, model: Module, run: RunFolder) -> None:
+def _conclude(result: Result, splits: Sources, model: Module, run: RunFolder) -> None:
     if result.status == "interrupted":
         print(f"To go on: thalweg train --out {run.path} --resume")
         return
     if result.test is None:
         return
     print(f"\n{_test_line(result.test, splits)} (best parameters, epoch {result.best})")
-    if splits.image_shape is not None:
+    if splits.image_shape is not None and isinstance(splits, Splits):
         print()
         print(gallery(model, splits))
     print(f"\nReport: {run.path / 'report.html'}")
 
 
-def _test_line(test: Mapping[str, float], splits: Splits) -> str:
+def _test_line(test: Mapping[str, float], splits: Sources) -> str:
     if "accuracy" in test:
         right = round(test["accuracy"] * len(splits.test))
         accuracy = f"{100 * test['accuracy']:.2f} %"

@@ -81,6 +81,11 @@ class Config:
         "of the step size: constant, plateau, step, exponential, exp, inverse, diminishing, "
         "linear, polynomial, cosine, restarts, cyclic, one-cycle",
     )
+    schedule_unit: str = _option(
+        "auto",
+        "when the step size changes: step (with every update), epoch, or auto (step for warm-up, "
+        "linear, polynomial, cosine, restarts, cyclic and one-cycle)",
+    )
     patience: int = _option(5, "plateau: epochs without improvement before the step size decays")
     decay: float = _option(
         0.5, "plateau, step, exponential: the factor; exp, inverse: the rate alpha"

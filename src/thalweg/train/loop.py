@@ -15,7 +15,7 @@ from thalweg.data.source import Epoch, Sources, check_batch
 from thalweg.errors import AnomalyError, CheckpointError, ConfigError
 from thalweg.inspect.anomaly import detect_anomaly
 from thalweg.ops.random import default_generator
-from thalweg.optim.lr_scheduler import ReduceLROnPlateau
+from thalweg.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from thalweg.train.metrics import measures_for
 from thalweg.train.progress import Progress, Row, Watcher
 from thalweg.train.result import Result
@@ -220,7 +220,7 @@ class Loop:
         for schedule in trainer.schedules:
             if isinstance(schedule, ReduceLROnPlateau):
                 schedule.step(dev[self.measures.key])
-            else:
+            elif isinstance(schedule, LRScheduler) and schedule.unit == "epoch":
                 schedule.step()
         self.watcher.on_epoch(row)
 
@@ -253,6 +253,7 @@ class Loop:
             "progress": progress.state_dict(),
             "best": self.best_state,
             "schedules": [schedule.state_dict() for schedule in trainer.schedules],
+            "units": [schedule.unit for schedule in trainer.schedules],
             "data": self._data_settings(),
             **state,
         }
@@ -295,6 +296,12 @@ class Loop:
             raise CheckpointError(
                 f"{self.folder.path}: the checkpoint was made with {len(training['schedules'])} "
                 f"schedule(s), this training has {len(trainer.schedules)}; they must be alike"
+            )
+        units = [schedule.unit for schedule in trainer.schedules]
+        if training.get("units", units) != units:
+            raise CheckpointError(
+                f"{self.folder.path}: the checkpoint's schedules count t by {training['units']}, "
+                f"this training's by {units}; they must be alike"
             )
         for schedule, state in zip(trainer.schedules, training["schedules"], strict=True):
             schedule.load_state_dict(state)

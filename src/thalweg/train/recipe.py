@@ -21,6 +21,7 @@ from thalweg.nn import init
 from thalweg.nn.module import Module
 from thalweg.ops.random import manual_seed
 from thalweg.optim import lr_scheduler as schedules
+from thalweg.optim.lr_scheduler import LRScheduler, Scheduler
 from thalweg.optim.optimizer import Optimizer
 from thalweg.train.augmenting import check_augment, make_augment
 from thalweg.train.config import Config
@@ -77,10 +78,13 @@ SCHEDULES: dict[str, Callable[[Optimizer, Config, bool], Any]] = {
                        o, c.step_epochs, T_mult=2),
     "cyclic":      lambda o, c, up: schedules.CyclicLR(
                        o, 0.1 * c.lr, c.lr, c.step_epochs, cycle_momentum=False),
-    "one-cycle":   lambda o, c, up: schedules.OneCycleLR(
-                       o, c.lr, c.epochs, cycle_momentum=_has_momentum(o)),
+    "one-cycle":   lambda o, c, up: schedules.OneCycleLR(  # t from 0 to the number of epochs
+                       o, c.lr, c.epochs + 1, pct_start=(0.3 * c.epochs + 1) / (c.epochs + 1),
+                       cycle_momentum=_has_momentum(o)),
 }
 # fmt: on
+# Curves: unless told otherwise, the step size changes with every update along them.
+_SMOOTH = frozenset({"linear", "polynomial", "cosine", "restarts", "cyclic", "one-cycle"})
 
 
 def _has_momentum(optimizer: Optimizer) -> bool:
@@ -103,6 +107,7 @@ def check_names(config: Config) -> None:
         _choose("init", config.init, {**INITS, "auto": None})
     if config.loss != "auto":
         _choose("loss", config.loss, {**LOSSES, "auto": None})
+    _choose("schedule unit", config.schedule_unit, dict.fromkeys(("auto", "step", "epoch")))
     if config.task not in ("auto", "classification", "regression"):
         known = ("auto", "classification", "regression")
         raise ConfigError(f"unknown task {config.task!r}: {nearest(config.task, known)}")
@@ -172,14 +177,11 @@ def make_trainer(config: Config, encoding: Encoding) -> Trainer:
     model = make_model(config, encoding)
     optimizer = make_optimizer(config, model)
     measures = measures_for(encoding)
-    schedule = _choose("schedule", config.schedule, SCHEDULES)(
-        optimizer, config, measures.larger_is_better
-    )
     return Trainer(
         model,
         make_loss(config, encoding),
         optimizer,
-        schedule=_with_warmup(optimizer, schedule, config),
+        schedule=_schedules(optimizer, config, measures.larger_is_better),
         batch_size=config.batch_size,
         accumulate=config.accumulate,
         clip_norm=config.clip_norm or None,
@@ -192,10 +194,17 @@ def make_trainer(config: Config, encoding: Encoding) -> Trainer:
     )
 
 
-def _with_warmup(optimizer: Optimizer, schedule: Any, config: Config) -> list[Any]:
-    """The schedules of a config; each multiplies the step size."""
-    found = [] if schedule is None else [schedule]
+def _schedules(optimizer: Optimizer, config: Config, larger_is_better: bool) -> list[Scheduler]:
+    """The schedules of a config; each multiplies the step size. All count epochs, or fractions."""
+    smooth = config.schedule_unit == "step"
+    made = _choose("schedule", config.schedule, SCHEDULES)(optimizer, config, larger_is_better)
+    found: list[Scheduler] = []
+    if made is not None:
+        is_curve = config.schedule in _SMOOTH if config.schedule_unit == "auto" else smooth
+        is_function = isinstance(made, LRScheduler)
+        found.append(made.per("fraction" if is_curve and is_function else "epoch"))
     if config.warmup:
         start = 1 / (config.warmup + 1)
-        found.append(schedules.LinearLR(optimizer, start, total_iters=config.warmup))
+        warm_up = schedules.LinearLR(optimizer, start, total_iters=config.warmup)
+        found.append(warm_up.per("epoch" if config.schedule_unit == "epoch" else "fraction"))
     return found

@@ -39,6 +39,7 @@ class Steps:
     ) -> None:
         self.trainer, self.train, self.measures = trainer, train, measures
         self.image_shape = image_shape
+        self.updates = trainer.updates(train)  # in an epoch
         self.compiled: Any = None
         self.tried: Any = self._try  # what an optimizer that looks for its step evaluates
         is_searching = isinstance(trainer.optimizer, ClosureOptimizer)
@@ -129,11 +130,14 @@ class Steps:
         return self.trainer.loss(outputs, targets), outputs, y
 
     def _afterwards(self) -> None:
-        """What follows an update: the L1 penalty's decay, the average of the parameters."""
+        """What follows an update: the L1 penalty's decay, the average of the parameters, the
+        schedules that count updates."""
         if self.trainer.l1:
             shrink_l1(self.trainer.optimizer, self.trainer.l1)
         if self.trainer.averaged is not None:
             self.trainer.averaged.update_parameters(self.trainer.model)
+        for schedule in self.trainer.schedules:
+            schedule.updated(self.updates)
 
     def _try(self, *parts: Tensor) -> Any:
         """Loss, measure sums and gradients of one batch, where the parameters are now."""

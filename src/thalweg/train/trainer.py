@@ -14,8 +14,9 @@ same bits as one that was never interrupted.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thalweg.data.source import Source, Sources
 from thalweg.data.transforms import Transform
@@ -23,6 +24,7 @@ from thalweg.errors import ConfigError
 from thalweg.nn.module import Module
 from thalweg.ops.random import Generator, default_generator
 from thalweg.optim.closures import ClosureOptimizer
+from thalweg.optim.lr_scheduler import Scheduler
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from thalweg.settings import fraction, nonnegative
@@ -33,6 +35,9 @@ from thalweg.train.progress import Watcher
 from thalweg.train.result import Result
 from thalweg.train.runs import RunFolder
 
+if TYPE_CHECKING:
+    from thalweg.inspect.lines import Lines
+
 __all__ = ["Trainer"]
 
 
@@ -42,8 +47,11 @@ class Trainer:
     model      a `Module`
     loss       loss(outputs, targets), the mean over the batch
     optimizer  over the model's parameters
-    schedule   a scheduler or several, stepped once an epoch; a plateau schedule is given the
-               development measure
+    schedule   a scheduler or several. Each says what it counts, see `Scheduler.per`: OneCycleLR and
+               CyclicLR move on with every update, CosineAnnealingWarmRestarts by fractions of an
+               epoch with every update, all others once an epoch; `.per("step")` and
+               `.per("fraction")` make any of them move with every update. A plateau schedule is
+               given the development measure. `plan` draws what they will do
     batch_size, drop_last, generator   how an epoch is cut into batches; see `data.Loader`
     accumulate how many batches' gradients are averaged into one update
     clip_norm  the largest norm the gradient may have; None for no limit
@@ -95,7 +103,7 @@ class Trainer:
                 "accumulate=1 and no clip_norm; choose larger batches instead"
             )
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.schedules = _listed(schedule)
+        self.schedules = _listed(schedule, optimizer)
         self.batch_size, self.drop_last = batch_size, drop_last
         self.generator = generator or default_generator
         self.accumulate, self.clip_norm, self.patience = accumulate, clip_norm, patience
@@ -145,6 +153,34 @@ class Trainer:
             status = loop.run(interrupted)
         return loop.finish(status)
 
+    def updates(self, data: Source) -> int:
+        """How many updates an epoch of `data` has: what one-cycle's `steps_per_epoch` is."""
+        full, rest = divmod(len(data), self.batch_size)
+        return -(-(full + bool(rest and not self.drop_last)) // self.accumulate)
+
+    def plan(self, splits: Sources, epochs: int) -> Lines:
+        """The step size of every update of a training, as a picture, before it: nothing changes.
+
+        Raises `ConfigError` for a schedule that is no function of t, such as ReduceLROnPlateau.
+
+        >>> import thalweg as tw
+        >>> splits = tw.data.load("digits")
+        >>> model = tw.nn.Linear(64, 10)
+        >>> optimizer = tw.optim.SGD(model.parameters(), lr=0.1)
+        >>> schedules = [
+        ...     tw.optim.lr_scheduler.LinearLR(optimizer, 0.1, total_iters=60).per("step"),
+        ...     tw.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5),
+        ... ]
+        >>> loss = tw.nn.functional.cross_entropy
+        >>> tw.train.Trainer(model, loss, optimizer, schedule=schedules).plan(splits, 6)
+        step size of SGD: LinearLR, StepLR
+        lr ▂▃▃▄▄▅▆▆▇████▆▅▅▅▅▅▅▅▅▅▅▅▅▄▃▃▃▃▃▃▃▃▃▃▃▃▃ 0.01 to 0.025
+        """
+        from thalweg.inspect.schedules import schedule
+
+        each = self.updates(splits.train)
+        return schedule(self.optimizer, epochs * each, steps_per_epoch=each)
+
     @property
     def evaluated(self) -> Module:
         """What is evaluated and kept: the model or, with `ema`, its copy with the averages."""
@@ -159,7 +195,22 @@ class Trainer:
         return known(split)
 
 
-def _listed(schedule: Any) -> list[Any]:
-    if schedule is None:
-        return []
-    return list(schedule) if isinstance(schedule, list | tuple) else [schedule]
+def _listed(schedule: Any, optimizer: Optimizer) -> list[Scheduler]:
+    """The schedules, each of them this optimizer's, and none of it left out."""
+    given = schedule if isinstance(schedule, list | tuple) else [schedule]
+    found = [each for each in given if each is not None]
+    for each in found:
+        if not isinstance(each, Scheduler) or each.optimizer is not optimizer:
+            raise ConfigError(
+                f"schedule: a {type(each).__name__}; expected schedules of optim.lr_scheduler, "
+                "made with the trainer's optimizer"
+            )
+        each.unit  # noqa: B018 -- refused here where its parts do not agree
+    for each in optimizer.schedules:
+        if all(each is not other for other in found):
+            warnings.warn(
+                f"a {type(each).__name__} is attached to the optimizer, but not given to the "
+                "Trainer, which will not step it: pass schedule=..., or optimizer.detach(it)",
+                stacklevel=3,
+            )
+    return found

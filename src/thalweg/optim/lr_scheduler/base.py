@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from thalweg import dtypes
 from thalweg._tensor import Tensor
@@ -13,13 +13,14 @@ from thalweg.ops.creation import arange, tensor
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lr_scheduler.sparks import sparkline
 from thalweg.optim.optimizer import Optimizer
-from thalweg.settings import Configured, refuse_unknown, whole
+from thalweg.settings import Configured, choice, nonnegative, refuse_unknown, whole
 from thalweg.tape import mode
 
-__all__ = ["FactorLR", "LRScheduler", "Scheduler", "called", "of_group"]
+__all__ = ["FactorLR", "LRScheduler", "Scheduler", "UNITS", "called", "of_group"]
 
 T = TypeVar("T")
-_HIDDEN = ("is_function", "schedulers", "_fresh", "_marks", "total_size", "step_ratio")
+_HIDDEN = ("is_function", "schedulers", "_fresh", "_marks", "_unit", "total_size", "step_ratio")
+UNITS = ("step", "epoch", "fraction")
 
 
 def of_group(setting: T | list[T], index: int) -> T:
@@ -45,7 +46,13 @@ class Scheduler(Configured, ABC):
     A schedule that is stepped no more goes on multiplying by its last factor, until
     `optimizer.detach(schedule)` takes it off. A change of group["lr"] by hand lasts until the next
     `step()`; change group["initial_lr"] to scale all that follows.
+
+    In a loop of your own a schedule counts what you call `step()` for. A `Trainer` goes by `unit`,
+    which `per` sets: "step", t counts updates; "epoch", t counts epochs, and changes between them;
+    "fraction", t counts epochs as well, but grows with every update by its share of an epoch.
     """
+
+    _unit = "epoch"
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         name = type(self).__name__
@@ -93,6 +100,32 @@ class Scheduler(Configured, ABC):
             )
 
     @property
+    def unit(self) -> str:
+        """What a `Trainer` counts t in: "step", "epoch" or "fraction"."""
+        return self._unit
+
+    def per(self, unit: str) -> Self:
+        """Say what a `Trainer` is to count t in; gives the schedule itself.
+
+        Unless told, OneCycleLR and CyclicLR count updates ("step"), CosineAnnealingWarmRestarts
+        fractions of epochs ("fraction"), the others epochs ("epoch"): as PyTorch's pages call them.
+
+        >>> import thalweg as tw
+        >>> optimizer = tw.optim.SGD([tw.zeros(1, requires_grad=True)], lr=0.5)
+        >>> warm_up = tw.optim.lr_scheduler.LinearLR(optimizer, total_iters=500).per("step")
+        >>> warm_up.unit
+        'step'
+        """
+        self._unit = choice(*UNITS)(f"{type(self).__name__}: unit", unit)
+        return self
+
+    def updated(self, updates: int) -> None:
+        """Go on by one update, of which an epoch has so many: what a `Trainer` calls after each.
+
+        Nothing happens where t counts epochs.
+        """
+
+    @property
     def last_epoch(self) -> int:
         """The steps made: t."""
         return int(self.count)
@@ -108,7 +141,8 @@ class Scheduler(Configured, ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """What changes in training, in plain numbers. Unlike PyTorch's it holds no settings."""
-        return {"last_epoch": self.last_epoch}
+        t = float(self.count)
+        return {"last_epoch": int(t) if t.is_integer() else t}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Continue from what `state_dict` gave, and set the step sizes. Load the optimizer first.
@@ -124,7 +158,8 @@ class Scheduler(Configured, ABC):
         self.optimizer.reschedule()
 
     def _load(self, saved: Mapping[str, Any]) -> None:
-        self.count.fill_(whole(f"{type(self).__name__}: last_epoch", saved["last_epoch"]))
+        rule: Callable[[str, Any], float] = nonnegative if self._unit == "fraction" else whole
+        self.count.fill_(rule(f"{type(self).__name__}: last_epoch", saved["last_epoch"]))
 
 
 class LRScheduler(Scheduler):
@@ -173,6 +208,14 @@ class LRScheduler(Scheduler):
             )
         self.count += 1
         self.optimizer.reschedule()
+
+    def updated(self, updates: int) -> None:
+        """Go on by one update: by 1, or by its share of an epoch."""
+        if self.unit == "step":
+            self.step()
+        elif self.unit == "fraction":  # whole numbers of updates: no rounding adds up
+            self.count._assign(((self.count * updates).round() + 1) / updates)
+            self.optimizer.reschedule()
 
     def values(self, n: int, index: int = 0) -> Tensor:
         """The step sizes of t = 0 to n - 1 under this schedule alone, float64 of shape (n,).

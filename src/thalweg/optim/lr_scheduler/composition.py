@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
@@ -14,6 +15,8 @@ from thalweg.settings import whole
 
 __all__ = ["ChainedScheduler", "SequentialLR"]
 
+_MIXED = "mixed"  # units: the parts have different ones
+
 
 class _Composed(LRScheduler):
     """A schedule that applies others. From then on it is the one to step."""
@@ -25,10 +28,26 @@ class _Composed(LRScheduler):
         for position, part in enumerate(self.schedulers):
             self._check_part(f"{type(self).__name__}: schedulers[{position}]", part, optimizer)
         self.is_function = all(part.is_function for part in self.schedulers)
+        units = {part._unit for part in self.schedulers}
+        self._unit = units.pop() if len(units) == 1 else _MIXED
         super().__init__(optimizer, last_epoch)
         for part in self.schedulers:
             optimizer.detach(part)
             part.master = self
+
+    @property
+    def unit(self) -> str:
+        """That of the parts, unless `per` said another.
+
+        Raises `ConfigError` for parts that differ.
+        """
+        if self._unit == _MIXED:
+            listed = ", ".join(f"{type(p).__name__} {p.unit!r}" for p in self.schedulers)
+            raise ConfigError(
+                f"{type(self).__name__}: its parts count t in different units: {listed}. Say which "
+                "it is for all: schedule.per('step'), with their lengths in that unit"
+            )
+        return self._unit
 
     @staticmethod
     def _check_part(name: str, part: LRScheduler, optimizer: Optimizer) -> None:
@@ -99,12 +118,13 @@ class SequentialLR(_Composed):
         return self._in_turn(t, found)
 
     def _turns(self, t: Tensor) -> Iterator[tuple[LRScheduler, Tensor]]:
-        """Each schedule with its own t, which stays within its turn."""
+        """Each schedule with its own t, which stays below the length of its turn."""
         starts = [0, *self.milestones]
         for position, part in enumerate(self.schedulers):
             own = (t - starts[position]).maximum(0)
             if position < len(self.milestones):
-                own = own.minimum(self.milestones[position] - starts[position] - 1)
+                length = self.milestones[position] - starts[position]
+                own = own.minimum(math.nextafter(length, 0.0))
             yield part, own
 
     def _in_turn(self, t: Tensor, values: Sequence[Tensor]) -> Tensor:

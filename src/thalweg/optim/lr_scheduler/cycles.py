@@ -26,7 +26,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     t' counts from the last restart. The first T is `T_0`; each is `T_mult` times the one before.
     `step(t)` goes to any t, which may lie between two whole numbers, as in PyTorch: to count
-    epochs and still change the step size with every batch.
+    epochs and still change the step size with every batch, which is what a `Trainer` does.
 
     Source: Loshchilov, Hutter, "SGDR: stochastic gradient descent with warm restarts", ICLR 2017.
 
@@ -36,6 +36,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
     >>> [round(lr, 4) for lr in schedule.values(7).tolist()]
     [1.0, 0.5, 1.0, 0.8536, 0.5, 0.1464, 1.0]
     """
+
+    _unit = "fraction"
 
     def __init__(
         self,
@@ -83,6 +85,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 class _Cycling(LRScheduler):
     """A schedule that lowers the momentum while it raises the step size, if asked to."""
 
+    _unit = "step"
     cycle_momentum: bool
     base_momentum: float | list[float]
     max_momentum: float | list[float]

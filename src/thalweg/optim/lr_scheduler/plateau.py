@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from thalweg import dtypes
 from thalweg._tensor import Tensor
@@ -78,6 +78,12 @@ class ReduceLROnPlateau(Scheduler):
         self.cooldown_counter = tensor(0.0, dtype=dtypes.float64)
         self.scales: list[Tensor] = []  # by group: the product of the reductions
         super().__init__(optimizer)
+
+    def per(self, unit: str) -> Self:
+        """It is given a metric once an epoch. Raises `ConfigError` for another unit."""
+        if unit != "epoch":
+            raise ConfigError(f"ReduceLROnPlateau: unit={unit!r}; a metric comes once an epoch")
+        return self
 
     def joined(self, group: ParamGroup, index: int) -> None:
         """The group has had no reduction yet. There must be a `min_lr` for it."""
