@@ -290,18 +290,21 @@ def check_hazards(kernel: Kernel) -> None:
         return
     if not isinstance(kernel, Loop | Contraction):
         raise TraceError(f"{kernel.label}: reads and writes {both}")
-    if isinstance(kernel, Contraction):
-        if both & {kernel.a, kernel.b}:
-            raise TraceError(f"{kernel.label}: writes its operand")
-        parts = [(kernel.epilogue, kernel.stores)]
-    else:
-        parts = [(kernel.body, kernel.body_stores), (kernel.tail, kernel.tail_stores)]
+    if isinstance(kernel, Contraction) and both & {kernel.a, kernel.b}:
+        raise TraceError(f"{kernel.label}: writes its operand")
     if isinstance(kernel, Loop) and not math.prod(kernel.space):
         return
-    for scalars, stores in parts:
+    for scalars, stores in _parts(kernel):
         written = {store.access.buffer: store.access for store in stores}
         for load in (scalar.attributes["access"] for scalar in scalars if scalar.op == "load"):
             if load.buffer in both and load != written.get(load.buffer):
                 raise TraceError(
                     f"{kernel.label}: reads {load.buffer} at another point than it writes"
                 )
+
+
+def _parts(kernel: Loop | Contraction) -> list[tuple[Sequence[Scalar], Sequence[Store]]]:
+    """What is computed at the same points, and what is stored there."""
+    if isinstance(kernel, Contraction):
+        return [(kernel.epilogue, kernel.stores)]
+    return [(kernel.body, kernel.body_stores), (kernel.tail, kernel.tail_stores)]

@@ -49,6 +49,8 @@ __all__ = ["Part", "lower_loop"]
 _CHUNK = 64
 # Loops of no more turns are for LLVM to unroll; the others have a body long enough.
 _FEW = 8
+# Elements from one row to the next, from where it pays to read more than a few vectors of each.
+_FAR = 256
 
 Partials = list[list[Partial]]  # by turn, by reduction
 
@@ -81,6 +83,7 @@ def lower_loop(loop: Loop, name: str, machine: Machine, part: Part | None = None
         vectors,
         Body(b, (*loop.body, *loop.tail), dependencies(loop), vectors, buffers),
         work,
+        machine,
         lead,
     )
     if part:
@@ -106,6 +109,7 @@ class _Nest:
         vectors: Vectors,
         body: Body,
         work: Work,
+        machine: Machine,
         lead: int = 0,
     ) -> None:
         self.b, self.loop, self.vectors, self.body = b, loop, vectors, body
@@ -119,7 +123,7 @@ class _Nest:
         self.lead = lead - any(a in loop.reduced for a in range(lead))
         self.rows: tuple[Value, Value] | None = None  # of a call, where these are summed over
         self.inner = self._inside()
-        self.unroll = self._unroll(work)
+        self.unroll = self._unroll(work, machine.registers)
         self.levels, self.after = self._levels()
         self.root = Turn(b.integer(0))
         self.blocks = 1
@@ -158,17 +162,28 @@ class _Nest:
         varying = sum(w for w, axes in zip(work, self.body.depends, strict=False) if axis in axes)
         return 2 * varying <= sum(work) > 0
 
-    def _unroll(self, work: Work) -> int:
-        """Vectors side by side: several partial results hide the latency of adding."""
+    def _unroll(self, work: Work, registers: int) -> int:
+        """Vectors side by side: several partial results hide the latency of adding. Columns of
+        rows that are far apart are added up in half of the registers, a long way along each row."""
         if self.vectors.axis is None:
             return 1
         random = any(scalar.op == "bits" for scalar in self.loop.body)  # in blocks of 4 words
         wanted = 4 if work.body_flops <= 8 or random else 2 if work.body_flops <= 30 else 1
         if not self.loop.reduced:
             wanted = 1 if self.inner else wanted if random else min(wanted, 4)
-        elif self.kept == [self.vectors.axis] and work.blocks > 1:  # turns for several threads
-            wanted = min(wanted, max(1, self._vectors() // 4))
+        elif self.along_kept and self._is_deep():
+            wanted = max(wanted, registers // (2 if wanted == 4 else 4) // self._carried_values())
+        if self.loop.reduced and self.kept == [self.vectors.axis] and work.blocks > 1:
+            wanted = min(wanted, max(1, self._vectors() // 4))  # turns for several threads
         return min(wanted, self._vectors())
+
+    def _is_deep(self) -> bool:
+        """Whether what is reduced lies in rows, one below the other."""
+        reads = [s.attributes["access"].strides for s in self.loop.body if s.op == "load"]
+        return any(abs(s[a]) >= _FAR for s in reads for a in self.loop.reduced)
+
+    def _carried_values(self) -> int:
+        return sum(1 + r.kind.startswith("arg") for r in self.loop.reductions)
 
     def _levels(self) -> tuple[list[list[int]], list[int]]:
         """Scalars by the number of open loops that they need, and those after the reductions."""

@@ -16,6 +16,7 @@ fuse            what is stored, what is computed on the spot, and where
 schedule        the order of the kernels, state written in place
                 (schedule.py, emit.py, contractions.py)
 chained         loops that go on row by row, for a few rows at a time      (chains.py)
+split           large reductions to few results, in blocks                 (split.py)
 arrange         temporaries in one arena                                   (memory.py)
 with_rows_ahead what a scan's next iteration gathers is asked for in time  (ahead.py)
 """
@@ -41,6 +42,7 @@ from thalweg.compiler.passes.pieces import join_pieces
 from thalweg.compiler.passes.rounds import carried, with_results
 from thalweg.compiler.passes.schedule import schedule
 from thalweg.compiler.passes.simplify import simplify
+from thalweg.compiler.passes.split import split_reductions
 from thalweg.compiler.passes.verify import verify
 from thalweg.compiler.passes.views import row_major
 
@@ -89,7 +91,7 @@ def _planned(graph: Graph, updates: Mapping[int, int]) -> Plan:
     }
     fused = fuse(whole, settled.stored | held)
     scheduled = schedule(whole, fused, settled.roots, updates, plans)
-    kernels = chained(scheduled.kernels)
+    kernels = split_reductions(chained(scheduled.kernels))
     places, arena = arrange(kernels)
     placed = {buffer: replace(buffer, place=place) for buffer, place in places.items()}
 

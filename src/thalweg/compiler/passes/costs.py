@@ -115,9 +115,11 @@ def _better_stored(output: Variable, uses: Uses, sums: _Sums) -> bool:
     points, size, cost = sum(uses.values()), elements(output.shape), sums.cost[output]
     within = _reduced_points(output, uses, sums)
     again = points * cost
-    stored = size * (cost - sums.spared[output] + STORE_COST) + (points - within) * LOAD_COST
-    if not (within or sums.attached[output]):
+    stored = size * (cost - sums.spared[output] + STORE_COST) + points * LOAD_COST
+    if not sums.attached[output]:
         stored += KERNEL_COST
+    if within:
+        stored = min(stored, size * (cost + STORE_COST) + (points - within) * LOAD_COST)
     return again > stored
 
 
