@@ -34,7 +34,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         | {"utils"}
     ),
     frozenset({"primitives"}),
-    frozenset({"dtypes", "errors", "files", "memory", "settings"}),
+    frozenset({"drawing", "dtypes", "errors", "files", "memory", "settings"}),
 )
 HEIGHT = {part: -depth for depth, parts in enumerate(LAYERS) for part in parts}
 
@@ -44,6 +44,7 @@ SECOND_FACES = {"thalweg.autograd", "thalweg.nn.functional"}
 LOADED_LATER = (
     "thalweg.cli",
     "thalweg.compiler",
+    "thalweg.drawing",
     "thalweg.inspect",
     "thalweg.lab",
     "thalweg.lectures",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 import thalweg as tw
+from tests.drawing.seeing import looked_at, texts
 from thalweg.errors import ConfigError
 from thalweg.inspect import Lines
 from thalweg.optim import lr_scheduler as schedules
@@ -25,23 +25,28 @@ def optimizer(*lrs: float) -> tw.optim.Optimizer:
 def test_a_picture(tmp_path: Path) -> None:
     lines = Lines("A & B", [1, 10, 100], {"up": [1, 2, 3], "down": [3, math.nan, 1]},
                   x_label="x", marks={10: "here"}, x_log=True)  # fmt: skip
-    root = ElementTree.fromstring(lines.save(tmp_path / "ab.svg").read_text(encoding="utf-8"))
-    assert root.find(f"{SVG}title").text == "A & B"
-    up, down = root.findall(f"{SVG}path")
-    assert up.get("d").count("L") == 2
-    assert down.get("d").count("M") == 2  # a gap
-    texts = [text.text for text in root.iter(f"{SVG}text")]
-    assert {"here", "up", "down", "x", "1", "10", "100"} <= set(texts)
-    places = [float(c.get("cx")) for c in root.iter(f"{SVG}circle")]
-    assert places == sorted(places)
+    root = looked_at(lines.save(tmp_path / "ab.svg").read_text(encoding="utf-8"))
+    assert root[0].text == "A & B"
+    assert "up: 1 to 3, between 1 and 3" in (root[1].text or "")
+    (up,) = (p for p in root.iter(f"{SVG}path") if p.get("class") == "line s1")
+    assert (up.get("d") or "").count("L") == 2
+    alone = [c for c in root.iter(f"{SVG}circle") if c.get("class") == "s2"]
+    assert len(alone) == 2  # a gap between two values
+    said = {text.said for text in texts(root)}
+    assert {"here", "up", "down", "x, logarithmic", "1", "10", "100"} <= said
     assert lines._repr_svg_() == lines.svg()
+
+
+def test_values_above_a_ceiling_hide_none() -> None:
+    lines = Lines("held", [0, 1, 2, 3], {"y": [1.0, 2.0, 1e9, 3.0]}, ceiling=5.0)
+    said = {text.said for text in texts(looked_at(lines.svg()))}
+    assert "1 value is not finite, or above 5: left out" in said
+    assert "3.0" in said
 
 
 def test_values_that_are_not_finite_or_all_alike() -> None:
     for values in ([math.inf, math.nan, -math.inf], [0.0, 0.0, 0.0], [1e-9, 1.0, 1e9]):
-        text = Lines("edge", [0, 1, 2], {"y": values}).svg()
-        assert "nan" not in text
-        assert "inf" not in text.replace("info", "")
+        looked_at(Lines("edge", [0, 1, 2], {"y": values}).svg())
 
 
 def test_refused(tmp_path: Path) -> None:

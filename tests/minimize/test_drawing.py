@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.minimize.contours import level_lines, levels_for, linked
+from tests.drawing.seeing import looked_at, texts
+from thalweg.drawing.contours import level_lines, levels_for, linked
+from thalweg.drawing.numbers import number
 from thalweg.minimize.line import along
 from thalweg.minimize.problems import PROBLEMS
 
@@ -18,31 +20,36 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(result: Any) -> ET.Element:
-    return ET.fromstring(result.draw())
+    return looked_at(result.draw())
 
 
 def parts(root: ET.Element, tag: str, name: str) -> list[ET.Element]:
     return [e for e in root.iter(SVG + tag) if e.get("class") == name]
 
 
+def written(root: ET.Element) -> set[str]:
+    return {text.said for text in texts(root)}
+
+
 def test_of_one_number() -> None:
     result = tw.minimize(lambda x: (x - 1) ** 2, 4.0, "adam", lr=0.3, max_iterations=20,
                          compile=False)  # fmt: skip
     root = drawn(result)
-    assert len(parts(root, "path", "level")) == 1
-    assert len(parts(root, "circle", "dot")) == 21
-    assert len(parts(root, "circle", "best")) == 1
-    title = root.find(SVG + "title")
-    assert title is not None
-    assert title.text == f"adam: {result.value:.6g} after 20 iterations: function"
+    assert len(parts(root, "path", "line s1")) == 1
+    assert 5 < len(parts(root, "circle", "s2")) <= 21  # those that are apart
+    assert len(parts(root, "circle", "s3")) == 1
+    assert root[0].text == f"adam: {number(result.value)} after 20 iterations"
+    assert {"best", "g", "θ"} <= written(root)
 
 
 def test_of_two_numbers(tmp_path: Path) -> None:
     result = tw.minimize(PROBLEMS["rosenbrock"].g, [-1.2, 1.0], "newton", compile=False)
     root = drawn(result)
-    assert len(parts(root, "path", "level")) == 12
-    (path,) = parts(root, "path", "path")
+    assert len(parts(root, "path", "s1")) == 12
+    (path,) = parts(root, "path", "thin s2")
     assert (path.get("d") or "").count("L") == result.iterations
+    assert {"start", "best", "θ₀", "θ₁"} <= written(root)
+    assert "level lines of g from " in (root[1].text or "")
     text = result.draw(tmp_path / "a.svg")
     assert (tmp_path / "a.svg").read_text(encoding="utf-8") == text
 
@@ -51,8 +58,15 @@ def test_samples_are_not_joined() -> None:
     result = tw.minimize(PROBLEMS["ackley"].g, bounds=[(-2, 2)] * 2, method="random", seed=0,
                          max_iterations=30)  # fmt: skip
     root = drawn(result)
-    assert not parts(root, "path", "path")
-    assert len(parts(root, "circle", "dot")) == 30
+    assert not parts(root, "path", "thin s2")
+    assert len(parts(root, "circle", "s2")) == 30
+    assert "start" not in written(root)
+
+
+def test_a_function_of_many_valleys_has_few_lines() -> None:
+    result = tw.minimize(PROBLEMS["ackley"].g, bounds=[(-20, 20)] * 2, method="random", seed=0,
+                         max_iterations=5)  # fmt: skip
+    assert len(parts(drawn(result), "path", "s1")) < 12
 
 
 @pytest.mark.parametrize("name", ["tour", "clusters", "architecture", "lasso"])
@@ -62,20 +76,21 @@ def test_of_other_domains(name: str) -> None:
     result = tw.minimize(problem.g, problem.start, methods[name], domain=problem.domain, seed=0,
                          max_iterations=20)  # fmt: skip
     root = drawn(result)
-    assert len(parts(root, "path", "path")) == 1
+    assert len(parts(root, "path", "thin s2")) == 1
     if name == "tour":
-        assert len(parts(root, "circle", "dot")) == 10
+        assert len(parts(root, "circle", "s1")) == 10
+        assert set("0123456789") <= written(root)
 
 
 def test_where_the_function_is_not_finite() -> None:
     result = tw.minimize(lambda x: (x.log() ** 2).sum(), [2.0, 3.0], compile=False)
     assert np.isfinite(result.values).all()
-    assert "nan" not in result.draw()
+    drawn(result)
 
 
 def test_a_constant_function() -> None:
     result = tw.minimize(lambda x: 0 * x.sum() + 1, [2.0, 3.0], "random", seed=0, max_iterations=3)
-    assert not parts(drawn(result), "path", "level")
+    assert not parts(drawn(result), "path", "s1")
 
 
 def test_level_lines_of_a_bowl_are_circles() -> None:

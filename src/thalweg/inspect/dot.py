@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from thalweg.inspect.palette import LIGHT
+from thalweg.inspect.palette import BOXES
 from thalweg.inspect.vertex import Vertex, summary
 
 __all__ = ["dot"]
@@ -18,10 +18,8 @@ def dot(vertices: Sequence[Vertex]) -> str:
         '  edge [color="#8792a2" arrowsize=0.6]',
     ]
     for place, v in enumerate(vertices):
-        colours = LIGHT[v.kind]
-        lines.append(
-            f'  v{place} [label="{_label(v)}" fillcolor="{colours.fill}" color="{colours.line}"]'
-        )
+        fill, line, _ = (light for light, _ in BOXES[v.kind])
+        lines.append(f'  v{place} [label="{_label(v)}" fillcolor="{fill}" color="{line}"]')
     for place, v in enumerate(vertices):
         lines += [f"  v{operand} -> v{place}" for operand in v.operands]
         lines += [f"  v{operand} -> v{place} [style=dashed]" for operand in v.detached]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from thalweg.drawing.palette import sheet
+from thalweg.drawing.svg import element, text, whole
 from thalweg.inspect.layout import Drawn, Point, layered
-from thalweg.inspect.palette import DARK, LIGHT
-from thalweg.inspect.vertex import Kind, Vertex, summary
+from thalweg.inspect.palette import BOXES, RULES
+from thalweg.inspect.vertex import Vertex, summary
 
 if TYPE_CHECKING:
     from thalweg.dtypes import DType
@@ -21,15 +23,16 @@ LETTER, SMALL = 7.85, 6.65  # widths of a character, at 13 and 11 pixels
 LINE = 17.0
 LONGEST = 38  # characters of an expression that are drawn; the rest is in the tooltip
 LEGEND = 34.0
-FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
-KINDS: tuple[Kind, ...] = ("parameter", "input", "operation", "output")
-# On a light page, on a dark page.
-PAPER, EDGE = ("#fbfcfd", "#14181d"), ("#94a1b0", "#6b7785")
-TEXT = {
-    "quiet": ("#66727f", "#a3aebb"),
-    "value": ("#14181d", "#f2f5f8"),
-    "cotangent": ("#a3246f", "#f19bcb"),
-}
+STYLE: Final = sheet(
+    "thalweg-graph",
+    ".thalweg-graph{font:11px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',"
+    "monospace;text-anchor:middle}.thalweg-graph .main{font-size:13px}"
+    ".thalweg-graph .key{text-anchor:start}.thalweg-graph rect{stroke-width:1.3}"
+    ".thalweg-graph .output rect{stroke-width:2.2}"
+    ".thalweg-graph .edge{fill:none;stroke-width:1.4}"
+    ".thalweg-graph .detached{stroke-dasharray:4 4}",
+    RULES,
+)
 
 
 def svg(vertices: Sequence[Vertex]) -> str:
@@ -43,43 +46,20 @@ def svg(vertices: Sequence[Vertex]) -> str:
     legend, legend_width = _legend(vertices)
     width = max(plan.width, legend_width) + 2 * MARGIN
     height = plan.height + LEGEND + 2 * MARGIN
-    count = sum(1 for v in vertices if v.expression)
-    parts = [
-        _opening(width, height),
-        f"<title>Graph of {escape(vertices[-1].name)}: {count} operations</title>",
-        _style(),
-        f'<rect class="paper" width="{width:.0f}" height="{height:.0f}" fill="{PAPER[0]}" rx="9"/>',
-        f'<g transform="translate({(width - plan.width) / 2:.1f} {MARGIN:.1f})">',
-        *map(_wire, plan.wires),
-        *[box.svg(centre) for box, centre in zip(boxes, plan.centres, strict=True)],
-        "</g>",
-        f'<g transform="translate({(width - legend_width) / 2:.1f} {height - MARGIN:.1f})">',
-        *legend,
-        "</g></svg>",
-    ]
-    return "\n".join(parts)
+    operations = [f"{v.name} = {v.expression}" for v in vertices if v.expression]
+    body = [
+        _moved((width - plan.width) / 2, MARGIN, *map(_wire, plan.wires), *[
+            box.svg(centre) for box, centre in zip(boxes, plan.centres, strict=True)
+        ]),
+        _moved((width - legend_width) / 2, height - MARGIN, *legend),
+    ]  # fmt: skip
+    title = f"Graph of {vertices[-1].name}: {len(operations)} operations"
+    about = "; ".join(operations)
+    return whole("\n".join(body), width, height, title, about, "thalweg-graph", STYLE)
 
 
-def _opening(width: float, height: float) -> str:
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" class="thalweg-graph" role="img" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
-        f'font-family="{FONT}" font-size="13">'
-    )
-
-
-def _style() -> str:
-    """Colours for dark pages; the light ones are attributes, which every viewer understands."""
-    rules = [
-        f".thalweg-graph .paper{{fill:{PAPER[1]}}}",
-        f".thalweg-graph .edge{{stroke:{EDGE[1]}}}",
-        f".thalweg-graph .head{{fill:{EDGE[1]}}}",
-    ]
-    rules += [f".thalweg-graph .{part}{{fill:{dark}}}" for part, (_, dark) in TEXT.items()]
-    for kind, colours in DARK.items():
-        rules.append(f".thalweg-graph .{kind} rect{{fill:{colours.fill};stroke:{colours.line}}}")
-        rules.append(f".thalweg-graph .{kind} .main{{fill:{colours.text}}}")
-    return f"<style>@media (prefers-color-scheme:dark){{{''.join(rules)}}}</style>"
+def _moved(x: float, y: float, *inside: str) -> str:
+    return element("g", *inside, transform=f"translate({x:.1f} {y:.1f})")
 
 
 # --- boxes ---------------------------------------------------------------------------------------
@@ -104,29 +84,23 @@ class _Box:
     def svg(self, centre: Point) -> str:
         """The box and its text, around `centre`."""
         v, (width, height) = self.vertex, self.size
-        colours = LIGHT[v.kind]
         x, top = centre[0], centre[1] - height / 2
-        rounded = 6 if v.expression else 18
-        stroke = 2.2 if v.kind == "output" else 1.3
         name, equals, expression = self.heading.partition(" = ")
-        return (
-            f'<g class="{v.kind}">'
-            f"<title>{escape(v.name + equals + v.expression)}\n{v.shape} {v.dtype.name}</title>"
-            f'<rect x="{x - width / 2:.1f}" y="{top:.1f}" width="{width:.1f}" '
-            f'height="{height:.1f}" rx="{rounded}" fill="{colours.fill}" '
-            f'stroke="{colours.line}" stroke-width="{stroke}"/>'
-            f'<text class="main" x="{x:.1f}" y="{top + 20:.1f}" text-anchor="middle" '
-            f'fill="{colours.text}"><tspan font-weight="bold">{escape(name)}</tspan>'
-            f"{escape(equals + expression)}</text>{''.join(self._small_lines(x, top + 20))}</g>"
-        )
+        spelled = f"{v.name}{equals}{v.expression}\n{v.shape} {v.dtype.name}"
+        said = element("tspan", escape(name), font_weight="bold"), escape(equals + expression)
+        return element(
+            "g",
+            element("title", escape(spelled)),
+            element("rect", x=x - width / 2, y=top, width=width, height=height,
+                    rx=6 if v.expression else 18),
+            element("text", *said, kind="main", x=x, y=top + 20),
+            *self._small_lines(x, top + 20),
+            kind=v.kind,
+        )  # fmt: skip
 
     def _small_lines(self, x: float, y: float) -> Iterator[str]:
-        for kind, text in self.details:
-            y += LINE
-            yield (
-                f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="middle" '
-                f'font-size="11" fill="{TEXT[kind][0]}">{escape(text)}</text>'
-            )
+        for n, (kind, said) in enumerate(self.details, start=1):
+            yield text(x, y + LINE * n, said, kind)
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -140,11 +114,8 @@ def _wire(wire: Drawn) -> str:
     """Smooth lines with heads at their ends; dashed where no gradient flows."""
     path = "".join(map(_smooth, wire.lines))
     heads = "".join(f"M{x:.1f} {y:.1f}l-4 -7.5h8z" for x, y in wire.ends)
-    dashes = ' stroke-dasharray="4 4"' if wire.label == "detached" else ""
-    return (
-        f'<path class="edge" d="{path}" fill="none" stroke="{EDGE[0]}" stroke-width="1.4"{dashes}/>'
-        f'<path class="head" d="{heads}" fill="{EDGE[0]}"/>'
-    )
+    kind = "edge detached" if wire.label == "detached" else "edge"
+    return element("path", kind=kind, d=path) + element("path", kind="head", d=heads)
 
 
 def _smooth(points: Sequence[Point]) -> str:
@@ -160,16 +131,11 @@ def _smooth(points: Sequence[Point]) -> str:
 
 def _legend(vertices: Sequence[Vertex]) -> tuple[list[str], float]:
     """What the colours mean, for those that occur, and how wide that is."""
-    parts, at, quiet = [], 0.0, TEXT["quiet"][0]
+    parts, at = [], 0.0
     occurring = {v.kind for v in vertices}
-    for kind in (k for k in KINDS if k in occurring):
-        colours = LIGHT[kind]
+    for kind in (kind for kind in BOXES if kind in occurring):
         rounded = 5 if kind in ("parameter", "input") else 3
-        parts.append(
-            f'<g class="{kind}"><rect x="{at:.1f}" y="-9" width="16" height="10" rx="{rounded}" '
-            f'fill="{colours.fill}" stroke="{colours.line}" stroke-width="1.2"/></g>'
-            f'<text class="quiet" x="{at + 22:.1f}" y="0" font-size="11" fill="{quiet}">'
-            f"{kind}</text>"
-        )
+        box = element("rect", x=at, y=-9, width=16, height=10, rx=rounded)
+        parts.append(element("g", box, kind=kind) + text(at + 22, 0, kind, "quiet key"))
         at += 22 + len(kind) * SMALL + 22
     return parts, at - 22

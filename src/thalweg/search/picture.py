@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from html import escape
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from thalweg.drawing.chart import STYLE, Axis, Chart
+from thalweg.drawing.numbers import number
+from thalweg.drawing.svg import element, text_width, whole
 from thalweg.search.space import Range
-from thalweg.train.scale import Scale, scale_for
 
 if TYPE_CHECKING:
     from thalweg.search.results import Outcome, Results
 
 __all__ = ["picture"]
 
-_WIDTH, _HEIGHT = 340, 230  # of a panel
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 326, 34, 188
+_SIZE: Final = (360.0, 240.0)  # of a panel
+_VALUE: Final = Axis("value", is_log=None)
 _COLUMNS: Final = 2
 _MOST_PARAMETERS: Final = 8
-
-_STYLE: Final = """
-text { font: 12px system-ui, sans-serif; fill: #38424d; font-variant-numeric: tabular-nums }
-text.title { font-weight: 600; fill: #16324f } .axis { stroke: #9aa5b1 } .grid { stroke: #e6eaee }
-circle { fill: #5b8dc9; fill-opacity: .6 } circle.best { fill: #d9781c; fill-opacity: 1 }
-path { fill: none; stroke: #d9781c; stroke-width: 2 } rect.bar { fill: #5b8dc9 }
-@media (prefers-color-scheme: dark) {
-  svg { background: #14181d } text { fill: #c9d2da } text.title { fill: #eaf3ff }
-  .grid { stroke: #2b3138 } .axis { stroke: #7b8794 }
-}
-""".strip()
 
 
 def picture(results: Results) -> str:
@@ -41,133 +31,96 @@ def picture(results: Results) -> str:
     if shares:
         panels.append(_shares(shares))
     panels += [_parameter(results, name) for name in order[:_MOST_PARAMETERS]]
-    rows = math.ceil(len(panels) / _COLUMNS)
-    placed = "".join(
-        f'<g transform="translate({i % _COLUMNS * _WIDTH} {i // _COLUMNS * _HEIGHT})">{panel}</g>\n'
-        for i, panel in enumerate(panels)
-    )
-    view = f"0 0 {_COLUMNS * _WIDTH} {rows * _HEIGHT}"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view}" role="img" '
-        f'aria-label="{len(results.trials)} trials of a search">\n'
-        f"<style>{_STYLE}</style>\n{placed}</svg>\n"
-    )
+    width, height = _SIZE
+    body = "\n".join(
+        element("g", panel.body(), transform=f"translate({n % _COLUMNS * width:.0f} "
+                                             f"{n // _COLUMNS * height:.0f})")
+        for n, panel in enumerate(panels)
+    )  # fmt: skip
+    rows = -(-len(panels) // _COLUMNS)
+    title = f"{len(results.trials)} trials of a search"
+    about = ". ".join(f"{panel.title}: {panel.about}" for panel in panels)
+    return whole(
+        body, _COLUMNS * width, rows * height, title, about, "thalweg-chart", STYLE
+    ) + "\n"  # fmt: skip
 
 
-def _course(results: Results) -> str:
+def _course(results: Results) -> Chart:
     """Every complete trial's value, and the best so far."""
     trials = results.complete
-    y = scale_for([_value(t) for t in trials], _BOTTOM, _TOP)
     last = max((t.number for t in results.trials), default=0)
-    x = Scale(-0.5, last + 0.5, _LEFT, _RIGHT)
+    chart = _panel("value of each trial, and the best so far",
+                   Axis("trial", ends=(-0.5, last + 0.5), is_whole=True))  # fmt: skip
+    _dots(chart, [float(t.number) for t in trials], results)
     keep = max if results.direction == "maximize" else min
-    best = list(accumulate((_value(t) for t in trials), keep))
-    steps = "".join(
-        f"{'M' if i == 0 else f'H{x(t.number):.1f}V'}"
-        f"{f'{x(t.number):.1f} ' if i == 0 else ''}{y(value):.1f}"
-        for i, (t, value) in enumerate(zip(trials, best, strict=True))
-    )
-    line = f'<path d="{steps}H{x(last):.1f}"/>' if trials else ""
-    ticks = [(x(n), str(n)) for n in dict.fromkeys(map(round, x.ticks(6))) if 0 <= n <= last]
-    dots = _dots([(x(t.number), t) for t in trials], y, results)
-    return _panel("value of each trial, and the best so far", y, ticks, f"{dots}{line}")
+    best = list(accumulate(map(_value, trials), keep))
+    numbers = [t.number for t in trials]
+    steps = [(n, v) for n, after, v in zip(numbers, [*numbers[1:], last], best, strict=True)
+             for n in (n, after)]  # fmt: skip
+    chart.line([n for n, _ in steps], [v for _, v in steps], "s2", weight="thin")
+    return chart
 
 
-def _shares(shares: dict[str, float]) -> str:
+def _shares(shares: dict[str, float]) -> Chart:
     """A bar for each parameter's importance."""
-    parts = [_title("what mattered (share of the variation)")]
-    height = min(26.0, (_BOTTOM - _TOP) / len(shares))
-    for row, (name, share) in enumerate(sorted(shares.items(), key=lambda item: -item[1])):
-        top = _TOP + row * height
-        width = share * (_RIGHT - _LEFT - 110)
-        parts += [
-            _text(_LEFT + 50, top + height / 2 + 4, "end", name),
-            _bar(_LEFT + 56, top + 3, width, height - 6),
-            _text(_LEFT + 62 + width, top + height / 2 + 4, "start", f"{share:.0%}"),
-        ]
-    return "".join(parts)
+    ordered = sorted(shares.items(), key=lambda item: -item[1])
+    names = Axis(labels=[name for name, _ in reversed(ordered)])
+    most = max(shares.values()) or 1.0
+    across = Axis(ends=(0.0, 1.25 * most), is_percent=True, is_bare=True)
+    chart = _panel("what mattered: share of the variation", across, names)
+    chart.bars([share for _, share in ordered])
+    return chart
 
 
-def _parameter(results: Results, name: str) -> str:
+def _parameter(results: Results, name: str) -> Chart:
     """Each complete trial's value over one parameter."""
-    parameter, trials = results.study.space[name], results.complete
-    y = scale_for([_value(t) for t in trials], _BOTTOM, _TOP)
+    parameter, given = results.study.space[name], [t.params[name] for t in results.complete]
     if isinstance(parameter, Range):
-        room = 1.15 if parameter.log else (parameter.high - parameter.low) * 0.04
-        low = parameter.low / room if parameter.log else parameter.low - room
-        high = parameter.high * room if parameter.log else parameter.high + room
-        x = Scale(low, high, _LEFT, _RIGHT, is_log=parameter.log)
-        places = [x(float(t.params[name])) for t in trials]
-        ticks = [(x(v), f"{v:g}") for v in x.ticks(5) if low <= v <= high]
-    else:
-        labels = list(map(str, parameter.labels))
-        x = Scale(-0.5, len(labels) - 0.5, _LEFT, _RIGHT)
-        seen = [labels.index(str(t.params[name])) for t in trials]
-        places = [x(k + 0.3 * _spread(n)) for n, k in enumerate(seen)]
-        ticks = [
-            (x(k), label if len(label) < 14 else f"{label[:12]}..")
-            for k, label in enumerate(labels)
-        ]
-    dots = _dots(list(zip(places, trials, strict=True)), y, results)
-    return _panel(name, y, ticks, dots)
+        chart = _panel(name, Axis(name, ends=_ends(parameter), is_log=parameter.log))
+        _dots(chart, list(map(float, given)), results)
+        return chart
+    labels = list(map(str, parameter.labels))
+    places = [labels.index(str(v)) + 0.3 * _spread(n) for n, v in enumerate(given)]
+    lies = sum(text_width(label) + 8 for label in labels) > _SIZE[0] - 80  # no room below
+    axes = (_VALUE, Axis(labels=labels)) if lies else (Axis(labels=labels), _VALUE)
+    chart = _panel(name, *axes)
+    _dots(chart, places, results, lies)
+    return chart
 
 
-def _spread(number: int) -> float:
+def _ends(parameter: Range) -> tuple[float, float]:
+    """A little beyond the range, for the dots at its ends."""
+    if parameter.log:
+        wide = (parameter.high / parameter.low) ** 0.04
+        return parameter.low / wide, parameter.high * wide
+    room = 0.04 * (parameter.high - parameter.low)
+    return parameter.low - room, parameter.high + room
+
+
+def _panel(title: str, x: Axis, y: Axis = _VALUE) -> Chart:
+    return Chart(title, x, y, size=_SIZE)
+
+
+def _dots(chart: Chart, places: Sequence[float], results: Results, lies: bool = False) -> None:
+    """The complete trials; the best stands out. Each says under the pointer what it is."""
+    trials = results.complete
+    values = list(map(_value, trials))
+    xs, ys = (values, places) if lies else (places, values)
+    chart.dots(xs, ys, "s1", radius=3.2, opacity="0.6", tips=list(map(_said, trials)))
+    if trials:
+        best = trials.index(results.best)
+        chart.point(xs[best], ys[best], "")
+
+
+def _said(trial: Outcome) -> str:
+    facts = [f"{name} = {value}" for name, value in trial.params.items()]
+    return "\n".join([f"trial {trial.number}: {number(_value(trial), 6)}", *facts])
+
+
+def _spread(count: int) -> float:
     """Numbers between -0.5 and 0.5 that fill it evenly, so that equal choices do not overlap."""
-    return (number * 0.6180339887) % 1 - 0.5
-
-
-# --- parts of a panel ----------------------------------------------------------------------------
-
-
-def _panel(title: str, y: Scale, ticks: Sequence[tuple[float, str]], inside: str) -> str:
-    return "".join([_title(title), *_axes(y, ticks), inside])
-
-
-def _axes(y: Scale, ticks: Sequence[tuple[float, str]]) -> Iterator[str]:
-    for value in y.ticks():
-        yield _line("grid", _LEFT, y(value), _RIGHT, y(value))
-        yield _text(_LEFT - 6, y(value) + 4, "end", f"{value:.4g}")
-    for at, label in ticks:
-        yield _text(at, _BOTTOM + 16, "middle", label)
-    yield _line("axis", _LEFT, _BOTTOM, _RIGHT, _BOTTOM)
-
-
-def _dots(places: Sequence[tuple[float, Outcome]], y: Scale, results: Results) -> str:
-    best = results.best if results.complete else None
-    return "".join(_dot(x, y(_value(trial)), trial, trial is best) for x, trial in places)
-
-
-def _dot(x: float, y: float, trial: Outcome, is_best: bool) -> str:
-    said = "\n".join([f"trial {trial.number}: {trial.value:.6g}", *_facts(trial.params)])
-    style = ' class="best"' if is_best else ""
-    return (
-        f'<circle{style} cx="{x:.1f}" cy="{y:.1f}" r="{5 if is_best else 3.5}">'
-        f"<title>{escape(said)}</title></circle>"
-    )
-
-
-def _facts(params: Any) -> Iterator[str]:
-    return (f"{name} = {value}" for name, value in params.items())
+    return (count * 0.6180339887) % 1 - 0.5
 
 
 def _value(trial: Outcome) -> float:
-    assert trial.value is not None  # complete
-    return trial.value
-
-
-def _title(text: str) -> str:
-    return f'<text class="title" x="{_LEFT}" y="20">{escape(text)}</text>'
-
-
-def _text(x: float, y: float, anchor: str, text: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _bar(x: float, y: float, width: float, height: float) -> str:
-    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-    return f'<rect class="bar" {place}/>'
-
-
-def _line(style: str, x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="{style}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+    return math.nan if trial.value is None else trial.value

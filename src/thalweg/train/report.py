@@ -8,9 +8,12 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from thalweg.drawing.chart import STYLE as CHARTS_STYLE
+from thalweg.drawing.chart import Axis
+from thalweg.drawing.numbers import number
+from thalweg.drawing.palette import COLOURS
 from thalweg.files import write_atomically
-from thalweg.train.charts import STYLE as CHARTS_STYLE
-from thalweg.train.charts import Curve, curves
+from thalweg.train.charts import HOVER, Curve, curves
 
 if TYPE_CHECKING:
     from thalweg.train.runs import RunFolder
@@ -27,6 +30,7 @@ _MEASURES: Final = {
     "r2": "R²",
     "lr": "Step size",
 }
+_MOST: Final = {"accuracy": 1.0, "r2": 1.0}
 _BESIDE: Final = ("epoch", "seconds", "best")  # columns that are no measures
 
 
@@ -59,18 +63,21 @@ def report_html(title: str, config: Row, rows: Sequence[Row], result: Row) -> st
     ]
     return _PAGE.format(
         title=escape(title),
-        style=f"{_STYLE}\n{CHARTS_STYLE}",
+        style=f"{_shades()}\n{_STYLE}\n{HOVER}",
+        charts=CHARTS_STYLE,
         body="\n".join(filter(None, sections)),
     )
 
 
 def _summary(config: Row, rows: Sequence[Row], result: Row) -> str:
-    count = f"{len(rows)} epoch{'' if len(rows) == 1 else 's'}"
-    if not rows:
-        count = "no epoch is complete yet"
+    count = _count(rows) if rows else "no epoch is complete yet"
     status = result.get("status")
     ended = f"{status} after {count}" if status else count
     return " · ".join(str(part) for part in (config.get("dataset"), ended) if part)
+
+
+def _count(rows: Sequence[Row]) -> str:
+    return f"{len(rows)} epoch{'' if len(rows) == 1 else 's'}"
 
 
 # --- the figures on top ---------------------------------------------------------------------------
@@ -118,46 +125,28 @@ def _measure(key: str) -> str:
 
 
 def _figure(measure: str, rows: Sequence[Row], best: int | None) -> str:
-    keys = _keys(measure, rows)
     lines = [
-        Curve(label, [_number(row.get(key)) for row in rows], f"line-{style}")
-        for key, label, style in keys
+        Curve(label, [_number(row.get(key)) for row in rows], style)
+        for key, label, style in _keys(measure, rows)
     ]
-    drawing = curves(
-        _title(measure),
-        [row["epoch"] for row in rows],
-        lines,
-        spoken=lambda value: _spoken(measure, value).replace(".0 %", " %"),
-        best=best,
-        ceiling=1.0 if measure in ("accuracy", "r2") else math.inf,
-    )
-    legend = "".join(
-        f'<span class="key"><i class="{line.style}"></i>{escape(line.label)}</span>'
-        for line in lines
-    )
+    share = measure == "accuracy"
+    most = _MOST.get(measure, math.inf)
+    y = Axis(is_percent=share, is_log=False if share else None, ceiling=most)
+    drawing = curves(_title(measure), [row["epoch"] for row in rows], lines, y, best=best)
     return (
-        f"<figure><figcaption><h2>{escape(_title(measure))}</h2><p>{legend}</p></figcaption>\n"
-        f"{drawing}\n"
-        f"{_gaps(lines)}</figure>"
+        f"<figure><figcaption><h2>{escape(_title(measure))}</h2></figcaption>\n{drawing}</figure>"
     )
 
 
-def _keys(measure: str, rows: Sequence[Row]) -> list[tuple[str, str, int]]:
-    """The columns of a measure: key, label and number of the colour."""
+def _keys(measure: str, rows: Sequence[Row]) -> list[tuple[str, str, str]]:
+    """The columns of a measure: key, label and colour."""
     present = {key for row in rows for key in row}
     known = [
-        (measure, "learning rate" if measure == "lr" else "training", 1),
-        (f"train_{measure}", "training", 1),
-        (f"dev_{measure}", "development", 2),
+        (measure, "" if measure == "lr" else "training", "s2"),
+        (f"train_{measure}", "training", "s2"),
+        (f"dev_{measure}", "development", "s1"),
     ]
     return [entry for entry in known if entry[0] in present]
-
-
-def _gaps(lines: Sequence[Curve]) -> str:
-    lost = sum(not math.isfinite(value) for line in lines for value in line.values)
-    if not lost:
-        return ""
-    return f'<p class="note">{lost} value{"s are" if lost > 1 else " is"} not finite: left out.</p>'
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -180,6 +169,8 @@ def _option(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(_option, value)) or "none"
+    if isinstance(value, float):
+        return number(value, 6)
     return str(value) if value != "" else "–"
 
 
@@ -195,7 +186,7 @@ def _epochs(rows: Sequence[Row], best: int | None) -> str:
         for row in rows
     )
     return (
-        f"<details><summary>All {len(rows)} epochs as a table</summary>"
+        f"<details><summary>{_count(rows)} as a table</summary>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n'
         "</tbody></table></div></details>"
     )
@@ -219,19 +210,14 @@ def _number(value: Any) -> float:
 
 def _spoken(key: str, value: Any) -> str:
     """A value as the page writes it: accuracies in percent, four figures of anything else."""
-    number = _number(value)
-    if isinstance(value, int) or math.isnan(number):
+    if isinstance(value, int) or not isinstance(value, float):
         return "–" if value is None else str(value)
-    if math.isinf(number):
-        return "∞" if number > 0 else "−∞"
-    if key.endswith("accuracy"):
-        return f"{100 * number:.1f} %"
-    return f"{number:.4g}".replace("e-0", "e-").replace("e+0", "e").replace("-", "−")
+    return f"{100 * value:.1f} %" if key.endswith("accuracy") else number(value)
 
 
 def _duration(seconds: float) -> str:
     if seconds < 60:
-        return f"{seconds:.3g} s"
+        return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
@@ -239,18 +225,22 @@ def _duration(seconds: float) -> str:
 
 # --- the page -------------------------------------------------------------------------------------
 
+_PAGE_COLOURS: Final = {"page": ("#f1f3f5", "#0c0f12"), **COLOURS}
+
+
+def _shades() -> str:
+    """The colours as variables, for light pages and for dark ones."""
+    light, dark = (
+        "; ".join(f"--{name}: {pair[shade]}" for name, pair in _PAGE_COLOURS.items())
+        for shade in (0, 1)
+    )
+    return (
+        f":root {{ color-scheme: light dark; {light} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
+    )
+
+
 _STYLE: Final = """
-:root {
-  color-scheme: light dark;
-  --page: #f6f5f1; --card: #fffefb; --ink: #1c2630; --muted: #5d6873; --grid: #e8e6df;
-  --axis: #b9bcbc; --line-1: #c07a16; --line-2: #1d62ac; --warn: #a3341f;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --page: #10151a; --card: #182027; --ink: #e7ebee; --muted: #9ba8b3; --grid: #28323b;
-    --axis: #52606c; --line-1: #e8ad4f; --line-2: #74b3f5; --warn: #f09a84;
-  }
-}
 * { box-sizing: border-box }
 body {
   margin: 0; background: var(--page); color: var(--ink); line-height: 1.45;
@@ -259,29 +249,23 @@ body {
 main { max-width: 1180px; margin: 0 auto; padding: clamp(1rem, 4vw, 2.5rem) }
 h1 { margin: 0; font-size: clamp(1.5rem, 5vw, 2.1rem); font-weight: 650; overflow-wrap: anywhere }
 h2 { margin: 0; font-size: 1.05rem; font-weight: 600 }
-header p { margin: .15rem 0 1.5rem; color: var(--muted) }
+header p { margin: .15rem 0 1.5rem; color: var(--quiet) }
 dl, dd, figure { margin: 0 }
-dt { color: var(--muted); font-size: .85rem }
+dt { color: var(--quiet); font-size: .85rem }
 section, .tiles { margin-bottom: 1.5rem }
 .tiles { display: flex; flex-wrap: wrap; gap: 1rem clamp(1.5rem, 5vw, 3.5rem) }
 .tiles dt::first-letter { text-transform: uppercase }
 .tiles dd { font-size: 1.5rem; font-weight: 600; font-variant-numeric: tabular-nums }
-.tiles div:first-child dd { color: var(--line-2) }
+.tiles div:first-child dd { color: var(--s1) }
 .charts {
   display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr));
 }
 figure, .options, details {
-  background: var(--card); border: 1px solid var(--grid); border-radius: .6rem;
+  background: var(--paper); border: 1px solid var(--grid); border-radius: .6rem;
   padding: clamp(.8rem, 3vw, 1rem);
 }
-figcaption p { margin: .1rem 0 .4rem; display: flex; flex-wrap: wrap; gap: 0 1.2rem }
-.key { color: var(--muted); font-size: .85rem; white-space: nowrap }
-.key i {
-  display: inline-block; width: 1rem; height: 3px; border-radius: 2px; margin-right: .4rem;
-  vertical-align: .25em;
-}
-i.line-1 { background: var(--line-1) } i.line-2 { background: var(--line-2) }
-.note { margin: .5rem 0 0; color: var(--warn); font-size: .85rem }
+figcaption { margin-bottom: .3rem }
+.thalweg-chart { display: block; width: 100%; height: auto }
 section > h2 { margin-bottom: .6rem }
 .options {
   display: grid; gap: .8rem 1rem; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr));
@@ -293,9 +277,9 @@ table {
   border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums;
 }
 th, td { text-align: right; padding: .3rem .7rem; white-space: nowrap }
-th { color: var(--muted); font-weight: 500 }
+th { color: var(--quiet); font-weight: 500 }
 td { border-top: 1px solid var(--grid) }
-tr.best td { font-weight: 650; color: var(--line-2) }
+tr.best td { font-weight: 650; color: var(--s1) }
 """.strip()
 
 _PAGE: Final = """<!doctype html>
@@ -307,6 +291,7 @@ _PAGE: Final = """<!doctype html>
 <style>
 {style}
 </style>
+{charts}
 </head>
 <body>
 <main>

@@ -101,14 +101,16 @@ def _rounded(point: tuple[float, float]) -> tuple[float, float]:
 
 
 def levels_for(values: Array, count: int = 12) -> list[float]:
-    """Levels closer together near the minimum: even steps of the height's cube root.
+    """Levels whose lines stand evenly: the k-th encloses the share (k / n)^2 of the area.
 
-    >>> [round(level) for level in levels_for(np.array([[0.0, 27.0], [27.0, 27.0]]), 2)]
-    [1, 8]
+    So the lines of a bowl are circles at equal distances, however steep its sides are.
+
+    >>> [round(level) for level in levels_for(np.arange(101.0)[:, None], 3)]
+    [6, 25, 56]
     """
     finite = values[np.isfinite(values)]
     if not finite.size or finite.max() == finite.min():
         return []
-    low, high = float(finite.min()), float(finite.max())
     steps = np.arange(1, count + 1) / (count + 1)
-    return [float(low + (high - low) * step**3) for step in steps]
+    found = np.quantile(finite, steps**2)
+    return [float(level) for level in np.unique(found) if finite.min() < level < finite.max()]
