@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextvars
 import itertools
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Composite",
+    "ESCAPED",
     "Level",
     "Lifted",
     "Node",
@@ -44,14 +46,20 @@ __all__ = [
     "is_grad_enabled",
     "mode",
     "no_grad",
+    "no_trace_here",
     "not_a_tensor",
     "set_grad_enabled",
+    "tracing",
     "wrap",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _ndarray = np.ndarray
+ESCAPED = (
+    "a value of a trace that has ended was used. Return it from the compiled function, or assign "
+    "it to a tensor that was there before (x.copy_(y))"
+)
 _created = itertools.count()
 
 
@@ -156,6 +164,21 @@ class _Mode(threading.local):
 
 mode = _Mode()
 
+# Held while a function is traced: its tensors hold variables then, and other threads wait.
+tracing = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=tracing.acquire, after_in_parent=tracing.release, after_in_child=tracing.release
+    )
+
+
+def no_trace_here() -> bool:
+    """Whether this thread traces nothing; then it waits until no other thread does."""
+    if mode.trace is not None:
+        return False
+    with tracing:
+        return True
+
 
 @contextmanager
 def concretely() -> Iterator[None]:
@@ -200,13 +223,14 @@ class TensorBase:
 class Composite:
     """An operation composed of primitives with a VJP of its own: on the tape, not in the table.
 
-    held   gives the tensors that its rules read beside their operands; None if nobody knows
+    held   gives the tensors that its rules read beside their operands, None if nobody knows; where
+           it is None itself, function and rules are of their operands alone
     """
 
     __slots__ = ("held", "name", "vjp")
 
     def __init__(
-        self, name: str, vjp: VJP, held: Callable[[], Sequence[Tensor] | None] = tuple
+        self, name: str, vjp: VJP, held: Callable[[], Sequence[Tensor] | None] | None = None
     ) -> None:
         self.name = name
         self.vjp = vjp
@@ -265,11 +289,12 @@ def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
     """Apply `primitive`: evaluate or trace it, and record it where a gradient is wanted."""
     try:
         value = mode.interpret(primitive, inputs, attributes)
-    except ThalwegError:
-        raise
-    except (AttributeError, ValueError, TypeError, IndexError):
-        _explain(primitive, inputs, attributes)
-        raise
+    except (ThalwegError, AttributeError, ValueError, TypeError, IndexError) as error:
+        if not _has_waited(inputs):
+            if not isinstance(error, ThalwegError):
+                _explain(primitive, inputs, attributes)
+            raise
+        value = mode.interpret(primitive, inputs, attributes)
     out: Tensor = _new(_tensor_class)
     out._value = value
     out._grad = None
@@ -284,6 +309,14 @@ def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
     return out
 
 
+def _has_waited(inputs: tuple[Any, ...]) -> bool:
+    """Whether all inputs have values now that another thread's trace is over."""
+    held = [getattr(x, "_value", None) for x in inputs]
+    if all(isinstance(x, np.ndarray) for x in held) or not no_trace_here():
+        return False
+    return all(isinstance(getattr(x, "_value", None), np.ndarray) for x in inputs)
+
+
 def _explain(primitive: Primitive, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> None:
     """Let the shape rule say in our words what NumPy found wrong."""
     if not all(isinstance(x, TensorBase) for x in inputs):
@@ -291,11 +324,8 @@ def _explain(primitive: Primitive, inputs: tuple[Any, ...], attributes: dict[str
     for x in inputs:
         if isinstance(x._value, Lifted) and mode.level is None:
             x._value.__array__()
-        if not hasattr(x._value, "__array__"):
-            raise TraceError(
-                f"{primitive.name}: a value of a trace that has ended was used. Return it from the "
-                "compiled function, or assign it to a tensor that was there before (x.copy_(y))"
-            ) from None
+        if not isinstance(x._value, np.ndarray | Lifted):
+            raise TraceError(f"{primitive.name}: {ESCAPED}") from None
     try:
         primitive.infer(*[x._value for x in inputs], **attributes)
     except ThalwegError as error:

@@ -17,6 +17,18 @@ A = tw.tensor(np.arange(24.0).reshape(2, 3, 4))
 B = tw.tensor(np.arange(12.0).reshape(3, 4)) / 10
 
 
+class Drawn(tw.autograd.Function):
+    """An operation with a derivative of its own that draws random numbers."""
+
+    @staticmethod
+    def forward(ctx: Any, x: tw.Tensor) -> tw.Tensor:
+        return x + tw.rand(4)
+
+    @staticmethod
+    def backward(ctx: Any, g: tw.Tensor) -> tw.Tensor:
+        return g
+
+
 def same(found: tw.Tensor, wanted: Any) -> None:
     wanted = wanted.numpy() if isinstance(wanted, tw.Tensor) else np.asarray(wanted)
     assert tuple(found.shape) == wanted.shape
@@ -92,6 +104,31 @@ def test_options_of_operations_see_one_case() -> None:
     same(vmap(lambda x: x[1, ::2] + x[..., -1][0])(A), A[:, 1, ::2] + A[:, 0, -1:])
     index = tw.tensor([[0, 1], [2, 2]])
     same(vmap(lambda x, i: x[i])(A, index), tw.stack([A[0, [0, 1]], A[1, [2, 2]]]))
+
+
+def test_one_case_is_held_to_the_rules_of_many() -> None:
+    outside = tw.zeros(())
+    with pytest.raises(TransformError, match="inside vmap needs one value"):
+        vmap(lambda x: x if x.sum() > 0 else -x)(B[:1])
+    with pytest.raises(TransformError, match="from outside"):
+        vmap(lambda x: outside.add_(x.sum().float()))(B[:1])
+    assert outside.item() == 0
+    for drawing in (lambda x: x + tw.rand(4), Drawn.apply):
+        with pytest.raises(TransformError, match='randomness="same"'):
+            vmap(drawing)(B[:1].float())
+        tw.manual_seed(0)
+        one = vmap(drawing, randomness="different")(B[:1].float()), tw.rand(2)
+        tw.manual_seed(0)
+        same(one[0][0], drawing(B[0].float()))
+        same(one[1], tw.rand(2))
+    w = tw.randn(4, dtype=tw.float64, requires_grad=True)
+    found = vmap(lambda x: tw.softmax(x * w, 0))(B[:1])
+    (g,) = tw.autograd.grad((found * B[:1]).sum(), w)
+    assert g is not None
+    (wanted,) = tw.autograd.grad((tw.softmax(B[0] * w, 0) * B[0]).sum(), w)
+    same(g, wanted)
+    nested = vmap(vmap(lambda x, y: (x * y).cumsum(0), in_dims=(0, None)), in_dims=(0, 0))
+    same(nested(A[:, :1], A[:, 0]), (A[:, :1] * A[:, :1]).cumsum(-1))
 
 
 # --- assignments ----------------------------------------------------------------------------------

@@ -44,7 +44,8 @@ class Batched(Lifted):
     def __init__(self, level: Batching, tensor: Tensor, has_cases: bool = True) -> None:
         self.level, self.tensor, self.has_cases = level, tensor, has_cases
         shape = tensor._value.shape
-        self.shape, self.dtype = shape[1:] if has_cases else shape, tensor._value.dtype
+        self.shape = shape[level.axes :] if has_cases else shape
+        self.dtype = tensor._value.dtype
 
     def tensors(self) -> tuple[Tensor, ...]:
         """All cases."""
@@ -68,7 +69,9 @@ class Batched(Lifted):
 
 
 class Batching(Transform):
-    """The level of one `vmap`: `size` cases."""
+    """The level of one `vmap`: `size` cases, along a first axis."""
+
+    axes = 1  # that the tensors outside have in front
 
     def __init__(self, size: int, randomness: str) -> None:
         super().__init__()
@@ -96,11 +99,19 @@ class Batching(Transform):
         has_cases = self.owns(x) and x._value.has_cases
         if not has_cases and not is_full:
             return [x._value.tensor if self.owns(x) else x], self._shared
-        cases = self.unwrap(x)
-        return [cases.movedim(0, 1) if is_stacked else cases], self._of_cases
+        cases = self._held_of(x)
+        return [cases.movedim(0, 1) if is_stacked and self.axes else cases], self._of_cases
 
     def _of_cases(self, parts: Sequence[Tensor], is_stacked: bool) -> Tensor:
-        return self.wrap(parts[0].movedim(1, 0) if is_stacked else parts[0])
+        return self._seen(parts[0].movedim(1, 0) if is_stacked and self.axes else parts[0])
+
+    def _seen(self, held: Tensor) -> Tensor:
+        """What the function sees of what a value of this level holds."""
+        return wrap(Batched(self, held))
+
+    def _held_of(self, x: Tensor) -> Tensor:
+        """What a value of this level that is `x` in each case holds."""
+        return self.unwrap(x)
 
     def _shared(self, parts: Sequence[Tensor], is_stacked: bool) -> Tensor:
         return wrap(self.lifted(parts[0]))
@@ -119,13 +130,16 @@ class Batching(Transform):
                 cases.append(False)
         return is_mine, tensors, cases
 
-    def _drawn(self, key: Tensor, counter: Tensor, *, shape: tuple[int, ...]) -> Any:
-        """Random numbers for each case: those that a loop over the cases would draw."""
+    def _check_draws(self) -> None:
         if self.randomness == "error":
             raise TransformError(
                 "random numbers inside vmap: are they to be the same for all cases, or different? "
                 'Say vmap(f, randomness="same") or "different", or draw them outside'
             )
+
+    def _drawn(self, key: Tensor, counter: Tensor, *, shape: tuple[int, ...]) -> Any:
+        """Random numbers for each case: those that a loop over the cases would draw."""
+        self._check_draws()
         count = math.prod(shape)
         bits = bind(random_bits, key, counter, shape=(self.size, 4 * blocks(count)))
         return Batched(self, bits.narrow(1, 0, count).reshape((self.size, *shape)))
@@ -184,20 +198,21 @@ class Batching(Transform):
 
         def batched(*operands: Tensor, **attributes: Any) -> Tensor:
             with self.inside():
-                result = function(*self._seen(operands, cases), **attributes)
-            return self.unwrap(result)
+                result = function(*self._seen_of(operands, cases), **attributes)
+            return self._held_of(result)
 
-        rules = Composite(op.name, self._vjp(op.vjp, cases), lambda: self._held(op))
+        held = None if op.held is None else lambda: self._held(op)
+        rules = Composite(op.name, self._vjp(op.vjp, cases), held)
         return Batched(self, compose(rules, batched, tuple(tensors), attributes))
 
     def _held(self, op: Composite) -> Sequence[Tensor] | None:
-        held = op.held()
+        held = None if op.held is None else op.held()
         if held is None:
             return None
         return [y for x in held for y in (x._value.tensors() if self.owns(x) else (x,))]
 
-    def _seen(self, tensors: Sequence[Tensor], cases: Sequence[bool]) -> list[Tensor]:
-        return [self.wrap(x) if has else x for x, has in zip(tensors, cases, strict=True)]
+    def _seen_of(self, tensors: Sequence[Tensor], cases: Sequence[bool]) -> list[Tensor]:
+        return [self._seen(x) if has else x for x, has in zip(tensors, cases, strict=True)]
 
     def _vjp(self, vjp: Any, cases: Sequence[bool]) -> Any:
         """The VJP column of many cases."""
@@ -216,7 +231,7 @@ class Batching(Transform):
     def _cotangent(self, rule: Rule, cases: Sequence[bool], position: int) -> Rule:
         def batched(g: Tensor, out: Tensor, *operands: Tensor, **attributes: Any) -> Tensor:
             with self.inside():
-                seen = self._seen((g, out, *operands), (True, True, *cases))
+                seen = self._seen_of((g, out, *operands), (True, True, *cases))
                 found = rule(*seen, **attributes)
             return self._gathered(found, cases[position])
 
@@ -225,7 +240,7 @@ class Batching(Transform):
     def _all_cotangents(self, rule: Rule, cases: Sequence[bool]) -> Rule:
         def batched(g: Tensor, out: Tensor, *operands: Tensor, **attributes: Any) -> list[Any]:
             with self.inside():
-                seen = self._seen((g, out, *operands), (True, True, *cases))
+                seen = self._seen_of((g, out, *operands), (True, True, *cases))
                 found = rule(*seen, **attributes)
             pairs = zip(found, cases, strict=True)
             return [None if x is None else self._gathered(x, mine) for x, mine in pairs]
@@ -234,8 +249,8 @@ class Batching(Transform):
 
     def _gathered(self, cotangent: Tensor, is_batched: bool) -> Tensor:
         """The cotangent of an operand: of each case, or, if all cases share it, their sum."""
-        found = self.unwrap(cotangent)
-        return found if is_batched else found.sum(0)
+        found = self._held_of(cotangent)
+        return found.sum(0) if self.axes and not is_batched else found
 
     def escaped(self, x: Tensor) -> TransformError | None:
         """A tensor from outside cannot hold a value for each case."""
@@ -249,6 +264,55 @@ class Batching(Transform):
             "(or a .grad) that differs from case to case. Return the value instead, or detach it "
             "and reduce it over the cases outside"
         )
+
+
+class OneCase(Batching):
+    """A `vmap` of one case: the tensor outside is that case, without an axis of cases.
+
+    So every operation is itself, and no rule is needed to do it. What the function sees, and what
+    it may not do, is as with many cases.
+    """
+
+    axes = 0
+
+    def wrap(self, x: Tensor) -> Tensor:
+        """What the function sees of `x`, whose first axis is that of cases."""
+        return wrap(Batched(self, x.select(0, 0)))
+
+    def unwrap(self, x: Tensor) -> Tensor:
+        """The tensor outside, with the axis of cases in front."""
+        return self._held_of(x).unsqueeze(0)
+
+    def _held_of(self, x: Tensor) -> Tensor:
+        held: Tensor = x._value.tensor if self.owns(x) else x
+        return held
+
+    def apply(
+        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
+    ) -> Any:
+        """The operation on the one case."""
+        is_mine, tensors, cases = self._parts(inputs)
+        if is_mine:
+            return Batched(self, bind(primitive, *tensors, **attributes), True in cases)
+        value = mode.interpret(primitive, inputs, attributes)
+        if primitive is not random_bits or self.randomness == "same":
+            return value
+        self._check_draws()
+        return Batched(self, wrap(value))
+
+    def compose(
+        self,
+        op: Composite,
+        function: Callable[..., Tensor],
+        inputs: tuple[Tensor, ...],
+        attributes: dict[str, Any],
+    ) -> Any:
+        """Also a composite operation is itself, if it is one of its operands alone."""
+        is_mine, tensors, cases = self._parts(inputs)
+        if not is_mine or op.held is not None:
+            return super().compose(op, function, inputs, attributes)
+        with self.outside():
+            return Batched(self, compose(op, function, tuple(tensors), attributes), True in cases)
 
 
 # --- the transform -------------------------------------------------------------------------------
@@ -309,7 +373,7 @@ def vmap(
                 x if d is None or count == size else x.narrow(0, start, count)
                 for x, d in zip(moved, dims, strict=True)
             ]
-            level = Batching(count, randomness)
+            level = OneCase(1, randomness) if count == 1 else Batching(count, randomness)
             parts.append(_mapped(level, func, given, dims, structure))
         results, inner = parts[0]
         if len(parts) > 1:

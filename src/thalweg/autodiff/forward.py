@@ -96,7 +96,9 @@ class Forward(Transform):
         if not any(t is not None for t in tangents):
             return Dual(self, out, None)
         if primitive.jvp is None:
-            return Dual(self, out, transposed(primitive.vjp, tangents, out, primals, attributes))
+            with self.outside():
+                tangent = transposed(primitive.vjp, tangents, out, primals, attributes)
+            return Dual(self, out, tangent)
         rule, apply = primitive.jvp, application(primitive)
         return Dual(self, out, rule(apply, tangents, out, *primals, **attributes))
 

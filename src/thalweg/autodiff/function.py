@@ -60,8 +60,8 @@ class FunctionCtx:
 
     def _others(self) -> list[Tensor]:
         """Saved tensors that are neither inputs nor outputs."""
-        others: list[Any] = [x for kind, x in self._saved if kind == "other"]
-        return [x for x in others if isinstance(x, TensorBase)]
+        others: list[Any] = [x for kind, x in self._saved if kind == "other" and _is_tensor(x)]
+        return others
 
     def _settle(self, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         """Note which of the saved tensors are inputs, which outputs."""
@@ -113,7 +113,7 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """The function's result, on the tape as one operation."""
-        places = [k for k, x in enumerate(args) if isinstance(x, TensorBase)]
+        places = [k for k, x in enumerate(args) if _is_tensor(x)]
         tensors: tuple[Any, ...] = tuple(args[k] for k in places)
         ctx = FunctionCtx(tuple(_needs(x) for x in args))
         call = _Call(cls, ctx, args, places)
@@ -121,6 +121,10 @@ class Function:
             return call.run(args)
         op = Composite(cls.__name__, AllOperands(call.cotangents), ctx._others)
         return call.results(compose(op, call.forward, tensors, {}))
+
+
+def _is_tensor(x: Any) -> bool:
+    return isinstance(x, TensorBase)
 
 
 def _needs(x: Any) -> bool:

@@ -16,7 +16,7 @@ from thalweg.autodiff.levels import tensors_of
 from thalweg.autodiff.reverse import chosen, grad_and_value, vjp
 from thalweg.compiler.structure import Structure
 from thalweg.errors import DTypeError
-from thalweg.ops.creation import eye, zeros_like
+from thalweg.ops.creation import eye, ones_like, zeros_like
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -30,13 +30,19 @@ def _units(x: Tensor) -> Tensor:
 
 
 def _over(
-    function: Callable[[Tensor], Any], units: Tensor, chunk_size: int | None, randomness: str
-) -> Any:
-    """`function` of every unit vector; of one there is no need to batch it."""
-    if units._value.shape[0] == 1:
-        leaves, structure = tensors_of("", function(units.select(0, 0)))
-        return structure.build([x.unsqueeze(0) for x in leaves])
-    return vmap(function, randomness=randomness, chunk_size=chunk_size)(units)
+    name: str,
+    function: Callable[[Tensor], Any],
+    x: Tensor,
+    chunk_size: int | None,
+    randomness: str = "error",
+) -> tuple[list[Tensor], Structure, int]:
+    """`function` of every unit vector of the shape of `x`: its tensors, and how many axes the
+    vectors are along in front of theirs. Of a number there is one, and no axis.
+    """
+    if x.numel() == 1:
+        return *tensors_of(name, function(ones_like(x))), 0
+    mapped = vmap(function, randomness=randomness, chunk_size=chunk_size)
+    return *tensors_of(name, mapped(_units(x))), 1
 
 
 def _arguments(name: str, args: Sequence[Any], argnums: Any) -> tuple[tuple[int, ...], Any]:
@@ -97,9 +103,9 @@ def _rows(
         others = [zeros_like(x) if k != position else unit for k, x in enumerate(outputs)]
         return pull(outer.build(others))
 
-    leaves, structure = tensors_of("jacrev", _over(row, _units(y), chunk_size, "error"))
+    leaves, structure, axes = _over("jacrev", row, y, chunk_size)
     shape = y._value.shape
-    return structure.build([x.reshape((*shape, *x._value.shape[1:])) for x in leaves])
+    return structure.build([x.reshape((*shape, *x._value.shape[axes:])) for x in leaves])
 
 
 def jacfwd(
@@ -164,10 +170,14 @@ def _columns(
         outputs, rest[0] = tensors_of("jacfwd: the result of func", pushed)
         return [outputs, aux]
 
-    outputs, several = _over(column, _units(x), chunk_size, randomness)
-    aux_leaves, aux_structure = tensors_of("jacfwd: aux", several)
-    aux = aux_structure.build([a.select(0, 0) for a in aux_leaves])  # the same for all columns
-    found = [y.movedim(0, -1).reshape((*y._value.shape[1:], *x._value.shape)) for y in outputs]
+    leaves, several, axes = _over("jacfwd: aux", column, x, chunk_size, randomness)
+    if axes:
+        leaves = [y.movedim(0, -1) for y in leaves]
+    outputs, aux = several.build(leaves)
+    found = [y.reshape((*y._value.shape[: y.ndim - axes], *x._value.shape)) for y in outputs]
+    if has_aux and axes:
+        parts, structure = tensors_of("jacfwd: aux", aux)
+        aux = structure.build([a.select(-1, 0) for a in parts])  # the same for all columns
     return rest[0], found, aux[0] if has_aux else None
 
 

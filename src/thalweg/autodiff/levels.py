@@ -61,7 +61,9 @@ class Transform(ABC):
     records = True  # whether the tape was on where the function was called
 
     def __init__(self) -> None:
-        self._around = self._here = _context()
+        self._around: Context = {}
+        self._here: Context = {}
+        self._direct: Any = None
         self._touched: dict[int, tuple[weakref.ref[Tensor], State]] = {}
 
     def owns(self, x: Tensor) -> bool:
@@ -74,17 +76,25 @@ class Transform(ABC):
     @contextmanager
     def inside(self, records: bool | None = None) -> Iterator[None]:
         """The context of the transformed function; `records`, where it was called before."""
-        before = self._around, self._here, self.records
-        self.records = mode.grad if records is None else records
-        self._around = _context()
-        cases = mode.cases * self.cases
-        self._here = dict(zip(_FIELDS, (self, self, True, self, cases), strict=True))
-        mode.__dict__.update(self._here)
+        before = self._enter(records)
         try:
             yield
         finally:
-            mode.__dict__.update(self._around)
-            self._around, self._here, self.records = before
+            self._leave(before)
+
+    def _enter(self, records: bool | None = None) -> tuple[Any, ...]:
+        before = self._around, self._here, self._direct, self.records
+        self.records = mode.grad if records is None else records
+        self._around = around = _context()
+        self._direct = around["interpret"] if around["level"] is None else None
+        cases = mode.cases * self.cases
+        self._here = dict(zip(_FIELDS, (self, self, True, self, cases), strict=True))
+        mode.__dict__.update(self._here)
+        return before
+
+    def _leave(self, before: tuple[Any, ...]) -> None:
+        mode.__dict__.update(self._around)
+        self._around, self._here, self._direct, self.records = before
 
     @contextmanager
     def outside(self) -> Iterator[None]:
@@ -101,12 +111,14 @@ class Transform(ABC):
         self, function: Callable[[], Any], unwrap: Callable[[Tensor], T]
     ) -> tuple[list[T], Structure]:
         """The results of `function` inside, unwrapped; no tensor from outside stays lifted."""
-        with self.inside():
-            try:
-                results, structure = tensors_of("a transformed function's result", function())
-            except BaseException:
-                _restore(self._from_outside())
-                raise
+        before = self._enter()
+        try:
+            results, structure = tensors_of("a transformed function's result", function())
+        except BaseException:
+            _restore(self._from_outside())
+            raise
+        finally:
+            self._leave(before)
         found = [unwrap(x) for x in results]
         del results  # what was made inside is gone now
         there = self._from_outside()
@@ -121,15 +133,20 @@ class Transform(ABC):
     def __call__(
         self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
     ) -> Any:
-        state, interpret = mode.__dict__, mode.interpret  # which may be one that looks on
-        state.update(self._around)
+        state, direct = mode.__dict__, self._direct
+        interpret = state["interpret"]  # which may be one that looks on
+        if direct is None:
+            state.update(self._around)
+        else:
+            state["interpret"] = direct  # where no level is outside, a rule depends on nothing else
         try:
             return self.apply(primitive, inputs, attributes)
         except ThalwegError:
             primitive.infer(*[x._value for x in inputs], **attributes)  # in the shapes seen inside
             raise
         finally:
-            state.update(self._here)
+            if direct is None:
+                state.update(self._here)
             state["interpret"] = interpret
 
     @abstractmethod

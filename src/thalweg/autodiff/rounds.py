@@ -166,7 +166,7 @@ class _Body:
         starts = {self.place(v): node for v, node in zip(carries, self.starts, strict=False)}
         self.carries = list(starts)
         for node in self.nodes:
-            held = node.op.held() if isinstance(node.op, Composite) else ()
+            held = _held(node.op)
             if held is None or node.values is None:
                 raise Unreplayable
             self.held += held
@@ -190,6 +190,11 @@ class _Body:
                 self.constants.append(self.trace.constant(value))
             self.places[id(value)] = found
         return found
+
+
+def _held(op: Any) -> Sequence[Tensor] | None:
+    """What the rules of an operation read beside its operands; None if nobody knows."""
+    return op.held() if isinstance(op, Composite) and op.held is not None else ()
 
 
 class _Trace:

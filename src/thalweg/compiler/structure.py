@@ -62,6 +62,8 @@ def _built(structure: Structure, leaves: Any) -> Any:
     if kind is None or kind == "value":
         return next(leaves)
     parts = [_built(part, leaves) for part in structure.parts]
+    if kind is tuple:
+        return tuple(parts)
     if kind is dict:
         return dict(zip(structure.keys, parts, strict=True))
     return kind(*parts) if hasattr(kind, "_fields") else kind(parts)

@@ -151,8 +151,12 @@ def lined_up(batched: Sequence[bool], operands: Sequence[Any]) -> list[Any]:
 
     A case of lower rank than another operand gets axes of size 1 behind it.
     """
-    ranks = [len(x._value.shape) - b for x, b in zip(operands, batched, strict=True)]
+    if len(operands) == 1:
+        return [*operands]
+    ranks = [len(x._value.shape) - b for x, b in zip(operands, batched)]  # noqa: B905 (strict: time)
     rank = max(ranks)
+    if min(ranks) == rank:
+        return [*operands]
     return [
         _raised(x, rank - own) if b and own < rank else x
         for x, b, own in zip(operands, batched, ranks, strict=True)

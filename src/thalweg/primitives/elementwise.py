@@ -121,7 +121,9 @@ def _forward(*rules: Rule | None) -> Rule:
             if rule is not None and t is not None:
                 part = rule(t, out, *operands, **attributes)
                 total = part if total is None else total + part
-        return total if total is None else total.expand(out._value.shape)
+        if total is None or total._value.shape == out._value.shape:
+            return total
+        return total.expand(out._value.shape)
 
     return jvp
 
