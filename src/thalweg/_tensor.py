@@ -191,7 +191,10 @@ class Tensor(
             mode.trace.touch(self)
         if isinstance(self._value, Lifted):
             return self._value.concrete(what)
-        if not isinstance(self._value, np.ndarray):
+        if not isinstance(self._value, np.ndarray) and tape.no_trace_here():
+            if not isinstance(self._value, np.ndarray):
+                raise TraceError(f"{what}: {tape.ESCAPED}")
+        elif not isinstance(self._value, np.ndarray):
             raise TraceError(
                 f"{what} needs the values, which a traced tensor does not have yet. Use tw.where "
                 "instead of a Python branch, or leave this outside the compiled function"

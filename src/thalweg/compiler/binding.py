@@ -20,7 +20,7 @@ from thalweg.compiler.kernels import Plan
 from thalweg.compiler.machine import host
 from thalweg.compiler.program import Program
 from thalweg.compiler.trace import Slot, Trace
-from thalweg.tape import wrap
+from thalweg.tape import tracing, wrap
 
 __all__ = ["Bound"]
 
@@ -90,10 +90,11 @@ class Bound:
 
     def call(self, tensors: Sequence[Tensor]) -> list[Array]:
         """Run once; gives the arrays of the results."""
-        given = [np.ascontiguousarray(x._value) for x in tensors]
-        table = [_address(array) for array in given]
-        table += [captured.address() for captured in self.captured]
-        results = self._outputs(table)
+        with tracing:
+            given = [np.ascontiguousarray(x._value) for x in tensors]
+            table = [_address(array) for array in given]
+            table += [captured.address() for captured in self.captured]
+            results = self._outputs(table)
         self.program.run(table)
         if self.sample is None:
             self.sample = [array[None] for array in given], 1
@@ -102,12 +103,13 @@ class Bound:
 
     def scan(self, tensors: Sequence[Tensor], count: int) -> list[Array]:
         """Run `count` times over the leading axis of `tensors`; the results are stacked."""
-        given = [np.ascontiguousarray(x._value) for x in tensors]
-        table = [_address(array) for array in given]
+        with tracing:
+            given = [np.ascontiguousarray(x._value) for x in tensors]
+            table = [_address(array) for array in given]
+            table += [captured.address() for captured in self.captured]
+            results = self._outputs(table, (count,))
         strides = [array.nbytes // count for array in given]
-        table += [captured.address() for captured in self.captured]
         strides += [0] * len(self.captured)
-        results = self._outputs(table, (count,))
         stacked = [array.nbytes // count for array in results]
         strides += stacked + [0] * (len(self.free) - len(stacked))
         self.program.scan(count, table, strides)

@@ -18,7 +18,7 @@ from thalweg.compiler.structure import Structure, flatten
 from thalweg.compiler.surroundings import Surroundings
 from thalweg.compiler.trace import Guard, Trace, trace_program
 from thalweg.errors import ConfigError, ShapeError, TraceError
-from thalweg.tape import mode, wrap
+from thalweg.tape import ESCAPED, mode, no_trace_here, tracing, wrap
 
 if TYPE_CHECKING:
     from thalweg.compiler.explain import Explanation
@@ -90,7 +90,8 @@ class Compiled(Generic[P, R]):
         count = _iterations(tensors)
         if not count:
             raise ShapeError("scan: a leading axis of size 0: there is no iteration to run")
-        firsts = [x.detach()[0] if isinstance(x, Tensor) else x for x in leaves]
+        with tracing:
+            firsts = [x.detach()[0] if isinstance(x, Tensor) else x for x in leaves]
         entry = None
         if mode.trace is None and not (mode.watched or self._is_eager):
             entry = self._entry(firsts, structure)
@@ -255,7 +256,8 @@ class _Entry:
         assert pullback is not None
         captured = [slot.current() for slot in self.trace.slots]
         inputs = [*given, *(x for x in captured if x is not None)]
-        before = dict(zip(self.trace.graph.inputs, [x._value for x in inputs], strict=True))
+        with tracing:
+            before = dict(zip(self.trace.graph.inputs, [x._value for x in inputs], strict=True))
         arrays = self.bound.call(given)
         after = dict(zip(self.trace.graph.outputs, arrays, strict=False))
         saved = [before[v] if v in before else after[v] for v in pullback.saved]
@@ -274,7 +276,9 @@ def _signature(leaves: Sequence[Any], structure: Structure, differentiate: bool)
     for x in leaves:
         if isinstance(x, Tensor):
             if x._value.__class__ is Variable:
-                raise TraceError("a compiled function was given a value of a trace that has ended")
+                no_trace_here()
+            if x._value.__class__ is Variable:
+                raise TraceError(f"an argument of a compiled function: {ESCAPED}")
             parts.append((x._value.shape, x._value.dtype, x._requires_grad))
         elif x.__class__ is float and (x == 0 or x != x):  # -0.0 is not 0.0, and NaN is NaN
             parts.append(repr(x))

@@ -22,6 +22,7 @@ from thalweg.errors import TraceError
 from thalweg.primitives.core import Primitive
 from thalweg.primitives.loops import parts_of
 from thalweg.primitives.notation import INFIX
+from thalweg.tape import ESCAPED
 
 __all__ = [
     "Atom",
@@ -48,6 +49,9 @@ class Variable:
         self.shape = shape
         self.dtype = dtype
         self.number = next(_numbers)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TraceError(ESCAPED)  # NumPy would make an object of it
 
     def __repr__(self) -> str:
         return f"<Variable {self.number}: {spell_type(self)}>"

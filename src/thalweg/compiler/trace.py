@@ -26,7 +26,7 @@ from thalweg.compiler.structure import Structure, flatten
 from thalweg.errors import TraceError
 from thalweg.ops.lift import is_literal
 from thalweg.primitives.core import Primitive
-from thalweg.tape import mode, wrap
+from thalweg.tape import mode, tracing, wrap
 
 __all__ = ["Guard", "Slot", "Trace", "Tracer", "trace", "trace_program", "user_line"]
 
@@ -194,6 +194,13 @@ def trace_program(
     """
     if mode.trace is not None:
         raise TraceError("a trace within a trace")
+    with tracing:
+        return _traced(fn, args, leaves, differentiate)
+
+
+def _traced(
+    fn: Callable[..., Any], args: Structure, leaves: Sequence[Any], differentiate: bool
+) -> Trace:
     tracer = Tracer()
     given: list[Variable] = []
     arguments: list[Tensor] = []

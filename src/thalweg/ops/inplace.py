@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
+import numpy as np
+
 from thalweg.errors import DTypeError, GradientError, ShapeError
 from thalweg.ops.activations import Activations
 from thalweg.ops.arithmetic import Arithmetic
@@ -17,7 +19,7 @@ from thalweg.ops.lift import Operand, lift
 from thalweg.ops.maths import Maths
 from thalweg.ops.reductions import Reductions
 from thalweg.ops.shape import Shape
-from thalweg.tape import TensorBase, mode
+from thalweg.tape import TensorBase, mode, no_trace_here
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["InPlace"]
 
 P = ParamSpec("P")
+_ndarray = np.ndarray
 
 
 def _kind(x: Tensor) -> int:
@@ -58,6 +61,8 @@ class InPlace(TensorBase):
         if mode.trace is not None:
             mode.trace.touch(self)
             mode.trace.touch(new)
+        elif self._value.__class__ is not _ndarray:
+            no_trace_here()
         if mode.written is not None:
             mode.written(self)
         same = new._value.dtype is self._value.dtype
