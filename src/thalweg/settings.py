@@ -11,7 +11,7 @@ import numbers
 from collections.abc import Callable, Iterable
 from typing import Any, Self, TypeAlias
 
-from thalweg.errors import ConfigError, nearest
+from thalweg.errors import ConfigError, ConfigTypeError, nearest
 
 __all__ = [
     "Configured",
@@ -36,7 +36,9 @@ def _number(
 ) -> float:
     """`value` as a float; a tensor or a bool is no plain number."""
     plain = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not plain or not math.isfinite(value) or not fits(float(value)):
+    if not plain:
+        raise ConfigTypeError(f"{name}={value!r}; expected {expected}")
+    if not math.isfinite(value) or not fits(float(value)):
         raise ConfigError(f"{name}={value!r}; expected {expected}")
     return float(value)
 
@@ -85,15 +87,16 @@ def absent(value: Any) -> bool:
 def flag(name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, bool):
-        raise ConfigError(f"{name}={value!r}; expected True or False")
+        raise ConfigTypeError(f"{name}={value!r}; expected True or False")
     return value
 
 
 def whole(name: str, value: Any, least: int = 0) -> int:
     """A whole number, `least` or more."""
-    plain = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not plain or value < least:
-        raise ConfigError(f"{name}={value!r}; expected a whole number, {least} or more")
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_whole or value < least:
+        kind = ConfigError if is_whole else ConfigTypeError
+        raise kind(f"{name}={value!r}; expected a whole number, {least} or more")
     return int(value)
 
 

@@ -139,6 +139,7 @@ class _BatchNorm(_Running):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
 
+    @checked()
     def forward(self, x: Tensor) -> Tensor:
         """x normalized by its own statistics in training, by the running ones in eval mode."""
         self._check_input(x)
@@ -211,6 +212,7 @@ class _InstanceNorm(_Running):
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
 
+    @checked()
     def forward(self, x: Tensor) -> Tensor:
         """x normalized by the statistics of each sample, or, if kept, by the running ones."""
         self._check_input(x)
@@ -375,6 +377,7 @@ class GroupNorm(_Affine):
         self._scale_and_shift((num_channels,), affine, affine and bias, dtype)
         self.reset_parameters()
 
+    @checked()
     def forward(self, x: Tensor) -> Tensor:
         """x normalized."""
         shape = tuple(x.shape)

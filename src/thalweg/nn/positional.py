@@ -49,6 +49,7 @@ class SinusoidalEncoding(Module):
         table = tensor(waves[:, :d_model].astype(np.float32))
         self.register_buffer("table", table if dtype is None else table.to(dtype), False)
 
+    @checked()
     def forward(self, x: Tensor, offset: int = 0) -> Tensor:
         """x plus the waves at its places."""
         _require_room(self, x, self.d_model, offset, self.max_len)
@@ -83,6 +84,7 @@ class LearnedEncoding(Module):
         """Draw the vectors anew from N(0, 0.02^2)."""
         init.normal_(self.weight, std=0.02)
 
+    @checked()
     def forward(self, x: Tensor, offset: int = 0) -> Tensor:
         """x plus the vectors of its places."""
         _require_room(self, x, self.d_model, offset, self.max_len)
@@ -135,6 +137,7 @@ class RotaryEncoding(Module):
             table = tensor(waves.astype(np.float32))
             self.register_buffer(name, table if dtype is None else table.to(dtype), False)
 
+    @checked()
     def forward(self, x: Tensor, offset: int = 0) -> Tensor:
         """x, turned."""
         _require_room(self, x, self.dim, offset, self.max_len)

@@ -16,6 +16,7 @@ from thalweg.nn.module import Module
 from thalweg.nn.utils.rnn import PackedSequence
 from thalweg.ops.creation import empty, zeros
 from thalweg.ops.joining import cat, stack
+from thalweg.tape import not_a_tensor
 
 __all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell"]
 
@@ -102,6 +103,8 @@ class _Recurrent(Module):
             # Whatever stands in the padding, a NaN too: no weight's gradient has a share of it.
             outputs, last = self._layers(input.padded.where(mask, 0), state, mask)
             return PackedSequence(outputs, input.lengths), last
+        if not isinstance(input, Tensor):
+            raise not_a_tensor("input", input)
         rank = input.ndim
         self._check_input(tuple(input.shape), rank)
         if rank == 2:
@@ -393,6 +396,7 @@ class RNNCell(_Cell):
         self.nonlinearity, self.kind = nonlinearity, KINDS[nonlinearity]
         super().__init__(input_size, hidden_size, bias, dtype)
 
+    @checked()
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """The next h."""
         return self._run(input, None if hx is None else (hx,))[0]
@@ -414,6 +418,7 @@ class GRUCell(_Cell):
     ) -> None:
         super().__init__(input_size, hidden_size, bias, dtype)
 
+    @checked()
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """The next h."""
         return self._run(input, None if hx is None else (hx,))[0]
@@ -436,6 +441,7 @@ class LSTMCell(_Cell):
     ) -> None:
         super().__init__(input_size, hidden_size, bias, dtype)
 
+    @checked()
     def forward(
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:

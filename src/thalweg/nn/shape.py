@@ -25,6 +25,7 @@ class Flatten(Module):
         self.start_dim = start_dim
         self.end_dim = end_dim
 
+    @checked()
     def forward(self, x: Tensor) -> Tensor:
         """x.flatten(start_dim, end_dim)."""
         return x.flatten(self.start_dim, self.end_dim)
@@ -47,6 +48,7 @@ class Unflatten(Module):
         self.dim = dim
         self.unflattened_size = tuple(unflattened_size)
 
+    @checked()
     def forward(self, x: Tensor) -> Tensor:
         """x.unflatten(dim, unflattened_size)."""
         try:

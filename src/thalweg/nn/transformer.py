@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, ShapeError, nearest
+from thalweg.errors import ShapeError
 from thalweg.nn import functional as F
 from thalweg.nn import init
 from thalweg.nn.attention import MultiheadAttention
@@ -130,6 +130,7 @@ class TransformerEncoderLayer(_Layer):
 
     attentions = ("self_attn",)
 
+    @checked()
     def forward(
         self,
         src: Tensor,
@@ -157,6 +158,7 @@ class TransformerDecoderLayer(_Layer):
 
     attentions = ("self_attn", "multihead_attn")
 
+    @checked()
     def forward(
         self,
         tgt: Tensor,
@@ -200,6 +202,7 @@ class TransformerEncoder(Module):
         self.num_layers = num_layers
         self.norm = norm
 
+    @checked()
     def forward(
         self,
         src: Tensor,
@@ -230,6 +233,7 @@ class TransformerDecoder(Module):
         self.num_layers = num_layers
         self.norm = norm
 
+    @checked()
     def forward(
         self,
         tgt: Tensor,
@@ -311,6 +315,7 @@ class Transformer(Module):
         self.nhead = nhead
         self.batch_first = batch_first
 
+    @checked()
     def forward(
         self,
         src: Tensor,
@@ -370,15 +375,8 @@ class Transformer(Module):
 
 
 def _activation(given: Activation) -> Callable[[Tensor], Tensor]:
-    if not isinstance(given, str):
-        return given
     known = {"relu": F.relu, "gelu": F.gelu}
-    if given not in known:
-        raise ConfigError(
-            f"activation: a function expected, or one of these names; got {given!r}: "
-            f"{nearest(given, known)}"
-        )
-    return known[given]
+    return known[given] if isinstance(given, str) else given
 
 
 def _copies(layer: Module, count: int) -> ModuleList:

@@ -108,6 +108,7 @@ LIMITS: Mapping[str, Limit] = {
     ), _FINITE),
     **dict.fromkeys(("base", "scale_factor"), _SCALE),
     **dict.fromkeys(("val", "value"), ANY),
+    "activation": one_of("relu", "gelu"),
     "padding": Limit(least(0).fits, " of 0 or more", ("valid", "same")),
     "reduction": one_of(*_REDUCTIONS),
 }
@@ -194,15 +195,15 @@ class Argument:
         return frozenset(_AT_ONCE[kind] for kind in self.kinds if kind in _AT_ONCE)
 
     def check(self, owner: str, value: Any) -> None:
-        """An error that names `owner` and the argument unless `value` is what it may be."""
+        """An error of `owner` that names the argument unless `value` is what it may be."""
         if not any(_KINDS[kind][0](value) for kind in self.kinds):
             if "Tensor" in self.kinds and not _is_number(value):
-                raise not_a_tensor(f"{owner}: {self.name}", value)
+                raise not_a_tensor(f"{owner}{self.name}", value)
             raise ConfigTypeError(self._refusal(owner, value))
         if isinstance(value, str):
             if self.limit.names and value not in self.limit.names:
                 hint = nearest(value, self.limit.names)
-                raise ConfigError(f"{owner}: no {self.name} {value!r}: {hint}")
+                raise ConfigError(f"{owner}no {self.name} {value!r}: {hint}")
         elif not all(map(self.limit.fits, _numbers(value))):
             raise ConfigError(self._refusal(owner, value))
 
@@ -221,7 +222,7 @@ class Argument:
             if isinstance(value, Tensor)
             else f"={value!r:.60}"
         )
-        return f"{owner}: {self.name}{given}; expected {' or '.join(words)}"
+        return f"{owner}{self.name}{given}; expected {' or '.join(words)}"
 
 
 def _numbers(value: Any) -> Iterator[float]:
@@ -244,10 +245,10 @@ class _Dtype(Argument):
         try:
             dtype = as_dtype(value)
         except DTypeError as error:
-            raise DTypeError(f"{owner}: dtype: {error.message}") from None
+            raise DTypeError(f"{owner}dtype: {error.message}") from None
         if self.trained and dtype not in (float32, float64):
             raise DTypeError(
-                f"{owner}: dtype={dtype!r}; expected float32 or float64, or None for the default "
+                f"{owner}dtype={dtype!r}; expected float32 or float64, or None for the default "
                 "one: parameters are trained in these"
             )
 
@@ -263,6 +264,13 @@ def arguments(function: Callable[..., Any], limits: Mapping[str, Limit]) -> dict
             usual = LIMITS.get(name, _NUMBER)
             found[place] = Argument(name, kinds, limits.get(name, usual))
     return found
+
+
+def _owner(function: str, given: tuple[Any, ...]) -> str:
+    """Who an error begins with: a module adds its name itself to what its `forward` raises."""
+    if function == "forward":
+        return ""
+    return f"{type(given[0]).__name__ if function == '__init__' else function}: "
 
 
 def checked(**limits: Limit) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -282,7 +290,7 @@ def checked(**limits: Limit) -> Callable[[Callable[P, R]], Callable[P, R]]:
         known = arguments(function, limits)
         by_name = {argument.name: (argument.at_once, argument) for argument in known.values()}
         by_place = [(place, *by_name[known[place].name]) for place in sorted(known)]
-        is_constructor = function.__name__ == "__init__"
+        called = function.__name__
 
         @functools.wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -297,9 +305,7 @@ def checked(**limits: Limit) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 if name in by_name and type(value) not in by_name[name][0]
             ]
             for argument, value in given:
-                argument.check(
-                    type(args[0]).__name__ if is_constructor else function.__name__, value
-                )
+                argument.check(_owner(called, args), value)
             return function(*args, **kwargs)
 
         return wrapper

@@ -126,7 +126,7 @@ def _parted(weight: Tensor, bias: Tensor | None, sizes: list[int]) -> list[tuple
 
 def _heads(x: Tensor, heads: int, batch_first: bool) -> Tensor:
     """(L, N, E), or (N, L, E), to (N, heads, L, E / heads); (L, E) to (heads, L, E / heads)."""
-    apart = x.unflatten(-1, (heads, -1))
+    apart = x.unflatten(-1, (heads, x._value.shape[-1] // heads))
     if len(x._value.shape) == 3 and not batch_first:
         return apart.permute(1, 2, 0, 3)
     return apart.transpose(-3, -2)
