@@ -7,7 +7,8 @@ computed from, up to what is stored), read at p points by all readers together:
     stored             n (c + STORE_COST) + p LOAD_COST, and KERNEL_COST unless the kernel of
                        something stored can write it along
 
-A reduction over the value's own points is such a kernel, and does not load what it computes.
+A reduction over the value's own points is such a kernel, and does not load what it computes. What
+is too large for caches is loaded from memory and stored there, which takes longer.
 
 Readers of the same points end up in one kernel, which computes the value once: readers are
 counted by `_group`, a guess at what `fuse` will do. A broadcast value is read at more points than
@@ -38,6 +39,7 @@ __all__ = ["worth_storing"]
 
 Uses: TypeAlias = dict[Any, int]  # points at which a value is read, by kernel
 _FEW = 8  # points along first axes, which become the innermost loops
+_LARGE, _FROM_MEMORY = 1 << 20, 2  # elements that fit in no cache, and how far away they are
 _HOISTED = 64  # of how many points LLVM computes what is the same at all of them once
 
 
@@ -115,12 +117,18 @@ def _better_stored(output: Variable, uses: Uses, sums: _Sums) -> bool:
     points, size, cost = sum(uses.values()), elements(output.shape), sums.cost[output]
     within = _reduced_points(output, uses, sums)
     again = points * cost
-    stored = size * (cost - sums.spared[output] + STORE_COST) + points * LOAD_COST
+    load, store = LOAD_COST * _way(output), STORE_COST * _way(output)
+    stored = size * (cost - sums.spared[output] + store) + points * load
     if not sums.attached[output]:
         stored += KERNEL_COST
     if within:
-        stored = min(stored, size * (cost + STORE_COST) + (points - within) * LOAD_COST)
+        stored = min(stored, size * (cost + store) + (points - within) * load)
     return again > stored
+
+
+def _way(value: Atom) -> int:
+    """How many times the cost of reaching a cache it takes to reach the value."""
+    return _FROM_MEMORY if elements(value.shape) >= _LARGE else 1
 
 
 def _reduced_points(output: Variable, uses: Uses, sums: _Sums) -> int:
@@ -192,13 +200,13 @@ class _Sums:
         root = self._root(atom)
         if root is None:
             return 0
-        return LOAD_COST + (STORE_COST if root in self.unstored else 0)
+        return _way(root) * (LOAD_COST + (STORE_COST if root in self.unstored else 0))
 
     def _spares(self, atom: Variable) -> int:
         root = self._root(atom)
         if root is None:
             return self.spared[atom]
-        return LOAD_COST + STORE_COST if root in self.unstored else 0
+        return _way(root) * (LOAD_COST + STORE_COST) if root in self.unstored else 0
 
     def _attaches(self, output: Variable, atom: Variable) -> bool:
         size, level = elements(output.shape), self.level[output]
