@@ -29,9 +29,13 @@ __all__ = ["main"]
 
 # The sorts of program that take turns: their strategy, and how each is run; with `rounds` as the
 # body of a loop.
-SORTS: list[tuple[dict[str, int], dict[str, Any]]] = [
+SORTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"most": 10, "largest": 3000}, {}),
     ({"most": 16, "largest": 400}, {"plans": True}),
+    (
+        {"most": 10, "largest": 3000, "rows": True},
+        {"chained": True, "plans": True, "threads": (2, 3, 8)},
+    ),
     ({"most": 4, "largest": 3000}, {}),
     ({"most": 30, "largest": 3000}, {}),
     ({"most": 6, "largest": 300_000}, {"threads": (2, 3)}),

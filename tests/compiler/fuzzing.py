@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 import thalweg as tw
+from tests.compiler.chaining import any_chain
 from tests.compiler.oracle import Native, traced
 from tests.compiler.recipes import Recipe
 from tests.compiler.rounding import complaint
@@ -18,11 +20,17 @@ from thalweg.tape import wrap
 __all__ = ["check"]
 
 
-def check(recipe: Recipe, plans: bool = False, threads: tuple[int, ...] = ()) -> None:
+def check(
+    recipe: Recipe,
+    plans: bool = False,
+    threads: tuple[int, ...] = (),
+    chained: bool = False,
+) -> None:
     """Raise where two of the ways differ by more than roundings explain.
 
     plans     also run the kernels one by one, by NumPy, in an arena that is overwritten
     threads   also with so many threads, which must give the same bits
+    chained   with loops in chains however small they are
     """
     arrays = recipe.arrays()
     states = recipe.states(arrays)
@@ -35,7 +43,8 @@ def check(recipe: Recipe, plans: bool = False, threads: tuple[int, ...] = ()) ->
     native = None
     try:
         _check_eager(recipe, states, trace, wanted)
-        native = Native(graph, trace.updates)
+        with any_chain() if chained else nullcontext() as machine:
+            native = Native(graph, trace.updates, machine)
         got = native(inputs, 1)
         wrong = complaint(graph, inputs, got, wanted)
         assert not wrong, f"native code: {wrong}"

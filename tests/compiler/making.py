@@ -221,14 +221,23 @@ def _meet(a: Value, b: Value, largest: int) -> bool:
 
 
 @st.composite
-def recipes(draw: Callable[[Any], Any], most: int = 10, largest: int = 3000) -> Recipe:
-    """Programs of up to `most` steps, over values of at most `largest` elements."""
-    from tests.compiler.moves import MOVES
+def recipes(
+    draw: Callable[[Any], Any], most: int = 10, largest: int = 3000, rows: bool = False
+) -> Recipe:
+    """Programs of up to `most` steps, over values of at most `largest` elements.
+
+    With `rows` they are about those of a matrix: normalized, added up, one after the other.
+    """
+    from tests.compiler.moves import MOVES, OF_ROWS
 
     maker = Maker(draw, largest)
+    if rows:
+        lead = (maker.one_of((2, 3, 4, 6)),) if maker.chance(30) else ()
+        count, size = maker.one_of((12, 6, 8, 16, 24, 7)), maker.one_of((17, 3, 5, 8, 33, 16))
+        maker.given((*lead, count, size), maker.one_of(FLOATS))
     for _ in range(maker.up_to(most, 1)):
         if maker.chance(12) and maker.givens:
             maker.assign()
         else:
-            maker.one_of(MOVES)(maker)
+            maker.one_of(OF_ROWS if rows else MOVES)(maker)
     return maker.recipe()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.compiler.making import Bounds, Maker, Value
 from tests.compiler.recipes import FLOATS
 
-__all__ = ["MOVES"]
+__all__ = ["MOVES", "OF_ROWS"]
 
 INTEGERS = ("int64", "int32", "uint8")
 NUMBERS = (*FLOATS, *INTEGERS)
@@ -174,6 +174,37 @@ def sums(m: Maker) -> None:
     count = _counted(value.shape, axes)
     bounds: Bounds = (min(0, low * count), max(0, high * count)) if count else (0, 0)
     m.put("sum", x, axes=axes, bounds=bounds if value.exact else (None, None))
+
+
+def normalized(m: Maker) -> None:
+    """Rows that add up to 1, or with mean 0 and variance 1: a softmax or a layer norm."""
+    x = m.need(FLOATS, rank=1)
+    shape = m.values[x].shape
+    axes = (len(shape) - 1,) if m.chance(70) else m.axes(len(shape), least=1)
+    kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+    count = _counted(shape, axes)
+    if not count:
+        return
+
+    def over(name: str, value: int | None) -> int | None:
+        return m.put("reshape", m.put(name, value, axes=axes), shape=kept)
+
+    if m.chance(60):
+        apart = m.put("subtract", x, over("max", x))
+        exponentials = m.put("exp", apart)
+        total = over("sum", exponentials)
+        if m.chance(50):
+            m.put("divide", exponentials, total)
+        else:
+            m.put("subtract", apart, m.put("log", total))
+        return
+    apart = m.put("subtract", x, m.put("divide", over("sum", x), (count,)))
+    squares = m.put("divide", over("sum", m.put("multiply", apart, apart)), (count,))
+    root = m.put("sqrt", m.put("add", squares, (1,)))
+    result = m.put("divide", apart, root)
+    if m.chance(50):
+        assert result is not None
+        m.put("multiply", result, m.fresh(shape[min(axes) :], m.values[x].dtype))
 
 
 def products(m: Maker) -> None:
@@ -422,6 +453,10 @@ MOVES = [
     smooth, smooth, powers, jumps, signs, arithmetic, arithmetic, arithmetic, shared, division,
     comparison, logic, shifts, select, select, casts, sums, sums, products, extremes, along, along,
     reshapes, transposes, transposes, broadcasts, slices, pads, flips, joins, gathers, gathers,
-    scatters, windows, contractions, contractions, contractions, sources,
+    scatters, windows, contractions, contractions, contractions, sources, normalized, normalized,
+]
+OF_ROWS = [
+    normalized, normalized, normalized, normalized, normalized, arithmetic, arithmetic, smooth,
+    sums, sums, division, extremes, select, casts, gathers, contractions, slices, transposes,
 ]
 # fmt: on

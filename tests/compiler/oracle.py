@@ -9,7 +9,7 @@ import numpy as np
 
 from thalweg.compiler.graph import Graph
 from thalweg.compiler.kernels import Plan
-from thalweg.compiler.machine import host
+from thalweg.compiler.machine import Machine, host
 from thalweg.compiler.passes import build_plan
 from thalweg.compiler.program import Program
 from thalweg.compiler.structure import flatten
@@ -29,10 +29,15 @@ def traced(fn: Callable[..., Any], *args: Any) -> Trace:
 class Native:
     """The native program of a graph, run on arrays; its memory is filled with NaN before."""
 
-    def __init__(self, graph: Graph, updates: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        updates: Mapping[int, int] | None = None,
+        machine: Machine | None = None,
+    ) -> None:
         self.graph = graph
         self.plan: Plan = build_plan(graph, dict(updates or {}))
-        self.program = Program(self.plan, host())
+        self.program = Program(self.plan, machine or host())
 
     def __call__(self, arrays: Sequence[Any], threads: int | None = None) -> list[Array]:
         """The outputs, in order; `arrays` stay as they are."""

@@ -41,6 +41,12 @@ def test_bodies_of_loops(recipe: Recipe, rounds: int, reverse: bool) -> None:
     check_looped(Looped(recipe, rounds, reverse), threads=(2, 3))
 
 
+@settings(SETTINGS, max_examples=60)
+@given(recipes(most=10, largest=3000, rows=True))
+def test_chains(recipe: Recipe) -> None:
+    check(recipe, plans=True, threads=(2, 3, 8), chained=True)
+
+
 @settings(SETTINGS, max_examples=20)
 @given(recipes(most=6, largest=300_000))
 def test_large_programs(recipe: Recipe) -> None:

@@ -1,0 +1,29 @@
+"""Chains of loops however small they are, for a machine whose caches hold a few rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from thalweg.compiler import lower
+from thalweg.compiler.machine import Machine, host
+from thalweg.compiler.passes import chains, parts
+
+__all__ = ["any_chain"]
+
+BLOCKS = 5  # of each chain, for threads to share
+
+
+@contextmanager
+def any_chain(machine: Machine | None = None) -> Iterator[Machine]:
+    """Within, all loops over the same rows become chains; gives the machine to compile for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chains, "_LEAST", 1)
+        patch.setattr(chains, "_FEWEST", 2)
+        patch.setattr(parts, "_FEWEST_PARTS", 2)
+        patch.setattr(parts, "_FEWEST_ROWS", 2)
+        patch.setattr(lower.chains, "blocks_for", lambda *work: BLOCKS)
+        yield replace(machine or host(), l1=1024)
