@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.drawing.seeing import looked_at, numbers, texts
-from thalweg.drawing.chart import Axis, Chart
+from thalweg.drawing.axis import Axis
+from thalweg.drawing.chart import Chart
 from thalweg.drawing.contours import levels_for
 from thalweg.drawing.frame import rows_of, spread
 from thalweg.drawing.palette import series

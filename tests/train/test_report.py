@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from thalweg.drawing.chart import Axis
+from thalweg.drawing.axis import Axis
 from thalweg.train.charts import Curve, curves
 from thalweg.train.report import report_html, write_report
 from thalweg.train.runs import RunFolder

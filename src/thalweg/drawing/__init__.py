@@ -5,7 +5,8 @@ A picture says what it shows; where that goes, `Chart` works out: no label lies 
 
 from __future__ import annotations
 
-from thalweg.drawing.chart import Axis, Chart
+from thalweg.drawing.axis import Axis
+from thalweg.drawing.chart import Chart
 from thalweg.drawing.frame import Frame
 from thalweg.drawing.picture import Picture
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from thalweg.drawing.chart import Axis, Chart
+from thalweg.drawing.axis import Axis
+from thalweg.drawing.chart import Chart
 from thalweg.drawing.palette import series
 from thalweg.drawing.picture import Picture
 from thalweg.errors import ConfigError

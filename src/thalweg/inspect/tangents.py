@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from thalweg.autodiff.taylor import Approximation, taylor
-from thalweg.drawing.chart import Axis, Chart
+from thalweg.drawing.axis import Axis
+from thalweg.drawing.chart import Chart
 from thalweg.drawing.numbers import number
 from thalweg.drawing.picture import Picture
 from thalweg.drawing.scale import scale_for

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from thalweg.drawing.chart import Axis, Chart
+from thalweg.drawing.axis import Axis
+from thalweg.drawing.chart import Chart
 from thalweg.drawing.contours import Line, level_lines, levels_for, linked
 from thalweg.drawing.frame import Frame
 from thalweg.drawing.numbers import number
@@ -26,6 +27,7 @@ __all__ = ["picture"]
 
 _SIZE: Final = (480.0, 360.0)
 _GRID: Final = 81  # points along each side of a picture of level lines
+_DECADES: Final = 20.0  # times the lowest value that the highest is on a logarithmic axis
 _CURVE: Final = 240  # points of a curve
 _APART: Final = 8.0  # pixels between the dots of a path
 _LEVELS: Final = (12, 6, 3)
@@ -128,8 +130,9 @@ def _tour(result: MinimizeResult, title: str) -> str:
 def _values(result: MinimizeResult, title: str) -> str:
     """The values over the iterations."""
     values = [float(v) for v in result.values]
-    across, up = Axis("iteration", is_whole=True), Axis("g", is_log=None)
-    chart = Chart(title, across, up, size=_SIZE)
+    finite = [v for v in values if math.isfinite(v)]
+    up = Axis("g", is_log=0 < _DECADES * min(finite) < max(finite))  # the low ones are what counts
+    chart = Chart(title, Axis("iteration", is_whole=True), up, size=_SIZE)
     chart.line(range(len(values)), values, "s2", weight="thin")
     if len(values) <= _CURVE:
         chart.dots(range(len(values)), values, "s2", radius=2)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from thalweg.drawing.chart import STYLE, Axis, Chart
+from thalweg.drawing.axis import Axis
+from thalweg.drawing.chart import STYLE, Chart
 from thalweg.drawing.numbers import number
+from thalweg.drawing.scale import scale_for
 from thalweg.drawing.svg import element, text_width, whole
 from thalweg.search.space import Range
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["picture"]
 
 _SIZE: Final = (360.0, 240.0)  # of a panel
-_VALUE: Final = Axis("value", is_log=None)
 _COLUMNS: Final = 2
 _MOST_PARAMETERS: Final = 8
 
@@ -49,8 +50,8 @@ def _course(results: Results) -> Chart:
     """Every complete trial's value, and the best so far."""
     trials = results.complete
     last = max((t.number for t in results.trials), default=0)
-    chart = _panel("value of each trial, and the best so far",
-                   Axis("trial", ends=(-0.5, last + 0.5), is_whole=True))  # fmt: skip
+    across = Axis("trial", ends=(-0.5, last + 0.5), is_whole=True)
+    chart = Chart("value of each trial, and the best so far", across, _up(results), size=_SIZE)
     _dots(chart, [float(t.number) for t in trials], results)
     keep = max if results.direction == "maximize" else min
     best = list(accumulate(map(_value, trials), keep))
@@ -67,7 +68,7 @@ def _shares(shares: dict[str, float]) -> Chart:
     names = Axis(labels=[name for name, _ in reversed(ordered)])
     most = max(shares.values()) or 1.0
     across = Axis(ends=(0.0, 1.25 * most), is_percent=True, is_bare=True)
-    chart = _panel("what mattered: share of the variation", across, names)
+    chart = Chart("what mattered: share of the variation", across, names, size=_SIZE)
     chart.bars([share for _, share in ordered])
     return chart
 
@@ -76,14 +77,15 @@ def _parameter(results: Results, name: str) -> Chart:
     """Each complete trial's value over one parameter."""
     parameter, given = results.study.space[name], [t.params[name] for t in results.complete]
     if isinstance(parameter, Range):
-        chart = _panel(name, Axis(name, ends=_ends(parameter), is_log=parameter.log))
+        across = Axis(name, ends=_ends(parameter), is_log=parameter.log)
+        chart = Chart(name, across, _up(results), size=_SIZE)
         _dots(chart, list(map(float, given)), results)
         return chart
     labels = list(map(str, parameter.labels))
     places = [labels.index(str(v)) + 0.3 * _spread(n) for n, v in enumerate(given)]
+    names, values = Axis(labels=labels), _up(results)
     lies = sum(text_width(label) + 8 for label in labels) > _SIZE[0] - 80  # no room below
-    axes = (_VALUE, Axis(labels=labels)) if lies else (Axis(labels=labels), _VALUE)
-    chart = _panel(name, *axes)
+    chart = Chart(name, *((values, names) if lies else (names, values)), size=_SIZE)
     _dots(chart, places, results, lies)
     return chart
 
@@ -97,8 +99,9 @@ def _ends(parameter: Range) -> tuple[float, float]:
     return parameter.low - room, parameter.high + room
 
 
-def _panel(title: str, x: Axis, y: Axis = _VALUE) -> Chart:
-    return Chart(title, x, y, size=_SIZE)
+def _up(results: Results) -> Axis:
+    """The values' axis, alike in all panels."""
+    return Axis("value", is_log=scale_for(map(_value, results.complete)).is_log)
 
 
 def _dots(chart: Chart, places: Sequence[float], results: Results, lies: bool = False) -> None:

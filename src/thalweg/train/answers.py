@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,10 @@ from thalweg.train.recipe import load_splits, make_loss, make_model
 from thalweg.train.runs import RunFolder
 
 __all__ = ["run_evaluation", "run_prediction", "stored_options"]
+
+_NAME = 12  # letters of a class that are shown
+_LEAST = 4  # of them above a column
+_MISTAKES = 12  # that are listed where a table is too wide
 
 
 def stored_options(run: RunFolder) -> Config:
@@ -62,19 +67,44 @@ def run_evaluation(path: Path) -> None:
 
 
 def _confusion(predicted: Any, splits: Splits) -> str:
-    """How often each class (a row) was taken for each (a column), on the test set."""
+    """How often each class (a row) was taken for each (a column), on the test set.
+
+    Of more classes than the terminal has room for, what was mistaken most often.
+    """
     count = len(splits.classes)
     table = np.zeros((count, count), int)
     np.add.at(table, (splits.test.y.numpy(), predicted), 1)
-    names = [name[:12] for name in splits.classes]
+    names = [name if len(name) <= _NAME else f"{name[: _NAME - 1]}…" for name in splits.classes]
     left = max(map(len, names))
-    width = max(len(str(table.max())), *(len(name) for name in names[: min(count, 12)])) + 1
-    width = min(width, 7)
+    digits, longest = len(str(table.max())), max(map(len, names))
+    room = (shutil.get_terminal_size((80, 24)).columns - left) // count
+    if room <= max(digits, min(longest, _LEAST)):
+        return _mistakes(table, names)
+    width = min(max(digits, longest) + 1, room)
     lines = ["test set, true class by row, predicted by column"]
     lines.append(" " * left + "".join(name[: width - 1].rjust(width) for name in names))
     for name, row in zip(names, table, strict=True):
         cells = "".join((str(n) if n else ".").rjust(width) for n in row)
         lines.append(name.rjust(left) + cells)
+    return "\n".join(lines)
+
+
+def _mistakes(table: Any, names: list[str]) -> str:
+    """The most frequent ones: the class, what it was taken for, how often of how many."""
+    wrong = table - np.diag(np.diag(table))
+    worst = np.argsort(-wrong, axis=None, kind="stable")[:_MISTAKES]
+    rows = [
+        (names[i], names[j], f"{wrong[i, j]} of {table[i].sum()}")
+        for i, j in zip(*np.unravel_index(worst, table.shape), strict=True)
+        if wrong[i, j]
+    ]
+    if not rows:
+        return f"test set: all of {len(names)} classes right"
+    left = max(len("true class"), *(len(true) for true, _, _ in rows)) + 2
+    middle = max(len("taken for"), *(len(said) for _, said, _ in rows)) + 2
+    lines = [f"test set, what was mistaken most often, of {len(names)} classes"]
+    for true, said, often in (("true class", "taken for", "times"), *rows):
+        lines.append(f"{true:<{left}}{said:<{middle}}{often}")
     return "\n".join(lines)
 
 

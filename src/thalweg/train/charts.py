@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from thalweg.drawing.chart import Axis, Chart
+from thalweg.drawing.axis import Axis
+from thalweg.drawing.chart import Chart
 from thalweg.drawing.frame import Frame
 from thalweg.drawing.svg import element, text
 

@@ -54,11 +54,10 @@ class RangeTest:
         return Lines(
             "learning-rate range test",
             self.lrs,
-            {
-                "smoothed loss": self.smooth,
-                "loss of each batch": [x if x <= self.ceiling else math.nan for x in self.losses],
-            },
+            {"smoothed loss": self.smooth, "loss of each batch": self.losses},
             x_label="step size",
+            y_label="loss",
+            ceiling=self.ceiling,
             x_log=True,
             marks={self.suggestion: f"suggested: {self.suggestion:.2g}"},
         )

@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from thalweg.drawing.axis import Axis
 from thalweg.drawing.chart import STYLE as CHARTS_STYLE
-from thalweg.drawing.chart import Axis
 from thalweg.drawing.numbers import number
 from thalweg.drawing.palette import COLOURS
 from thalweg.files import write_atomically
