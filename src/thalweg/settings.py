@@ -21,8 +21,11 @@ __all__ = [
     "flag",
     "fraction",
     "fractions",
+    "function",
+    "listed",
     "nonnegative",
     "positive",
+    "proper",
     "real",
     "refuse_unknown",
     "whole",
@@ -98,6 +101,25 @@ def whole(name: str, value: Any, least: int = 0) -> int:
         kind = ConfigError if is_whole else ConfigTypeError
         raise kind(f"{name}={value!r}; expected a whole number, {least} or more")
     return int(value)
+
+
+def function(name: str, value: Callable[..., Any]) -> Callable[..., Any]:
+    """Something that can be called."""
+    if not callable(value):
+        raise ConfigTypeError(f"{name}={value!r}; expected a function")
+    return value
+
+
+def listed(name: str, value: Any) -> list[Any]:
+    """Things one after another, as a list."""
+    if not isinstance(value, Iterable) or isinstance(value, str):
+        raise ConfigTypeError(f"{name}={value!r}; expected a list")
+    return list(value)
+
+
+def proper(name: str, value: Any) -> float:
+    """A number between 0 and 1, without both."""
+    return _number(name, value, "a number above 0 and below 1", lambda x: 0 < x < 1)
 
 
 def choice(*names: str) -> Rule:

@@ -13,7 +13,7 @@ from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
 from thalweg.settings import Rule, flag, fractions, nonnegative
 
-__all__ = ["Adam", "AdamW", "Moments", "decayed"]
+__all__ = ["Adam", "AdamW", "Adaptive", "Moments", "decayed", "followed"]
 
 
 @dataclass(slots=True)
@@ -37,7 +37,52 @@ def decayed(p: Tensor, g: Tensor, group: Mapping[str, Any], kept: Tensor | float
     return g
 
 
-class Adam(Optimizer):
+def followed(mean: Tensor, g: Tensor, beta1: Tensor | float, weight: Tensor | float) -> Tensor:
+    """The running mean m <- beta1 m + (1 - beta1) g; `weight` is 1 - beta1."""
+    mean *= beta1
+    mean += weight * g
+    return mean
+
+
+class Adaptive(Optimizer):
+    """What Adam's family shares: running means of the gradient and, mostly, of its square."""
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        **Optimizer.rules,
+        "betas": fractions,
+        "eps": nonnegative,
+    }
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor,
+        betas: tuple[float, float],
+        eps: float,
+        weight_decay: float,
+        maximize: bool,
+        **more: Any,
+    ) -> None:
+        usual = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, {**usual, **more, "maximize": maximize})
+
+    def init(self, p: Tensor, group: Mapping[str, Any]) -> Any:
+        """Means of 0, after 0 steps."""
+        largest = zeros_like(p) if group.get("amsgrad") else None
+        return Moments(zeros(dtype=dtypes.float64), zeros_like(p), zeros_like(p), largest)
+
+    @staticmethod
+    def moments(
+        state: Any, g: Tensor, group: Mapping[str, Any], beta1: Tensor | float, weight: Any
+    ) -> tuple[Tensor, Tensor]:
+        """m <- beta1 m + (1 - beta1) g and v <- beta2 v + (1 - beta2) g^2."""
+        m, v, beta2 = followed(state.exp_avg, g, beta1, weight), state.exp_avg_sq, group["betas"][1]
+        v *= beta2
+        v += (1 - beta2) * g * g
+        return m, v
+
+
+class Adam(Adaptive):
     """Adaptive moment estimation. With eta = `lr` and (beta1, beta2) = `betas`, in step t:
 
         m <- beta1 m + (1 - beta1) g            m^ = m / (1 - beta1^t)
@@ -72,9 +117,7 @@ class Adam(Optimizer):
     """
 
     rules: ClassVar[Mapping[str, Rule]] = {
-        **Optimizer.rules,
-        "betas": fractions,
-        "eps": nonnegative,
+        **Adaptive.rules,
         "amsgrad": flag,
         "decoupled_weight_decay": flag,
     }
@@ -91,21 +134,8 @@ class Adam(Optimizer):
         maximize: bool = False,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
-
-    def init(self, p: Tensor, group: Mapping[str, Any]) -> Moments:
-        """Means of 0, after 0 steps."""
-        largest = zeros_like(p) if group["amsgrad"] else None
-        return Moments(zeros(dtype=dtypes.float64), zeros_like(p), zeros_like(p), largest)
+        more = {"amsgrad": amsgrad, "decoupled_weight_decay": decoupled_weight_decay}
+        super().__init__(params, lr, betas, eps, weight_decay, maximize, **more)
 
     def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> Numbers:
         """eta r / (1 - beta1^t), eps r, r = sqrt(1 - beta2^t); beta1, 1 - beta1; 1 - eta lambda."""
@@ -120,12 +150,7 @@ class Adam(Optimizer):
     ) -> None:
         """The equations above, the penalty or the decay first."""
         size, eps, beta1, weight, kept = numbers
-        m, v, beta2 = state.exp_avg, state.exp_avg_sq, group["betas"][1]
-        g = decayed(p, g, group, kept)
-        m *= beta1
-        m += weight * g
-        v *= beta2
-        v += (1 - beta2) * g * g
+        m, v = self.moments(state, decayed(p, g, group, kept), group, beta1, weight)
         if state.max_exp_avg_sq is not None:
             v = state.max_exp_avg_sq._assign(state.max_exp_avg_sq.maximum(v))
         p -= size * m / (v.sqrt() + eps)

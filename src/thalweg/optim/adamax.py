@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.ops.creation import zeros, zeros_like
+from thalweg.optim.adam import Adaptive, followed
 from thalweg.optim.groups import Params
-from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.settings import Rule, fractions, nonnegative
+from thalweg.optim.optimizer import Numbers
 
 __all__ = ["Adamax", "Extremes"]
 
@@ -25,7 +25,7 @@ class Extremes:
     exp_inf: Tensor
 
 
-class Adamax(Optimizer):
+class Adamax(Adaptive):
     """Adam in the infinity norm. With eta = `lr` and (beta1, beta2) = `betas`, in step t:
 
         m <- beta1 m + (1 - beta1) g
@@ -49,12 +49,6 @@ class Adamax(Optimizer):
     tensor([0.9000, 1.1000], requires_grad=True)
     """
 
-    rules: ClassVar[Mapping[str, Rule]] = {
-        **Optimizer.rules,
-        "betas": fractions,
-        "eps": nonnegative,
-    }
-
     def __init__(
         self,
         params: Params,
@@ -65,14 +59,7 @@ class Adamax(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
+        super().__init__(params, lr, betas, eps, weight_decay, maximize)
 
     def init(self, p: Tensor, group: Mapping[str, Any]) -> Extremes:
         """A mean and a largest of 0, after 0 steps."""
@@ -91,8 +78,6 @@ class Adamax(Optimizer):
         size, beta1, weight = numbers
         if group["weight_decay"]:
             g = g + group["weight_decay"] * p
-        m, u = state.exp_avg, state.exp_inf
-        m *= beta1
-        m += weight * g
+        m, u = followed(state.exp_avg, g, beta1, weight), state.exp_inf
         u._assign((u * group["betas"][1]).maximum(g.abs() + group["eps"]))
         p -= size * m / u

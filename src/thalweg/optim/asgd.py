@@ -11,7 +11,7 @@ from thalweg._tensor import Tensor
 from thalweg.ops.creation import zeros, zeros_like
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.settings import Rule, nonnegative, real
+from thalweg.settings import Rule, nonnegative
 
 __all__ = ["ASGD", "Average"]
 
@@ -58,7 +58,7 @@ class ASGD(Optimizer):
         **Optimizer.rules,
         "lambd": nonnegative,
         "alpha": nonnegative,
-        "t0": real,
+        "t0": nonnegative,
     }
 
     def __init__(

@@ -16,7 +16,7 @@ from thalweg.errors import ConfigError
 from thalweg.optim.closures import ClosureOptimizer, Evaluate
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Optimizer
-from thalweg.settings import Rule, choice, fraction, whole
+from thalweg.settings import Rule, choice, fraction, proper, whole
 
 __all__ = ["LineSearchGD", "Point", "backtracking", "brent", "exact", "strong_wolfe"]
 
@@ -353,7 +353,7 @@ class LineSearchGD(ClosureOptimizer):
         "lr": Optimizer.rules["lr"],
         "maximize": Optimizer.rules["maximize"],
         "line_search_fn": choice("backtracking", "exact", "strong_wolfe"),
-        "shrink": fraction,
+        "shrink": proper,
         "sufficient": fraction,
         "max_eval": lambda name, value: whole(name, value, 1),
     }

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.ops.creation import ones, zeros, zeros_like
-from thalweg.optim.adam import decayed
+from thalweg.optim.adam import Adaptive, decayed
 from thalweg.optim.groups import Params
-from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.settings import Rule, flag, fractions, nonnegative
+from thalweg.optim.optimizer import Numbers
+from thalweg.settings import Rule, flag, nonnegative
 
 __all__ = ["MomentsAhead", "NAdam"]
 
@@ -27,7 +27,7 @@ class MomentsAhead:
     exp_avg_sq: Tensor
 
 
-class NAdam(Optimizer):
+class NAdam(Adaptive):
     """Adam with Nesterov's momentum. With eta = `lr` and (beta1, beta2) = `betas`, in step t:
 
         mu_t = beta1 (1 - 0.96^(t psi) / 2)                psi = momentum_decay
@@ -54,9 +54,7 @@ class NAdam(Optimizer):
     """
 
     rules: ClassVar[Mapping[str, Rule]] = {
-        **Optimizer.rules,
-        "betas": fractions,
-        "eps": nonnegative,
+        **Adaptive.rules,
         "momentum_decay": nonnegative,
         "decoupled_weight_decay": flag,
     }
@@ -73,16 +71,8 @@ class NAdam(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
+        more = {"momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay}
+        super().__init__(params, lr, betas, eps, weight_decay, maximize, **more)
 
     def init(self, p: Tensor, group: Mapping[str, Any]) -> MomentsAhead:
         """Means of 0 and an empty product, after 0 steps."""
@@ -105,12 +95,8 @@ class NAdam(Optimizer):
     ) -> None:
         """The equations above, the penalty or the decay first."""
         size, eps, beta1, weight, mu, ahead, kept = numbers
-        m, v, beta2 = state.exp_avg, state.exp_avg_sq, group["betas"][1]
         g = decayed(p, g, group, kept)
-        m *= beta1
-        m += weight * g
-        v *= beta2
-        v += (1 - beta2) * g * g
+        m, v = self.moments(state, g, group, beta1, weight)
         state.mu_product *= mu
         past = (size * ahead / (1 - state.mu_product * ahead)).to(p.dtype)
         now = (size * (1 - mu) / (1 - state.mu_product)).to(p.dtype)

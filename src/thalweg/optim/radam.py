@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from thalweg import dtypes
 from thalweg._tensor import Tensor
-from thalweg.ops.creation import zeros, zeros_like
-from thalweg.optim.adam import Moments, decayed
+from thalweg.optim.adam import Adaptive, Moments, decayed
 from thalweg.optim.groups import Params
-from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.settings import Rule, flag, fractions, nonnegative
+from thalweg.optim.optimizer import Numbers
+from thalweg.settings import Rule, flag
 
 __all__ = ["RAdam"]
 
 
-class RAdam(Optimizer):
+class RAdam(Adaptive):
     """Rectified Adam. With eta = `lr`, (beta1, beta2) = `betas`, and m, v, m^ in step t as in Adam:
 
         rho_inf = 2 / (1 - beta2) - 1            rho_t = rho_inf - 2 t beta2^t / (1 - beta2^t)
@@ -47,9 +45,7 @@ class RAdam(Optimizer):
     """
 
     rules: ClassVar[Mapping[str, Rule]] = {
-        **Optimizer.rules,
-        "betas": fractions,
-        "eps": nonnegative,
+        **Adaptive.rules,
         "decoupled_weight_decay": flag,
     }
 
@@ -64,19 +60,8 @@ class RAdam(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
-
-    def init(self, p: Tensor, group: Mapping[str, Any]) -> Moments:
-        """Means of 0, after 0 steps."""
-        return Moments(zeros(dtype=dtypes.float64), zeros_like(p), zeros_like(p), None)
+        more = {"decoupled_weight_decay": decoupled_weight_decay}
+        super().__init__(params, lr, betas, eps, weight_decay, maximize, **more)
 
     def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> Numbers:
         """The factors of m and of m / (sqrt(v) + eps); beta1, 1 - beta1; 1 - eta lambda."""
@@ -99,10 +84,5 @@ class RAdam(Optimizer):
     ) -> None:
         """The equations above, the penalty or the decay first."""
         plain, scaled, beta1, weight, kept = numbers
-        m, v, beta2 = state.exp_avg, state.exp_avg_sq, group["betas"][1]
-        g = decayed(p, g, group, kept)
-        m *= beta1
-        m += weight * g
-        v *= beta2
-        v += (1 - beta2) * g * g
+        m, v = self.moments(state, decayed(p, g, group, kept), group, beta1, weight)
         p -= m * (plain + scaled / (v.sqrt() + group["eps"]))

@@ -155,7 +155,7 @@ REFUSED: list[tuple[Callable[[Any], object], str]] = [
     (lambda o: schedules.StepLR(o, 2, last_epoch=-2), "last_epoch=-2"),
     (lambda o: schedules.StepLR(o, 2, last_epoch=3), 'no "initial_lr"'),
     (lambda o: schedules.StepLR(None, 2), "StepLR: optimizer is a NoneType"),
-    (lambda o: schedules.MultiStepLR(o, [1, 2.5]), "a milestone=2.5"),
+    (lambda o: schedules.MultiStepLR(o, [1, 2.5]), "milestones=2.5"),
     (lambda o: schedules.ExponentialLR(o, -0.9), "ExponentialLR: gamma=-0.9"),
     (lambda o: schedules.ExponentialDecayLR(o, -1), "alpha=-1"),
     (lambda o: schedules.InverseTimeLR(o, -1), "InverseTimeLR: alpha=-1"),

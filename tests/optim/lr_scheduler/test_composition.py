@@ -95,7 +95,7 @@ def taken(optimizer: Any) -> StepLR:
         (lambda o: SequentialLR(o, [], []), "0 milestones, 0 schedulers"),
         (lambda o: SequentialLR(o, [StepLR(o, 1)], [1]), "1 milestones, 1 schedulers"),
         (lambda o: SequentialLR(o, [StepLR(o, 1)] * 3, [4, 4]), "expected growing ones"),
-        (lambda o: SequentialLR(o, [StepLR(o, 1)] * 2, [0]), "a milestone=0"),
+        (lambda o: SequentialLR(o, [StepLR(o, 1)] * 2, [0]), "milestones=0"),
     ],
 )
 def test_refused(make: Callable[[Any], object], message: str) -> None:

@@ -11,7 +11,7 @@ from thalweg.errors import ConfigError
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lr_scheduler.base import LRScheduler
 from thalweg.optim.optimizer import Optimizer
-from thalweg.settings import whole
+from thalweg.settings import listed, whole
 
 __all__ = ["ChainedScheduler", "SequentialLR"]
 
@@ -97,8 +97,8 @@ class SequentialLR(_Composed):
         milestones: Sequence[int],
         last_epoch: int = -1,
     ) -> None:
-        schedulers = list(schedulers)
-        self.milestones = [whole("SequentialLR: a milestone", m, 1) for m in milestones]
+        schedulers = listed("SequentialLR: schedulers", schedulers)
+        self.milestones = [whole("SequentialLR: milestones", m, 1) for m in milestones]
         if not schedulers or len(schedulers) != len(self.milestones) + 1:
             raise ConfigError(
                 f"SequentialLR: {len(self.milestones)} milestones, {len(schedulers)} schedulers; "
@@ -153,10 +153,11 @@ class ChainedScheduler(_Composed):
     def __init__(
         self, schedulers: Iterable[LRScheduler], optimizer: Optimizer | None = None
     ) -> None:
-        schedulers = list(schedulers)
+        schedulers = listed("ChainedScheduler: schedulers", schedulers)
         if not schedulers:
             raise ConfigError("ChainedScheduler: no schedulers; expected one or more")
-        super().__init__(optimizer or schedulers[0].optimizer, schedulers, -1)
+        first = optimizer or getattr(schedulers[0], "optimizer", None)
+        super().__init__(first, schedulers, -1)  # type: ignore[arg-type]  # None is refused there
 
     def rate(self, t: Tensor, lr: Tensor, index: int) -> Tensor:
         """Each schedule's `rate`, one after another."""

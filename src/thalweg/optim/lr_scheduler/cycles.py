@@ -14,7 +14,7 @@ from thalweg.ops.creation import full_like, tensor
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lr_scheduler.base import FactorLR, LRScheduler, called, of_group
 from thalweg.optim.optimizer import Optimizer
-from thalweg.settings import choice, flag, fraction, nonnegative, positive, whole
+from thalweg.settings import choice, flag, fraction, function, nonnegative, positive, whole
 
 __all__ = ["CosineAnnealingWarmRestarts", "CyclicLR", "OneCycleLR"]
 
@@ -164,7 +164,7 @@ class CyclicLR(_Cycling):
         self.total_size, self.step_ratio = up + down, up / (up + down)
         self.mode = choice("triangular", "triangular2", "exp_range")("CyclicLR: mode", mode)
         self.gamma = positive("CyclicLR: gamma", gamma)
-        self.scale_fn = scale_fn
+        self.scale_fn = None if scale_fn is None else function("CyclicLR: scale_fn", scale_fn)
         self.is_function = scale_fn is None
         self.scale_mode = choice("cycle", "iterations")("CyclicLR: scale_mode", scale_mode)
         self._momentums(cycle_momentum, base_momentum, max_momentum)

@@ -66,7 +66,7 @@ class MultiStepLR(FactorLR):
         gamma: float = 0.1,
         last_epoch: int = -1,
     ) -> None:
-        self.milestones = sorted(whole("MultiStepLR: a milestone", m) for m in milestones)
+        self.milestones = sorted(whole("MultiStepLR: milestones", m) for m in milestones)
         self.gamma = positive("MultiStepLR: gamma", gamma)
         self._milestones = tensor(self.milestones, dtype=dtypes.float64)
         super().__init__(optimizer, last_epoch)

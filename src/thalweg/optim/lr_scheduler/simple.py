@@ -10,7 +10,7 @@ from thalweg.ops.creation import ones_like
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lr_scheduler.base import FactorLR, LRScheduler, called, of_group
 from thalweg.optim.optimizer import Optimizer
-from thalweg.settings import fraction, whole
+from thalweg.settings import fraction, function, listed, whole
 
 __all__ = ["ConstantLR", "LambdaLR", "LinearLR", "MultiplicativeLR"]
 
@@ -93,8 +93,11 @@ class LambdaLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, lr_lambda: Factor | Sequence[Factor], last_epoch: int = -1
     ) -> None:
+        name = f"{type(self).__name__}: lr_lambda"
         self.lr_lambda: Factor | list[Factor] = (
-            lr_lambda if callable(lr_lambda) else list(lr_lambda)
+            lr_lambda
+            if callable(lr_lambda)
+            else [function(name, one) for one in listed(name, lr_lambda)]
         )
         super().__init__(optimizer, last_epoch)
 
