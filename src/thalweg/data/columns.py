@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,11 +16,21 @@ import numpy.typing as npt
 from thalweg.data.table import Table, number
 from thalweg.errors import DataError, nearest
 
-__all__ = ["BadCell", "Column", "Columns", "bad_cells", "is_numeric"]
+__all__ = [
+    "BadCell",
+    "Column",
+    "Columns",
+    "MOST_LEVELS",
+    "bad_cells",
+    "is_missing",
+    "is_mostly_numbers",
+    "is_numeric",
+    "refuse_free_text",
+]
 
 Array = npt.NDArray[Any]
 
-_MOST_LEVELS: Final = 50
+MOST_LEVELS: Final = 50
 # What people write where a number is missing. In a column of text these are texts like others.
 _MISSING: Final = frozenset({"", "-", "?", "na", "n/a", "nan", "null", "none", "missing"})
 
@@ -35,8 +46,17 @@ class BadCell(NamedTuple):
 def is_numeric(cells: Sequence[str]) -> bool:
     """Whether a column is one of numbers: no fewer cells are numbers than are some other text."""
     numbers = sum(number(cell) is not None for cell in cells)
-    missing = sum(cell.casefold() in _MISSING for cell in cells)
-    return numbers >= len(cells) - numbers - missing
+    return is_mostly_numbers(numbers, sum(map(is_missing, cells)), len(cells))
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell is what people write where a number is missing."""
+    return cell.casefold() in _MISSING
+
+
+def is_mostly_numbers(numbers: int, missing: int, cells: int) -> bool:
+    """Whether a column with so many cells, numbers and missing ones is one of numbers."""
+    return numbers >= cells - numbers - missing
 
 
 def bad_cells(table: Table, names: Sequence[str]) -> list[BadCell]:
@@ -107,7 +127,8 @@ class Columns:
         for name in names:
             cells = table.column(name)
             columns.append(Column(name, () if is_numeric(cells) else tuple(sorted(set(cells)))))
-        _refuse_free_text(table, [c for c in columns if len(c.levels) > _MOST_LEVELS])
+        counts = {c.name: str(len(c.levels)) for c in columns if len(c.levels) > MOST_LEVELS}
+        refuse_free_text(table.path, counts, len(table))
         return cls(tuple(columns))
 
     @property
@@ -166,12 +187,13 @@ class Columns:
         return cls(tuple(read))
 
 
-def _refuse_free_text(table: Table, wide: Sequence[Column]) -> None:
+def refuse_free_text(path: Path, wide: Mapping[str, str], rows: int) -> None:
+    """Raise `DataError` for columns, by name, of so many different texts."""
     if wide:
-        listed = "; ".join(f"{column.name!r} has {len(column.levels)}" for column in wide)
-        names = [column.name for column in wide]
+        listed = "; ".join(f"{name!r} has {count}" for name, count in wide.items())
+        names = [*wide]
         raise DataError(
-            f"{table.path}: a column of text becomes one input for each different text, of which "
-            f"{listed} in {len(table)} rows; at most {_MOST_LEVELS} are taken. "
+            f"{path}: a column of text becomes one input for each different text, of which "
+            f"{listed} in {rows} rows; at most {MOST_LEVELS} are taken. "
             f"Leave it out with drop={names} (--drop {','.join(names)}), or group its texts"
         )

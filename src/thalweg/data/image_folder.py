@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from thalweg.data.encoding import Encoding
 from thalweg.data.scaling import Standardize
+from thalweg.data.source import Sources
 from thalweg.data.splits import Parts, Splits, split
+from thalweg.data.stream import Stream
 from thalweg.errors import ConfigError, DataError
 
-__all__ = ["load_images"]
+__all__ = ["load_images", "picture_bytes"]
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
+Size = int | tuple[int, int] | None
 _ENDINGS: Final = (
     ".png",
     ".jpg",
@@ -33,14 +37,30 @@ _PARTS: Final = {"train": ("train",), "dev": ("dev", "val", "valid"), "test": ("
 _MODES: Final = {"rgb": ("RGB", 3), "gray": ("L", 1)}
 
 
+@overload
+def load_images(
+    folder: str | Path, size: Size = None, mode: str = "rgb", dev: float = 0.1, test: float = 0.1,
+    seed: int = 0, stream: Literal[False] = False, mixed: int = 512,
+) -> Splits: ...  # fmt: skip
+
+
+@overload
+def load_images(
+    folder: str | Path, size: Size = None, mode: str = "rgb", dev: float = 0.1, test: float = 0.1,
+    seed: int = 0, *, stream: bool, mixed: int = 512,
+) -> Sources: ...  # fmt: skip
+
+
 def load_images(
     folder: str | Path,
-    size: int | tuple[int, int] | None = None,
+    size: Size = None,
     mode: str = "rgb",
     dev: float = 0.1,
     test: float = 0.1,
     seed: int = 0,
-) -> Splits:
+    stream: bool = False,
+    mixed: int = 512,
+) -> Sources:
     """Pictures `folder/CLASS/*.png` (or jpg, bmp, ..) as splits for classification.
 
     Where there are `folder/train/CLASS`, and `dev` (or `val`) and `test`, those are the splits;
@@ -48,12 +68,15 @@ def load_images(
     is taken from train. An input is (channels, height, width), 0 to 1, with the mean 0.5 taken off
     and divided by 0.5, from -1 to 1.
 
-    size  (height, width), or one number for both: every picture is brought to it; without it all
-          must have one size
-    mode  "rgb" or "gray"
+    size    (height, width), or one number for both: every picture is brought to it; without it all
+            must have one size
+    mode    "rgb" or "gray"
+    stream  read each picture when its turn comes, in every epoch anew, `mixed` at a time, a thread
+            ahead of the training: for more pictures than memory holds. Else it gives `Splits`
 
     Reading pictures is the work of Pillow, in the extra `images`. Raises `DataError`, naming the
-    file, for what is no picture, and for sizes that differ.
+    file, for what is no picture, and for sizes that differ: before anything is trained, but for a
+    file of a stream that begins as a picture and does not end as one.
     """
     if mode not in _MODES:
         raise ConfigError(f"mode = {mode!r}: expected 'rgb' or 'gray'")
@@ -62,22 +85,31 @@ def load_images(
     given = {part: _found(folder, names) for part, names in _PARTS.items()}
     root = given["train"] or folder
     classes = _classes(root)
-    loaded = {
-        part: _load(place, classes, shape, mode)
-        for part, place in given.items()
-        if place is not None
-    }
+    listed = {part: _list(place, classes) for part, place in given.items() if place is not None}
+    if "train" not in listed:
+        listed["train"] = _list(folder, classes)
+    channels, convert = _MODES[mode][1], _MODES[mode][0]
+    everything = [path for paths, _ in listed.values() for path in paths]
+    pixels = shape or _one_size(everything)
+    if stream:
+        for path in everything:  # what is no picture is said now, not in the middle of an epoch
+            _opened(path, lambda file: file.size)
     notes = [f"{len(classes)} classes from the folders in {root}"]
-    if "train" not in loaded:
-        loaded = {"train": _load(folder, classes, shape, mode)}
-    parts = _parts(loaded, dev, test, seed, notes)
-    channels = _MODES[mode][1]
-    picture = (channels, *parts.train[0].shape[2:])
+    parts = _parts(listed, dev, test, seed, notes)
+    picture = (channels, *pixels)
     encoding = Encoding(
         folder.resolve().name, "classification", picture, Standardize((127.5,), (127.5,)), classes,
         picture,
     )  # fmt: skip
-    return Splits.from_parts(parts, encoding, tuple(notes))
+    files = [(_Pictures(paths, picture, convert), labels) for paths, labels in parts]
+    if not stream:
+        read = Parts(*((pictures[:], labels) for pictures, labels in files))
+        return Splits.from_parts(read, encoding, tuple(notes))
+    train, dev_part, test_part = (
+        Stream(pictures, labels, block=1, mixed=mixed, inputs=encoding.inputs, name=part)
+        for part, (pictures, labels) in zip(_PARTS, files, strict=True)
+    )
+    return Sources(train, dev_part, test_part, encoding, tuple(notes))
 
 
 def _found(folder: Path, names: Sequence[str]) -> Path | None:
@@ -100,32 +132,72 @@ def _pictures(folder: Path) -> Iterable[Path]:
     return (p for p in sorted(folder.rglob("*")) if p.suffix.lower() in _ENDINGS)
 
 
-def _load(
-    root: Path, classes: Sequence[str], size: tuple[int, int] | None, mode: str
-) -> tuple[Array, Array]:
-    """All pictures (N, C, H, W) in uint8 and their labels."""
+def picture_bytes(folder: Path, size: int, gray: bool) -> int:
+    """About how much memory the pictures in a folder take as numbers of a byte each."""
+    paths = [*_pictures(folder)]
+    pixels = size * size
+    if paths and not size:
+        pixels = _opened(paths[0], lambda file: file.height * file.width)
+    return len(paths) * pixels * (1 if gray else 3)
+
+
+def _list(root: Path, classes: Sequence[str]) -> tuple[Array, Array]:
+    """The files of all pictures (N,), of a class after another, and their labels."""
     odd = {p.name for p in root.iterdir() if p.is_dir() and any(_pictures(p))} - {*classes}
     if odd and root.name in {name for names in _PARTS.values() for name in names}:
         raise DataError(f"{root}: {sorted(odd)} is no class of the training set: {list(classes)}")
-    pixels: list[Array] = []
-    labels: list[int] = []
-    first: Path | None = None
-    for label, name in enumerate(classes):
-        for path in _pictures(root / name):
-            pixels.append(_read(path, size, mode))
-            labels.append(label)
-            first = first or path
-            if pixels[-1].shape != pixels[0].shape:
-                raise DataError(
-                    f"{path} has {pixels[-1].shape[1:]} pixels, {first} has {pixels[0].shape[1:]}; "
-                    "bring them to one with size=(height, width)"
-                )
-    if not pixels:
+    found = [(path, k) for k, name in enumerate(classes) for path in _pictures(root / name)]
+    if not found:
         raise DataError(f"{root}: no picture in the folders {list(classes)}")
-    return np.stack(pixels), np.array(labels, np.int64)
+    paths, labels = zip(*found, strict=True)
+    return np.array(paths, object), np.array(labels, np.int64)
 
 
-def _read(path: Path, size: tuple[int, int] | None, mode: str) -> Array:
+def _one_size(paths: Sequence[Path]) -> tuple[int, int]:
+    """The (height, width) that all pictures have, by what their files begin with."""
+    sizes = ((path, _opened(path, lambda file: (file.height, file.width))) for path in paths)
+    first, one = next(sizes)
+    for path, size in sizes:
+        if size != one:
+            raise DataError(
+                f"{path} has {size} pixels, {first} has {one}; "
+                "bring them to one with size=(height, width) (--size)"
+            )
+    return one
+
+
+class _Pictures:
+    """Files as an array (N, C, H, W) of bytes, of which slices are read when they are asked for."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, paths: Array, picture: tuple[int, ...], mode: str) -> None:
+        self.paths, self.mode = paths, mode
+        self.shape = (len(paths), *picture)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, rows: slice) -> Array:
+        paths = self.paths[rows]
+        pixels = np.empty((len(paths), *self.shape[1:]), np.uint8)
+        for place, path in enumerate(paths):
+            pixels[place] = _opened(path, self._read)
+        return pixels
+
+    def _read(self, file: Any) -> Array:
+        from PIL import Image
+
+        height, width = self.shape[2:]
+        picture = file.convert(self.mode)
+        if picture.size != (width, height):
+            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        found = np.asarray(picture, np.uint8)
+        return found[None] if found.ndim == 2 else found.transpose(2, 0, 1)
+
+
+def _opened(path: Path, use: Callable[[Any], T]) -> T:
+    """What `use` makes of an open picture. Raises `DataError`, naming the file."""
     try:
         from PIL import Image
     except ImportError:
@@ -134,13 +206,11 @@ def _read(path: Path, size: tuple[int, int] | None, mode: str) -> Array:
         ) from None
     try:
         with Image.open(path) as file:
-            picture = file.convert(_MODES[mode][0])
-            if size is not None and picture.size != size[::-1]:
-                picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
-            pixels = np.asarray(picture, np.uint8)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path}: cannot be read as a picture: {error}") from error
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+            return use(file)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"{path}: cannot be read as a picture: {error}. Repair it or take it out"
+        ) from error
 
 
 def _parts(
@@ -162,9 +232,7 @@ def _parts(
 def _split(count: int, taken: dict[str, float], seed: int, y: Array) -> tuple[Array, Array, Array]:
     if all(taken.values()):
         return split(count, taken["dev"], taken["test"], seed, labels=y)
-    share = max(
-        taken.values()
-    )  # one of them is given: `split` makes three parts that are not empty
+    share = max(taken.values())  # one is given: `split` makes three parts that are not empty
     train, some, rest = split(count, share / 2, share / 2, seed, labels=y)
     both = np.sort(np.concatenate([some, rest]))
     return (train, both, both[:0]) if taken["dev"] else (train, both[:0], both)

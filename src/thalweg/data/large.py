@@ -14,7 +14,7 @@ from thalweg.data.splits import class_names, split, target_names
 from thalweg.data.stream import Array, Readable, Stream, mapped
 from thalweg.errors import DataError
 
-__all__ = ["choose_blocks", "load_arrays", "streams"]
+__all__ = ["choose_blocks", "default_block", "load_arrays", "streams"]
 
 
 def load_arrays(
@@ -38,7 +38,8 @@ def load_arrays(
     dev, test  shares of the blocks, drawn at random: all neighbours of a block are in one set
     inputs     what makes network inputs of the numbers in the file, such as
                Standardize((0.0,), (255.0,)) for pixels; they become float32 in the compiled step
-    sizes      `block`, `mixed` and `prefetch` of the `Stream`s
+    sizes      `block`, `mixed` and `prefetch` of the `Stream`s; there are 64 blocks at least, and
+               of 1024 examples at most, unless you say otherwise
 
     Raises `DataError` for what `Stream` refuses, and for files of too few blocks to share out.
 
@@ -47,6 +48,7 @@ def load_arrays(
     """
     name = name or (Path(x).stem if isinstance(x, str | Path) else "own data")
     x, y = mapped(x), np.asanyarray(mapped(y))
+    sizes.setdefault("block", default_block(len(x)))
     if y.dtype.kind not in "fiub":
         raise DataError(f"{name}: the targets are {y.dtype}; expected numbers: labels from 0 up")
     task = task or ("regression" if y.dtype.kind == "f" else "classification")
@@ -67,8 +69,13 @@ def load_arrays(
     return streams(x, y, encoding, choose_blocks(len(x), dev, test, seed, **sizes), (), **sizes)
 
 
+def default_block(count: int) -> int:
+    """The size of a block where nobody said one: 64 blocks of `count` examples, or more."""
+    return max(1, min(1024, count // 64))
+
+
 def choose_blocks(
-    count: int, dev: float, test: float, seed: int, block: int = 1024, **_: int
+    count: int, dev: float, test: float, seed: int, block: int, **_: int
 ) -> tuple[Array, Array, Array]:
     """Which blocks of `count` examples are to train, for development, to test: at random."""
     blocks = -(-count // block)
@@ -90,7 +97,15 @@ def streams(
 ) -> Sources:
     """Streams of three disjoint sets of blocks of the same files."""
     train, dev, test = (
-        Stream(x, y, inputs=encoding.inputs, blocks=chosen, name=part, **sizes)
+        Stream(
+            x,
+            y,
+            inputs=encoding.inputs,
+            targets=encoding.targets,
+            blocks=chosen,
+            name=part,
+            **sizes,
+        )
         for part, chosen in zip(("train", "dev", "test"), blocks, strict=True)
     )
     return Sources(train, dev, test, encoding, notes)

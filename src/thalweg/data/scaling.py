@@ -60,8 +60,15 @@ class Standardize:
         x = np.asarray(x, np.float64)
         with np.errstate(over="ignore", invalid="ignore"):
             mean, std = x.mean(0), x.std(0)
-        constant = x.min(0) == x.max(0)
-        mean = np.where(constant, x[0], mean)
+        return cls.of(mean, std, x.min(0), x.max(0), columns)
+
+    @classmethod
+    def of(
+        cls, mean: Array, std: Array, low: Array, high: Array, columns: Sequence[bool] | None = None
+    ) -> Standardize:
+        """What `fit` gives, from each column's mean, deviation, least and largest number."""
+        constant = low == high
+        mean = np.where(constant, low, mean)
         std = np.where(constant | (std == 0), 1.0, std)
         if columns is not None:
             mean, std = np.where(columns, mean, 0.0), np.where(columns, std, 1.0)

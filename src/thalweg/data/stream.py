@@ -61,6 +61,7 @@ class Stream(Source):
     prefetch  shuffled groups of blocks that a thread reads ahead
     inputs    what makes network inputs of the numbers in the file, in the compiled step; None
               leaves them as they are
+    targets   the same of the targets of a regression
     blocks    the numbers of the blocks that belong to it; None for all
 
     In memory are prefetch + 3 groups of block * mixed examples. Every example comes once an epoch.
@@ -86,6 +87,7 @@ class Stream(Source):
         mixed: int = 16,
         prefetch: int = 1,
         inputs: Standardize | None = None,
+        targets: Standardize | None = None,
         blocks: Array | None = None,
         name: str = "stream",
     ) -> None:
@@ -99,7 +101,7 @@ class Stream(Source):
                 "the other, and one at least"
             )
         self.block, self.mixed, self.prefetch = block, mixed, prefetch
-        self.inputs, self.name = inputs, name
+        self.inputs, self.targets, self.name = inputs, targets, name
         self.blocks = np.arange(-(-len(self.x) // block)) if blocks is None else np.asarray(blocks)
         self.counts = np.minimum(block, len(self.x) - self.blocks * block)
 
@@ -116,9 +118,11 @@ class Stream(Source):
         return Reading(self, key, size, drop_last)
 
     def batch(self, *parts: Tensor) -> tuple[Tensor, Tensor]:
-        """The inputs scaled, the targets as they are."""
+        """The inputs and the targets scaled; labels as they are."""
         x, y = parts
-        return (x if self.inputs is None else _scaled(x, self.inputs)), y
+        x = x if self.inputs is None else _scaled(x, self.inputs)
+        is_label = not y.dtype.is_floating_point
+        return x, (y if self.targets is None or is_label else _scaled(y, self.targets))
 
     def settings(self) -> dict[str, Any]:
         """The number of examples and the sizes of which the order is made."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from thalweg.errors import ConfigError, DataError
 
-__all__ = ["Table", "number", "read_table"]
+__all__ = ["Table", "number", "read_rows", "read_table"]
 
 _DELIMITERS: Final = ",;\t|"
 
@@ -63,28 +63,35 @@ def read_table(path: Path | str, delimiter: str | None = None) -> Table:
     shorter or longer than the header; `ConfigError` for a delimiter that is not one character.
     """
     path = Path(path)
+    (_, header), *body = read_rows(path, delimiter)
+    rows = tuple(tuple(cells) for _, cells in body)
+    return Table(path, tuple(header), rows, tuple(line for line, _ in body))
+
+
+def read_rows(path: Path, delimiter: str | None = None) -> Iterator[tuple[int, list[str]]]:
+    """The header, then each row, with the line it starts on; what `read_table` raises."""
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
         raise ConfigError(f"delimiter={delimiter!r}: expected one character, such as ';'")
     records = _records(path, delimiter)
-    if not records:
+    line, header = next(records, (0, []))
+    if not header:
         raise DataError(f"{path} is empty; expected a header line, then one line an example")
-    (line, header), body = records[0], records[1:]
     _check_header(path, line, header)
-    if not body:
-        raise DataError(f"{path} holds a header and no rows; expected one line an example")
-    for line, cells in body:
+    yield line, header
+    count = 0
+    for count, (line, cells) in enumerate(records, start=1):  # noqa: B007 -- counted to its end
         if len(cells) != len(header):
             raise DataError(
                 f"{path}, line {line}: {len(cells)} cells, but the header has {len(header)} "
                 "columns. Put a cell that contains the delimiter in double quotes"
             )
-    rows = tuple(tuple(cells) for _, cells in body)
-    return Table(path, tuple(header), rows, tuple(line for line, _ in body))
+        yield line, cells
+    if not count:
+        raise DataError(f"{path} holds a header and no rows; expected one line an example")
 
 
-def _records(path: Path, delimiter: str | None) -> list[tuple[int, list[str]]]:
+def _records(path: Path, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
     """Every record that is not blank, with the line it starts on."""
-    records: list[tuple[int, list[str]]] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=delimiter or _delimiter(path), strict=True)
@@ -92,7 +99,7 @@ def _records(path: Path, delimiter: str | None) -> list[tuple[int, list[str]]]:
             for cells in reader:
                 stripped = [cell.strip() for cell in cells]
                 if stripped not in ([], [""]):
-                    records.append((start, stripped))
+                    yield start, stripped
                 start = reader.line_num + 1
     except UnicodeDecodeError as error:
         raise DataError(
@@ -103,7 +110,6 @@ def _records(path: Path, delimiter: str | None) -> list[tuple[int, list[str]]]:
         raise DataError(f"{path}, line {reader.line_num}: {error}") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
-    return records
 
 
 def _delimiter(path: Path) -> str:

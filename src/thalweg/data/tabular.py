@@ -3,26 +3,54 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from thalweg.data.columns import BadCell, Columns, bad_cells, is_numeric
+from thalweg.data.columns import Columns, bad_cells, is_numeric
 from thalweg.data.encoding import Encoding, Task, check_task
 from thalweg.data.scaling import Standardize
+from thalweg.data.source import Sources
 from thalweg.data.splits import Parts, Splits, split
 from thalweg.data.table import Table, number, read_table
 from thalweg.errors import ConfigError, DataError, nearest
 
-__all__ = ["load_csv"]
+__all__ = [
+    "are_few",
+    "bad_cell",
+    "check_missing",
+    "features",
+    "labels_of",
+    "load_csv",
+    "not_numbers",
+    "nothing_left",
+    "notes_on",
+]
 
 Array = npt.NDArray[Any]
 
+Missing = Literal["error", "drop"]
 _MOST_CLASSES: Final = 20
 _ROWS_PER_CLASS: Final = 5
+
+
+@overload
+def load_csv(
+    path: Path | str, target: str | Sequence[str], *, task: Task | None = None,
+    drop: Sequence[str] = (), missing: Missing = "error", dev: float = 0.1, test: float = 0.1,
+    seed: int = 0, delimiter: str | None = None, stream: Literal[False] = False,
+) -> Splits: ...  # fmt: skip
+
+
+@overload
+def load_csv(
+    path: Path | str, target: str | Sequence[str], *, task: Task | None = None,
+    drop: Sequence[str] = (), missing: Missing = "error", dev: float = 0.1, test: float = 0.1,
+    seed: int = 0, delimiter: str | None = None, stream: bool,
+) -> Sources: ...  # fmt: skip
 
 
 def load_csv(
@@ -31,12 +59,13 @@ def load_csv(
     *,
     task: Task | None = None,
     drop: Sequence[str] = (),
-    missing: Literal["error", "drop"] = "error",
+    missing: Missing = "error",
     dev: float = 0.1,
     test: float = 0.1,
     seed: int = 0,
     delimiter: str | None = None,
-) -> Splits:
+    stream: bool = False,
+) -> Sources:
     """Read a CSV file with a header; learn column `target` from all others except `drop`.
 
     Inputs: numeric columns get mean 0 and standard deviation 1 in the training rows; a column of
@@ -47,14 +76,22 @@ def load_csv(
     Several targets are a regression with as many outputs.
     `missing="drop"` leaves out rows with a cell that is empty or, in a column of numbers, is none.
     `dev`, `test` and `seed` are those of `split`; classes are split in proportion.
+    `stream` is for a file larger than memory: it is read once, into binary files in the cache
+    folder, from which blocks are read while training; see `Stream`. The development and the test
+    set are whole blocks of it, drawn at random. Else it gives `Splits`.
 
     Raises `DataError` for a file `read_table` refuses, for a missing or non-numeric cell (named by
     line and column, with the number of such cells), for a column of free text, for one class or
     value only; `ConfigError` for an unknown column (with the nearest name), task or option.
     """
-    table = read_table(path, delimiter)
+    path = Path(path)
     targets = [target] if isinstance(target, str) else list(target)
-    names = _features(table, targets, drop)
+    if stream:
+        from thalweg.data.large_table import load_large
+
+        return load_large(path, targets, task, drop, missing, dev, test, seed, delimiter)
+    table = read_table(path, delimiter)
+    names = features(path, table.header, targets, drop)
     table, dropped = _usable(table, names, targets, missing)
     columns = Columns.infer(table, names)
     y, task, classes = _target(table, targets, task)
@@ -62,7 +99,7 @@ def load_csv(
     x = columns.encode_table(table)
     inputs = Standardize.fit(x[rows[0]], columns.numeric)
     encoding = Encoding(
-        name=Path(path).stem,
+        name=path.stem,
         task=task,
         input_shape=(columns.width,),
         inputs=inputs,
@@ -72,24 +109,27 @@ def load_csv(
         target_names=() if classes else tuple(targets),
     )
     parts = Parts(*((x[part], y[part]) for part in rows))
-    notes = (*_notes(columns, x[rows[0]], targets, task, drop), *dropped)
+    varies = x[rows[0]].min(0) != x[rows[0]].max(0)
+    notes = (*notes_on(columns, varies, targets, task, drop), *dropped)
     return Splits.from_parts(parts, encoding, notes)
 
 
-def _features(table: Table, targets: Sequence[str], drop: Sequence[str]) -> list[str]:
+def features(
+    path: Path, header: Sequence[str], targets: Sequence[str], drop: Sequence[str]
+) -> list[str]:
     """The columns that are inputs: all but the targets and those left out."""
     if isinstance(drop, str):
         raise ConfigError(f"drop={drop!r}; expected a list of columns, [{drop!r}]")
     for what, names in (("target", targets), ("drop", drop)):
         for name in names:
-            if name not in table.header:
+            if name not in header:
                 raise ConfigError(
-                    f"{what} {name!r} is no column of {table.path}: {nearest(name, table.header)}"
+                    f"{what} {name!r} is no column of {path}: {nearest(name, header)}"
                 )
-    names = [name for name in table.header if name not in (*targets, *drop)]
+    names = [name for name in header if name not in (*targets, *drop)]
     if not names or not targets:
         what = "no column is left to learn from" if targets else "no target is given"
-        raise ConfigError(f"{table.path}: {what}; columns: {', '.join(table.header)}")
+        raise ConfigError(f"{path}: {what}; columns: {', '.join(header)}")
     return names
 
 
@@ -97,36 +137,56 @@ def _usable(
     table: Table, names: Sequence[str], targets: Sequence[str], missing: str
 ) -> tuple[Table, tuple[str, ...]]:
     """The table without rows that have a bad cell, and a note; a `DataError` if none may go."""
-    if missing not in ("error", "drop"):
-        raise ConfigError(f"unknown missing={missing!r}: {nearest(missing, ['drop', 'error'])}")
+    check_missing(missing)
     bad = bad_cells(table, [*names, *targets])
     if not bad:
         return table, ()
     gone = {cell.row for cell in bad}
+    counts = Counter(cell.column for cell in bad)
     if missing == "error":
-        raise DataError(_explain(table, bad, len(gone), targets))
+        first = bad[0]
+        where = table.lines[first.row], first.column, first.text
+        raise bad_cell(table.path, where, counts, f"{len(gone)} of {len(table)}", targets)
     kept = [row for row in range(len(table)) if row not in gone]
     if not kept:
-        raise DataError(f"{table.path}: every row has a missing or non-numeric cell. {_tally(bad)}")
-    return table.take(kept), (f"{len(gone)} of {len(table)} rows left out: {_tally(bad)}",)
+        raise nothing_left(table.path, counts)
+    return table.take(kept), (f"{len(gone)} of {len(table)} rows left out: {_tally(counts)}",)
 
 
-def _explain(table: Table, bad: Sequence[BadCell], rows: int, targets: Sequence[str]) -> str:
-    row, column, text = bad[0]
+def check_missing(missing: str) -> None:
+    """Raise `ConfigError` for what can be done with missing cells."""
+    if missing not in ("error", "drop"):
+        raise ConfigError(f"unknown missing={missing!r}: {nearest(missing, ['drop', 'error'])}")
+
+
+def bad_cell(
+    path: Path,
+    first: tuple[int, str, str],
+    counts: Mapping[str, int],
+    rows: str,
+    targets: Sequence[str],
+) -> DataError:
+    """What is wrong with cells: the line, the column and the text of the first, and how many."""
+    line, column, text = first
     what = f"{text!r} is not a number" if text else "the cell is empty"
-    names = sorted({cell.column for cell in bad} - set(targets))
+    names = sorted(set(counts) - set(targets))
     without = f"the column with drop={names} (--drop {','.join(names)}), or " if names else ""
-    return (
-        f"{table.path}, line {table.lines[row]}, column {column!r}: {what}. {_tally(bad)}, "
-        f"in {rows} of {len(table)} rows. Leave the rows out with missing='drop' (--missing drop), "
+    return DataError(
+        f"{path}, line {line}, column {column!r}: {what}. {_tally(counts)}, "
+        f"in {rows} rows. Leave the rows out with missing='drop' (--missing drop), "
         f"or {without}fill the cells in"
     )
 
 
-def _tally(bad: Sequence[BadCell]) -> str:
-    counts = Counter(cell.column for cell in bad)
+def nothing_left(path: Path, counts: Mapping[str, int]) -> DataError:
+    """Every row has a bad cell."""
+    return DataError(f"{path}: every row has a missing or non-numeric cell. {_tally(counts)}")
+
+
+def _tally(counts: Mapping[str, int]) -> str:
     listed = ", ".join(f"{count} in {name!r}" for name, count in counts.items())
-    return f"{len(bad)} missing or non-numeric cell{'s' * (len(bad) != 1)} ({listed})"
+    total = sum(counts.values())
+    return f"{total} missing or non-numeric cell{'s' * (total != 1)} ({listed})"
 
 
 def _target(
@@ -147,7 +207,7 @@ def _target(
         return _numbers(table, names, cells), task, ()
     if len(names) > 1:
         raise ConfigError(f"a classification has one target column, got {', '.join(names)}")
-    labels, classes = _labels(cells[0])
+    labels, classes = labels_of(cells[0])
     return labels, task, classes
 
 
@@ -155,21 +215,30 @@ def _looks_like_classes(cells: Sequence[str]) -> bool:
     if not is_numeric(cells):
         return True
     values = {float(cell) for cell in cells}
-    few = len(values) <= min(_MOST_CLASSES, len(cells) / _ROWS_PER_CLASS)
-    return few and all(value.is_integer() for value in values)
+    return are_few(len(values), len(cells)) and all(value.is_integer() for value in values)
+
+
+def are_few(values: int, rows: int) -> bool:
+    """Whether so many different whole numbers are classes."""
+    return values <= min(_MOST_CLASSES, rows / _ROWS_PER_CLASS)
 
 
 def _numbers(table: Table, names: Sequence[str], cells: Sequence[Sequence[str]]) -> Array:
     for name, column in zip(names, cells, strict=True):
         if not is_numeric(column):
-            raise DataError(
-                f"{table.path}: {name!r} holds text such as {column[0]!r}; a regression learns "
-                "numbers: name another target, or say task='classification'"
-            )
+            raise not_numbers(table.path, name, column[0])
     return np.array([[float(cell) for cell in column] for column in cells]).T
 
 
-def _labels(cells: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
+def not_numbers(path: Path, name: str, text: str) -> DataError:
+    """A target of a regression holds text."""
+    return DataError(
+        f"{path}: {name!r} holds text such as {text!r}; a regression learns "
+        "numbers: name another target, or say task='classification'"
+    )
+
+
+def labels_of(cells: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
     """Each cell's class, the classes in order of number or of text; 1 and 1.0 are one class."""
     if is_numeric(cells):
         values = np.array([number(cell) for cell in cells], np.float64)
@@ -179,15 +248,14 @@ def _labels(cells: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
     return labels.astype(np.int64), tuple(names.tolist())
 
 
-def _notes(
-    columns: Columns, train: Array, targets: Sequence[str], task: Task, drop: Sequence[str]
+def notes_on(
+    columns: Columns, varies: Array, targets: Sequence[str], task: Task, drop: Sequence[str]
 ) -> tuple[str, ...]:
     """Lines for the user: which columns are used, and which of them say nothing."""
     used = [f"{c.name} ({len(c.levels)} texts)" if c.levels else c.name for c in columns.columns]
     notes = [f"{task} of {', '.join(targets)} from {', '.join(used)}"]
     if drop:
         notes.append(f"columns left out: {', '.join(drop)}")
-    varies = train.min(0) != train.max(0)
     ends = np.cumsum([column.width for column in columns.columns])
     spans = zip(columns.names, np.split(varies, ends[:-1]), strict=True)
     constant = [name for name, varying in spans if not varying.any()]

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.data import Encoding, Splits
+from thalweg.data import Encoding, Sources
 from thalweg.errors import CheckpointError, DataError
 from thalweg.nn.module import Module
 from thalweg.ops.creation import tensor
 from thalweg.train.config import Config
-from thalweg.train.evaluation import evaluate, predict
+from thalweg.train.evaluation import Pairs, evaluate, predict, predicted
 from thalweg.train.gallery import gallery
 from thalweg.train.metrics import measures_for
 from thalweg.train.recipe import load_splits, make_loss, make_model
@@ -61,19 +61,19 @@ def run_evaluation(path: Path) -> None:
         )
         print(f"{split.name} ({len(split)} examples): {shown}")
     if encoding.task == "classification":
-        print("\n" + _confusion(predict(model, splits.test.x).argmax(1).numpy(), splits))
+        print("\n" + _confusion(predicted(model, splits.test), splits))
     if splits.image_shape is not None:
         print("\n" + gallery(model, splits))
 
 
-def _confusion(predicted: Any, splits: Splits) -> str:
+def _confusion(found: Pairs, splits: Sources) -> str:
     """How often each class (a row) was taken for each (a column), on the test set.
 
     Of more classes than the terminal has room for, what was mistaken most often.
     """
     count = len(splits.classes)
     table = np.zeros((count, count), int)
-    np.add.at(table, (splits.test.y.numpy(), predicted), 1)
+    np.add.at(table, found, 1)
     names = [name if len(name) <= _NAME else f"{name[: _NAME - 1]}…" for name in splits.classes]
     left = max(map(len, names))
     digits, longest = len(str(table.max())), max(map(len, names))
@@ -152,7 +152,12 @@ def _test_input(given: str, options: Config) -> Any:
     number = given.removeprefix("test:")
     if not number.isdigit() or int(number) >= len(test):
         raise DataError(f"{given}: expected test:0 to test:{len(test) - 1}")
-    return test.x.numpy()[[int(number)]]
+    before = 0
+    for x, _ in test.chunks(1):
+        if int(number) < before + len(x):
+            return x[int(number) - before].numpy()
+        before += len(x)
+    raise DataError(f"{given}: is not there")  # the set has become smaller
 
 
 def _cells(given: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.data import Sources, Splits
+from thalweg.data import Sources
 from thalweg.errors import ConfigError
 from thalweg.nn.module import Module
 from thalweg.optim.lr_scheduler import LRScheduler
@@ -105,7 +105,7 @@ def _conclude(result: Result, splits: Sources, model: Module, run: RunFolder) ->
     if result.test is None:
         return
     print(f"\n{_test_line(result.test, splits)} (best parameters, epoch {result.best})")
-    if splits.image_shape is not None and isinstance(splits, Splits):
+    if splits.image_shape is not None:
         print()
         print(gallery(model, splits))
     print(f"\nReport: {run.path / 'report.html'}")

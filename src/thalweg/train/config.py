@@ -49,7 +49,18 @@ class Config:
     ((30, 30), 1.0)
     """
 
-    dataset: str = _option("digits", "digits, mnist, fashion-mnist, mnist1d, or a CSV file")
+    dataset: str = _option(
+        "digits",
+        "digits, mnist, fashion-mnist, mnist1d, a CSV file, or a folder with a folder of pictures "
+        "for each class",
+    )
+    stream: bool = _option(
+        False,
+        "read a CSV file or pictures in pieces while training; from 500 MB of either on, that is "
+        "done unasked",
+    )
+    size: int = _option(0, "bring pictures to SIZE x SIZE pixels; 0: they all have one size")
+    gray: bool = _option(False, "pictures without their colours")
     target: str = _option("", "the column of a CSV file to predict")
     task: str = _option("auto", "auto (look at the target), classification or regression")
     drop: tuple[str, ...] = _option((), "columns of a CSV file to leave out, A,B")
@@ -146,6 +157,7 @@ class Config:
 
 
 _RANGES: dict[str, tuple[float, float]] = {
+    "size": (0, 4096),
     "dropout": (0, 0.999),
     "lr": (0, math.inf),
     "momentum": (0, 0.9999),

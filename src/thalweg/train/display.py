@@ -21,11 +21,11 @@ _PERCENT = ("accuracy",)
 
 
 def _spelled(name: str, value: float) -> str:
-    """A measure as people write it: accuracies in percent."""
+    """A measure as people write it: accuracies in percent, else four figures, none of them cut."""
     if name.endswith(_PERCENT):
         return f"{100 * value:.2f} %"
-    if name.endswith(("rmse", "mae", "r2")) or abs(value) >= 1e4:
-        return f"{value:.4g}"
+    if name.endswith(("rmse", "mae", "r2")) or abs(value) >= 1e4 or 0 < abs(value) < 1e-3:
+        return f"{value:#.4g}"
     return f"{value:.4f}"
 
 
@@ -51,7 +51,7 @@ def _cells(row: Row, epochs: int, measure: str) -> list[str]:
         if value is None:
             cells.append("")
         elif key == "epoch":
-            cells.append(f"{value}/{epochs}")
+            cells.append(f"{value:>{len(str(epochs))}}/{epochs}")
         elif key == "lr":
             cells.append(f"{value:.3g}")
         elif key == "seconds":

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from thalweg._tensor import Tensor
 from thalweg.data.source import Source
 from thalweg.nn.module import Module
@@ -13,9 +16,10 @@ from thalweg.ops.joining import cat
 from thalweg.tape import no_grad
 from thalweg.train.metrics import Measures
 
-__all__ = ["Evaluation", "Loss", "evaluate", "predict"]
+__all__ = ["Evaluation", "Loss", "Pairs", "evaluate", "predict", "predicted"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+Pairs = tuple[npt.NDArray[Any], npt.NDArray[Any]]
 
 _BATCH = 250
 _WORTH_COMPILING = 2000  # examples
@@ -80,6 +84,16 @@ def evaluate(model: Module, loss: Loss, split: Source, measures: Measures) -> di
     {'loss': 0.31326165795326233, 'accuracy': 1.0}
     """
     return Evaluation(model, loss, measures, compile=False)(split)
+
+
+def predicted(model: Module, source: Source) -> Pairs:
+    """The labels of a source's examples, and what the model takes them for: (N,) each, int64."""
+    pairs = [
+        (y.flatten().numpy(), predict(model, x.flatten(0, 1)).argmax(1).numpy())
+        for x, y in source.chunks(min(_BATCH, len(source)))
+    ]
+    labels, said = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    return labels, said
 
 
 def predict(model: Module, x: Tensor) -> Tensor:

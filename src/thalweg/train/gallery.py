@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.data import Splits
+from thalweg.data import Sources
 from thalweg.nn.module import Module
 from thalweg.train.evaluation import predict
 from thalweg.train.pictures import colors_of_terminal, draw, side_by_side, width_of
@@ -19,13 +19,17 @@ _CAPTION = 8  # cells: room for "3, is 8"
 _MOST = 8
 
 
-def gallery(model: Module, splits: Splits) -> str:
-    """Some test pictures that the network took for what they are, and some that it did not."""
+def gallery(model: Module, splits: Sources) -> str:
+    """Some test pictures that the network took for what they are, and some that it did not.
+
+    Of a test set that is not in memory, a few hundred are looked at.
+    """
     shape = splits.image_shape
     assert shape is not None
-    predicted = predict(model, splits.test.x).argmax(1).numpy()
-    labels = splits.test.y.numpy()
-    pixels = splits.test.x.numpy().reshape(-1, *shape)
+    x, y = (part.flatten(0, 1) for part in next(splits.test.chunks(min(250, len(splits.test)))))
+    predicted = predict(model, x).argmax(1).numpy()
+    labels = y.numpy()
+    pixels = x.numpy().reshape(-1, *shape)
     parts = []
     for title, chosen in (("Right", predicted == labels), ("Wrong", predicted != labels)):
         rows = np.flatnonzero(chosen)
@@ -34,7 +38,7 @@ def gallery(model: Module, splits: Splits) -> str:
     return "\n\n".join(parts)
 
 
-def _strip(rows: Any, pixels: Any, predicted: Any, labels: Any, splits: Splits) -> str:
+def _strip(rows: Any, pixels: Any, predicted: Any, labels: Any, splits: Sources) -> str:
     """As many pictures as fit beside one another, each with what it was taken for."""
     cells = width_of(pixels[0])
     width = max(cells, _CAPTION)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from operator import mul
 from os import PathLike
 from pathlib import Path
 
 from thalweg._tensor import Tensor
-from thalweg.data.loader import Loader
-from thalweg.data.splits import Split
+from thalweg.data.source import Chunk, Source
 from thalweg.errors import ConfigError
 from thalweg.inspect.lines import Lines
 from thalweg.nn.module import Module
@@ -78,7 +78,7 @@ def range_test(
     model: Module,
     loss: Callable[[Tensor, Tensor], Tensor],
     optimizer: Optimizer,
-    train: Split,
+    train: Source,
     *,
     start: float = 1e-6,
     end: float = 10.0,
@@ -132,16 +132,16 @@ def range_test(
         model.train()
         step = _step(model, loss, optimizer, train, compile)
         ratio = (end / start) ** (1 / (steps - 1))
-        batches = _batches(Loader(train, batch_size, True, False, generator), steps)
+        batches = _batches(train, batch_size, generator or default_generator, steps)
         shares = [float(group["lr"]) / first for group in optimizer.param_groups]
         lrs: list[float] = []
         losses: list[float] = []
-        for number, index in enumerate(batches):
+        for number, parts in enumerate(batches):
             lr = start * ratio**number
             for group, share in zip(optimizer.param_groups, shares, strict=True):
                 group["lr"] = lr * share
             lrs.append(lr)
-            losses.append(float(step(index)))
+            losses.append(float(step(*parts)))
             means = _running(losses, smoothing)
             if not means[-1] <= stop * min(means):
                 break
@@ -154,12 +154,13 @@ def _step(
     model: Module,
     loss: Callable[[Tensor, Tensor], Tensor],
     optimizer: Optimizer,
-    train: Split,
+    train: Source,
     is_compiled: bool,
-) -> Callable[[Tensor], Tensor]:
-    def step(index: Tensor) -> Tensor:
+) -> Callable[..., Tensor]:
+    def step(*parts: Tensor) -> Tensor:
         optimizer.zero_grad()
-        value = loss(model(train.x[index]), train.y[index])
+        x, y = train.batch(*parts)
+        value = loss(model(x), y)
         value.backward()
         optimizer.step()
         return value.detach()
@@ -168,18 +169,19 @@ def _step(
         return step
     from thalweg.compiler.function import compile as compiled
 
-    native: Callable[[Tensor], Tensor] = compiled(step, fallback="eager")
+    native: Callable[..., Tensor] = compiled(step, fallback="eager")
     return native
 
 
-def _batches(loader: Loader, count: int) -> Iterator[Tensor]:
-    """Row numbers of `count` batches, over as many epochs as that takes."""
+def _batches(train: Source, size: int, generator: Generator, count: int) -> Iterator[Chunk]:
+    """What `count` batches are made of, over as many epochs as that takes."""
     while True:
-        for batch in loader.indices():
-            if count == 0:
-                return
-            count -= 1
-            yield batch
+        with closing(train.epoch(size, False, generator)) as epoch:
+            for step in range(len(epoch)):
+                if count == 0:
+                    return
+                count -= 1
+                yield tuple(part[0] for part in epoch.take(step, 1))
 
 
 def _snapshot(model: Module, optimizer: Optimizer, generator: Generator) -> Callable[[], None]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from thalweg import nn
 from thalweg._tensor import Tensor
-from thalweg.data import CATALOG, Encoding, Splits, load, load_csv
+from thalweg.data import CATALOG, Encoding, Sources, load, load_csv, load_images
+from thalweg.data.image_folder import picture_bytes
 from thalweg.errors import ConfigError, DataError, nearest
 from thalweg.nn import functional as F
 from thalweg.nn import init
@@ -83,6 +84,7 @@ SCHEDULES: dict[str, Callable[[Optimizer, Config, bool], Any]] = {
                        cycle_momentum=_has_momentum(o)),
 }
 # fmt: on
+_MUCH = 500_000_000  # bytes, from which on data are streamed
 # Curves: unless told otherwise, the step size changes with every update along them.
 _SMOOTH = frozenset({"linear", "polynomial", "cosine", "restarts", "cyclic", "one-cycle"})
 
@@ -113,15 +115,20 @@ def check_names(config: Config) -> None:
         raise ConfigError(f"unknown task {config.task!r}: {nearest(config.task, known)}")
 
 
-def load_splits(config: Config) -> Splits:
-    """The data set a config names: one of the catalogue, or a CSV file."""
+def load_splits(config: Config) -> Sources:
+    """The data set a config names: one of the catalogue, a CSV file, or a folder of pictures."""
     name = config.dataset
     if name in CATALOG:
         if config.target:
             raise ConfigError(f"target = {config.target!r} is for CSV files; {name} has its labels")
+        if config.stream:
+            raise ConfigError(f"stream is for CSV files and folders of pictures; {name} is small")
         return load(name)
-    if not name.endswith(".csv") and not Path(name).exists():
-        known = (*CATALOG, "a path ending in .csv")
+    path = Path(name)
+    if path.is_dir():
+        return _pictures(path, config)
+    if not name.endswith(".csv") and not path.exists():
+        known = (*CATALOG, "a path ending in .csv", "a folder of pictures")
         raise ConfigError(f"unknown data set {name!r}: {nearest(name, known)}")
     if not config.target:
         raise ConfigError(f"{name}: say which column to predict: --target COLUMN")
@@ -135,6 +142,19 @@ def load_splits(config: Config) -> Splits:
         drop=config.drop,
         missing=missing,
         seed=config.seed,
+        stream=config.stream or (path.is_file() and path.stat().st_size > _MUCH),
+    )
+
+
+def _pictures(folder: Path, config: Config) -> Sources:
+    if config.target:
+        raise ConfigError(f"target = {config.target!r} is for CSV files; {folder} is a folder")
+    return load_images(
+        folder,
+        config.size or None,
+        "gray" if config.gray else "rgb",
+        seed=config.seed,
+        stream=config.stream or picture_bytes(folder, config.size, config.gray) > _MUCH,
     )
 
 
