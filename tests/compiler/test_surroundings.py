@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -328,6 +329,45 @@ def test_a_state_that_is_a_name_is_refused() -> None:
     model(tw.ones(3))
     with pytest.raises(TraceError, match="escaped from a compiled function"):
         model(tw.ones(3))
+
+
+def test_a_value_that_is_kept_in_a_list_is_refused() -> None:
+    losses: list[tw.Tensor] = []
+    log: dict[str, tw.Tensor] = {}
+
+    def in_a_list(x: tw.Tensor) -> tw.Tensor:
+        losses.append(x.sum())
+        return x
+
+    def in_a_dictionary(x: tw.Tensor) -> tw.Tensor:
+        log["loss"] = x.sum()
+        return x
+
+    def in_a_default(x: tw.Tensor, seen: list[tw.Tensor] = []) -> Any:  # noqa: B006
+        seen.append(x * 2)
+        return sum(seen)
+
+    for keeping in (in_a_list, in_a_dictionary, in_a_default):
+        step = tw.compile(keeping)
+        for _ in range(2):
+            with pytest.raises(TraceError, match=r"(?s)Return the value.* made at .*in in_a"):
+                step(tw.ones(3))
+        assert keeping(tw.ones(3)) is not None, "and eagerly it works"
+    assert len(losses) == len(log) == 1
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand])
+def test_a_number_drawn_elsewhere_is_warned_of(draw: Callable[[], float]) -> None:
+    step = tw.compile(lambda x: x + draw())
+    with pytest.warns(UserWarning, match=r"same at every call. Draw with tw\.rand"):
+        step(tw.ones(1))
+    step(tw.ones(1))  # says it once
+
+
+@pytest.mark.parametrize("give", [lambda x: Plan(x * 2), lambda x: (y for y in [x])])
+def test_a_result_is_made_of_tensors(give: Callable[[Any], Any]) -> None:
+    with pytest.raises(TraceError, match="tuples; this one gave a (Plan|generator)"):
+        tw.compile(give)(tw.ones(1))
 
 
 def test_a_result_kept_in_an_attribute_is_no_change() -> None:

@@ -143,7 +143,16 @@ class Compiled(Generic[P, R]):
         surroundings = Surroundings((self.fn, *objects))
         others = [e.surroundings for known in self.programs.values() for e in known]
         holding = [surroundings, *(x for x in others if x.hold())]
+        drawn = _drawn()
         trace = trace_program(self.fn, structure, leaves, differentiate)
+        if _drawn() != drawn:
+            warnings.warn(
+                f"{self._name} was traced while numbers were drawn from Python's or NumPy's random "
+                "generator: in a compiled function they are the same at every call. Draw with "
+                "tw.rand, tw.randn, ..., or pass them as tensors",
+                stacklevel=4,
+            )
+        self._check_escape(surroundings.escaped(), trace.graph)
         for x in holding:
             x.settle()
         text = str(trace.graph)
@@ -157,6 +166,17 @@ class Compiled(Generic[P, R]):
         self._traced += 1
         self.last = entry
         return entry
+
+    def _check_escape(self, value: Any, graph: Graph) -> None:
+        """A value that was kept in a list would be that of the trace, not of each call."""
+        if value is None:
+            return
+        lines = [e.origin for e in graph.equations if e.output is value and e.origin]
+        raise TraceError(
+            f"{self._name} put a traced value of shape {value.shape} into a list or a dictionary "
+            "that was there before: it is run once, and would not do so at later calls. Return "
+            "the value and keep it there" + "".join(f"\n  made at {line}" for line in lines)
+        )
 
     def _warn_of_many(self, before: Sequence[_Entry]) -> None:
         """Say why it is traced again and again; `before` are those for the same arguments."""
@@ -269,6 +289,13 @@ class _Entry:
         values = iter(results)
         leaves = [next(values) if x is Variable else x for x in self.trace.constants]
         return self.trace.structure.build(leaves)
+
+
+def _drawn() -> list[Any]:
+    """Where the random generators stand that a program knows nothing of."""
+    generator = np.random.get_state(legacy=False)["state"]  # noqa: NPY002 -- to notice its use
+    python = sys.modules.get("random")
+    return [python and python.getstate(), generator["pos"], generator["key"][0].item()]
 
 
 def _signature(leaves: Sequence[Any], structure: Structure, differentiate: bool) -> Any:

@@ -51,6 +51,7 @@ class Surroundings:
         self._tables: list[_Table] = []
         self._lists: list[tuple[Any, tuple[Any, ...]]] = []
         self._dicts: list[tuple[Mapping[Any, Any], int]] = []
+        self._values: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
         self._arrays: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []
         _Walk(self).run(roots)
 
@@ -79,6 +80,25 @@ class Surroundings:
             if found := _difference(get, names, values):
                 return found
         return "what it reads from a list, a dictionary or a NumPy array has changed"
+
+    def escaped(self) -> Any:
+        """A value of the trace that the function put into a list or a dictionary; None if none.
+
+        It is taken out again.
+        """
+        for items, before in self._lists:
+            new = [x for x in items if _is_traced(x) and not any(map(partial(is_, x), before))]
+            if new and isinstance(items, list):
+                items[:] = before
+                return new[0]._value
+        for entries, former in self._values:
+            known = former.values()
+            new = [x for x in entries.values() if _is_traced(x) and not any(x is y for y in known)]
+            if new:
+                entries.clear()
+                entries.update(former)
+                return new[0]._value
+        return None
 
     def settle(self) -> None:
         """Take what the function itself has appended and entered as having been there."""
@@ -226,6 +246,7 @@ class _Walk:
             return
         if isinstance(x, dict):
             self.found._dicts.append((x, len(x)))
+            self.found._values.append((x, dict(x)))
             self._note(x, list(x))
             return
         if not isinstance(x, (tuple, frozenset)):

@@ -258,6 +258,7 @@ def _finished(
     pullback: Pullback | None,
 ) -> Trace:
     outputs = [tracer.atom(x) for x in results if isinstance(x, Tensor)]
+    _check_results([x for x in results if not isinstance(x, Tensor)])
     if pullback is not None:
         there = {*given, *(slot.variable for slot in tracer.slots.values()), *outputs}
         outputs += [variable for variable in pullback.saved if variable not in there]
@@ -293,6 +294,20 @@ def _finished(
         guards=list(tracer.guards.values()),
         pullback=pullback,
     )
+
+
+def _check_results(others: list[Any]) -> None:
+    """What is no tensor is given back as it is: it must not hold a traced one, nor go on later."""
+    for x in others:
+        inside = getattr(x, "__dict__", None) or {}
+        holds = any(
+            isinstance(v, Tensor) and v._value.__class__ is Variable for v in inside.values()
+        )
+        if holds or inspect.isgenerator(x) or inspect.iscoroutine(x):
+            raise TraceError(
+                f"a compiled function gives tensors, in tuples, lists, dictionaries and named "
+                f"tuples; this one gave a {type(x).__name__}, whose tensors would have no values"
+            )
 
 
 def _check_leaf(slot: Slot) -> None:
