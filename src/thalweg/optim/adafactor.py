@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -120,20 +121,23 @@ class Adafactor(Optimizer):
         alpha = rms(p).maximum(eps2) * rho
         if group["weight_decay"]:
             p *= kept
-        u = g / self._variance(g, state, b, floor).maximum(floor * floor).sqrt()
+        u = self._scaled(g, state, b, floor)
         p -= alpha / (rms(u) / group["d"]).maximum(1) * u
 
     @staticmethod
-    def _variance(g: Tensor, state: FactoredSquares, b: Tensor | float, floor: float) -> Tensor:
-        """v, after its means have seen `g`."""
+    def _scaled(g: Tensor, state: FactoredSquares, b: Tensor | float, floor: float) -> Tensor:
+        """u, after the means have seen `g`. Of a matrix, roots and quotients are taken of A + B
+        numbers; each of its A B elements costs two products."""
         squares, row, column = g * g, state.row_var, state.col_var
         if row is None or column is None:
             assert state.variance is not None
             state.variance += b * (squares - state.variance)
-            return state.variance
+            return g / state.variance.sqrt().maximum(floor)
         row += b * (squares.mean(-1, keepdim=True) - row)
         column += b * (squares.mean(-2, keepdim=True) - column)
-        return row * column / row.mean(-2, keepdim=True).maximum(floor)
+        rows = (row / row.mean(-2, keepdim=True).maximum(floor)).sqrt()
+        most = 1 / floor if floor else math.inf
+        return g * ((1 / rows) * (1 / column.sqrt())).minimum(most)
 
 
 def _at_most_0(name: str, value: Any) -> float:
