@@ -11,6 +11,7 @@ import pytest
 
 import thalweg as tw
 from benchmarks.cases import CLASSIFIERS
+from benchmarks.chains import CHAINS, measure
 from benchmarks.footprint import megabytes, requirement_tree
 from benchmarks.report import Row, table, write_json
 from benchmarks.timing import Timing, interleaved
@@ -31,6 +32,15 @@ def test_turns_alternate(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_timings_stay_with_their_function() -> None:
     slow, fast = interleaved([lambda: sum(range(20_000)), lambda: None], rounds=1, seconds=0.01)
     assert slow.best > fast.best
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_chains_are_one_kernel(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the small ones that add up the parts of sums over rows."""
+    monkeypatch.setattr("benchmarks.timing.SETTLE", 0)
+    chain = CHAINS[name]
+    sums = chain.vectors if chain.both else 0
+    assert measure(chain, rows=256, columns=512, seconds=0).kernels == 1 + sums
 
 
 def test_best_and_median() -> None:
