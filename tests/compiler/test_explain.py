@@ -46,6 +46,19 @@ def test_every_kernel_has_a_row() -> None:
     assert product.operations.startswith("contraction+add")
 
 
+def test_products_with_padding_are_not_counted() -> None:
+    x, w = tw.randn(2, 3, 6, 5), tw.randn(4, 3, 3, 3)
+    conv2d = tw.nn.functional.conv2d
+    step = tw.compile(lambda x: conv2d(x, w, padding=(1, 2), stride=(2, 1)).square().sum())
+    step(x)
+    product = next(row for row in step.explain(threads=1).rows if "contraction" in row.operations)
+    within = [
+        sum(0 <= stride * i + j - low < size for i in range(count) for j in range(3))
+        for size, count, stride, low in ((6, 3, 2, 1), (5, 7, 1, 2))
+    ]
+    assert product.flops == pytest.approx(2 * 2 * 4 * 3 * within[0] * within[1])
+
+
 def test_rows_name_the_users_lines() -> None:
     step, _, rows = make_step()
     step(rows[0])

@@ -19,6 +19,8 @@ nothing: they are other strides. All sizes are static; all offsets and strides c
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -227,6 +229,13 @@ class Margin:
     low: int
     high: int
 
+    @property
+    def share(self) -> float:
+        """The part of all pairs i, j that is within: of the products that must be made."""
+        pairs = itertools.product(range(self.count), range(self.size))
+        places = [self.step * i + self.inside * j for i, j in pairs]
+        return sum(self.low <= place < self.high for place in places) / max(1, len(places))
+
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
@@ -273,6 +282,11 @@ class Contraction:
     label: str = ""
     margins: tuple[Margin, ...] = ()
     ahead: Ahead | None = None
+
+    @property
+    def share(self) -> float:
+        """The part of all products that must be made."""
+        return math.prod(margin.share for margin in self.margins)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lower
         ir=function(name, buffers, builder),
         buffers=buffers,
         blocks=max(1, blocks),
-        flops=2.0 * points * depth + points * effort(kernel),
+        flops=2.0 * points * depth * kernel.share + points * effort(kernel),
         bytes=float(sum(_touched(buffer, form) for buffer in buffers)),
         scratch=scratch,
         declarations=frozenset(builder.declarations),

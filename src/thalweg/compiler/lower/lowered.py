@@ -18,7 +18,7 @@ class Lowered:
     buffers       what the pointers stand for, in order
     later         the numbers of those that mean the memory of the next iteration
     blocks        the fixed parts that the work falls into, each at least some 20 us
-    flops, bytes  operations and traffic of one run, for the roof
+    flops, bytes  operations that must be done, and traffic, of one run, for the roof
     scratch       bytes of scratch memory a thread needs behind %scratch
     declarations  lines that declare the intrinsics used
     helpers       definitions of the shared functions used, by name
