@@ -77,7 +77,7 @@ def test_names_are_texts_and_shortened() -> None:
 
 def test_what_is_left_out_is_said() -> None:
     assert "2 values are not finite: left out" in said(CHARTS["a gap"]())
-    assert "all values are not finite" in said(CHARTS["nothing finite"]())
+    assert "nothing to draw: not finite" in said(CHARTS["nothing finite"]())
     chart = Chart("held", y=Axis(ceiling=10.0))
     chart.line([0, 1, 2], [1.0, 11.0, 3.0])
     assert "1 value is not finite, or above 10: left out" in said(chart)

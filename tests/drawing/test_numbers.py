@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thalweg.drawing.numbers import labels, number, percent
+from thalweg.drawing.numbers import column, labels, number, percent
 from thalweg.drawing.scale import scale_for
 
 
@@ -53,3 +53,18 @@ def test_no_two_ticks_are_written_alike(values: list[float]) -> None:
 
 def test_percent() -> None:
     assert [percent(x) for x in (1.0, 0.5, 0.12345, math.nan)] == ["100 %", "50 %", "12.3 %", "NaN"]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([2.449, 2.1, 12.0], ["2.449", "2.100", "12.00"]),
+        ([1.0, 2.0], ["1", "2"]),
+        ([0.003, 0.0015, 0.0], ["0.0030", "0.0015", "0"]),
+        ([0.5, 2e-9, math.nan, -math.inf], ["0.5", "2×10⁻⁹", "NaN", "−∞"]),
+        ([123456.0, -0.25], ["123,456", "−0.25"]),
+        ([], []),
+    ],
+)
+def test_numbers_below_one_another(values: list[float], said: list[str]) -> None:
+    assert column(values) == said

@@ -119,7 +119,7 @@ def test_table_of_all_epochs() -> None:
     page = Page(report_html("first", {}, classification(), {}))
     head = ["epoch", "loss", "train accuracy", "dev loss", "dev accuracy", "lr", "seconds"]
     assert page.of("th") == head
-    assert page.of("td")[:7] == ["1", "2", "50.0 %", "2.5", "50.0 %", "0.5", "0.25"]
+    assert page.of("td")[:7] == ["1", "2.000", "50.0 %", "2.500", "50.0 %", "0.5", "0.25"]
     assert [a.get("class") for tag, a in page.tags if tag == "tr"] == [None, None, "best", None]
 
 

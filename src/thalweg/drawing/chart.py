@@ -201,7 +201,7 @@ class Chart:
             return []
         what = "not finite" + (f", or above {self.y.spoken(most)}" if most < math.inf else "")
         if lost == len(self.ys):
-            return [f"all values are {what}"]
+            return [f"nothing to draw: {what}"]
         return [f"{lost} value{'s are' if lost > 1 else ' is'} {what}: left out"]
 
     def body(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-__all__ = ["labels", "number", "percent"]
+__all__ = ["column", "labels", "number", "percent"]
 
 _RAISED: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MOST_DIGITS: Final = 17
@@ -26,6 +26,24 @@ def number(value: float, digits: int = 4, plain: tuple[int, int] = (-4, 5)) -> s
     if value == 0 or plain[0] <= power <= plain[1]:
         return _trimmed(f"{value + 0.0:,.{max(0, digits - 1 - power)}f}")
     return _powered(_trimmed(mantissa), power)
+
+
+def column(values: Sequence[float], digits: int = 4) -> list[str]:
+    """Values below one another: zeros at their ends stay where another has as many decimals.
+
+    >>> column([2.449, 2.1, 12.0]), column([0.003, 0.0015])
+    (['2.449', '2.100', '12.00'], ['0.0030', '0.0015'])
+    """
+    said = [number(value, digits) for value in values]
+    most = max((len(text.partition(".")[2]) for text in said if "×" not in text), default=0)
+    return [_filled(text, value, digits, most) for text, value in zip(said, values, strict=True)]
+
+
+def _filled(text: str, value: float, digits: int, most: int) -> str:
+    if not most or not text[-1:].isdecimal() or "×" in text or value == 0:
+        return text
+    power = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    return _signed(f"{value:,.{min(most, max(0, digits - 1 - power))}f}")
 
 
 def percent(value: float, digits: int = 1) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from thalweg.drawing.axis import Axis
 from thalweg.drawing.chart import STYLE as CHARTS_STYLE
-from thalweg.drawing.numbers import number
+from thalweg.drawing.numbers import column, number
 from thalweg.drawing.palette import COLOURS
 from thalweg.files import write_atomically
 from thalweg.train.charts import HOVER, Curve, curves
@@ -178,18 +178,26 @@ def _epochs(rows: Sequence[Row], best: int | None) -> str:
     if not rows:
         return ""
     keys = [key for key in dict.fromkeys(key for row in rows for key in row) if key != "best"]
-    head = "".join(f"<th>{escape(key.replace('_', ' '))}</th>" for key in keys)
+    head = "".join(f'<th scope="col">{escape(key.replace("_", " "))}</th>' for key in keys)
+    columns = [_column(key, [row.get(key) for row in rows]) for key in keys]
     body = "\n".join(
         f"<tr{' class=best' if row['epoch'] == best else ''}>"
-        + "".join(f"<td>{escape(_spoken(key, row.get(key)))}</td>" for key in keys)
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         + "</tr>"
-        for row in rows
+        for row, *cells in zip(rows, *columns, strict=True)
     )
     return (
         f"<details><summary>{_count(rows)} as a table</summary>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n'
         "</tbody></table></div></details>"
     )
+
+
+def _column(key: str, values: Sequence[Any]) -> list[str]:
+    """The cells of a column of the table."""
+    if key.endswith("accuracy") or not all(isinstance(value, float) for value in values):
+        return [_spoken(key, value) for value in values]
+    return column(values)
 
 
 # --- words and numbers ----------------------------------------------------------------------------
