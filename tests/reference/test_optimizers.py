@@ -96,6 +96,32 @@ def test_lbfgs_in_the_valley(name: str) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+@pytest.mark.parametrize("spread", [1e6, 1e10])
+def test_lbfgs_on_a_badly_scaled_bowl(search: str | None, spread: float) -> None:
+    """Fifty iterations, of which PyTorch's y s > 1e-10 forgets none."""
+    slopes = np.geomspace(1, spread, 12)
+
+    def run(tw: Any) -> list[float]:
+        x = tw.tensor(np.linspace(1.0, 2.0, 12), dtype=tw.float64)
+        x.requires_grad_()
+        optimizer = tw.optim.LBFGS(
+            [x], max_iter=1, tolerance_change=0.0, tolerance_grad=0.0, line_search_fn=search
+        )
+
+        def closure() -> Any:
+            optimizer.zero_grad()
+            loss = (tw.tensor(slopes) * x * x).sum()
+            loss.backward()
+            return loss
+
+        return [optimizer.step(closure).item() for _ in range(50)]
+
+    ours, theirs = map(run, BOTH)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+    assert min(ours) > 1e-9
+
+
 def _fitted(tw: Any, dtype: str, options: dict[str, Any]) -> list[float]:
     model = model_of(tw, classifier, dtype)
     optimizer = tw.optim.LBFGS(model.parameters(), **options)

@@ -17,9 +17,6 @@ from thalweg.ops.creation import tensor
 
 __all__ = ["gradient_descent", "lbfgs", "optimizers"]
 
-# L-BFGS forgets curvature below 1e-10, near the minimum of a function of about 1: it is told of a
-# larger one. A power of 2 changes no digit.
-_LARGE = 2.0**40
 _ELSEWHERE = frozenset({"lbfgs"})  # "l-bfgs", a row of the table
 
 
@@ -72,7 +69,7 @@ def lbfgs(task: Task, tolerance: float | None = None, history: int = 10) -> Step
         "history_size": history,
         "line_search_fn": "strong_wolfe",
     }
-    return (yield from _steps(task, optim.LBFGS, task.flat(tolerance), options, _LARGE))
+    return (yield from _steps(task, optim.LBFGS, task.flat(tolerance), options))
 
 
 def _steps(
@@ -80,10 +77,9 @@ def _steps(
     kind: type[optim.Optimizer],
     tolerance: float,
     options: dict[str, Any],
-    scale: float = 1.0,
 ) -> Steps:
     start = np.asarray(task.begin(), np.float64)
-    place = _Place(task, task.real.theta(start).requires_grad_(), scale)
+    place = _Place(task, task.real.theta(start).requires_grad_())
     optimizer = kind([place.theta], **options)
     while True:
         value, slope = place.evaluate()
@@ -101,14 +97,10 @@ def _steps(
 
 
 class _Place:
-    """Where an optimizer stands: the last point is evaluated once, however often it is asked.
+    """Where an optimizer stands: the last point is evaluated once, however often it is asked."""
 
-    The optimizer is told `scale` times the function.
-    """
-
-    def __init__(self, task: Task, theta: Tensor, scale: float) -> None:
+    def __init__(self, task: Task, theta: Tensor) -> None:
         self.objective, self.shape, self.theta = task.objective, task.real.shape, theta
-        self.scale = scale
         self.point: Array | None = None
         self.known = (math.inf, np.zeros(0))
 
@@ -128,6 +120,5 @@ class _Place:
     def closure(self) -> Tensor:
         """What an optimizer calls: the loss, with the gradient in place."""
         value, slope = self.evaluate()
-        scaled = slope.reshape(self.shape) * self.scale
-        self.theta.grad = tensor(scaled, dtype=self.theta.dtype)
-        return tensor(value * self.scale, dtype=self.theta.dtype)
+        self.theta.grad = tensor(slope.reshape(self.shape), dtype=self.theta.dtype)
+        return tensor(value, dtype=self.theta.dtype)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from thalweg import dtypes
 from thalweg._tensor import Tensor
+from thalweg.dtypes import finfo
 from thalweg.errors import ConfigError
 from thalweg.ops.creation import as_tensor, tensor
 from thalweg.ops.joining import stack
@@ -44,6 +46,10 @@ class LBFGS(ClosureOptimizer):
 
         q <- -g;  from the latest pair back:   a_i = s_i q / (y_i s_i),  q <- q - a_i y_i
         d <- (s y / y y) q;  and forth:        d <- d + s_i (a_i - y_i d / (y_i s_i))
+
+    A pair is remembered if y s > eps ||y|| ||s||, eps that of the dtype: the curvature is positive,
+    and more than rounding. The rule has no units: near a minimum, and where losses are small, it is
+    the same. (PyTorch's y s > 1e-10 remembers nothing there and goes down the gradient.)
 
     A `step(closure)` makes up to `max_iter` iterations with up to `max_eval` calls of the closure
     (default: 5/4 max_iter), and ends early where no gradient exceeds `tolerance_grad` or nothing
@@ -144,14 +150,14 @@ class LBFGS(ClosureOptimizer):
             memory.old_dirs, memory.old_stps, memory.ro, memory.H_diag = [], [], [], 1.0
             return -gradient
         y, s = gradient - memory.prev_flat_grad, memory.d * memory.t
-        product = float(y.dot(s))
-        if product > 1e-10:
+        product, square = float(y.dot(s)), float(y.dot(y))
+        if product > _least_curvature(square, s):
             for vectors, new in ((memory.old_dirs, y), (memory.old_stps, s)):
                 vectors.append(new)
                 del vectors[:-history_size]
             memory.ro.append(1.0 / product)
             del memory.ro[:-history_size]
-            memory.H_diag = product / float(y.dot(y))
+            memory.H_diag = product / square
         q, shares = -gradient, []
         pairs = list(zip(memory.old_dirs, memory.old_stps, memory.ro, strict=True))
         for change, move, ro in reversed(pairs):
@@ -229,6 +235,15 @@ def _at(step: float, evaluated: tuple[float, Tensor]) -> Point:
 
 def _largest(x: Tensor) -> float:
     return float(x.abs().max()) if x.numel() else 0.0
+
+
+def _least_curvature(square: float, s: Tensor) -> float:
+    """What y s must exceed: more than rounding makes of orthogonal ones, in any units."""
+    kind = finfo(s.dtype)
+    if square < kind.tiny:
+        return math.inf  # it has lost digits, or is 0
+    rounding = float(kind.eps) * math.sqrt(square) * math.sqrt(float(s.dot(s)))
+    return max(rounding, float(kind.tiny))
 
 
 def _search_fn(name: str, value: Any) -> str | None:
