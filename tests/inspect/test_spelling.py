@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from thalweg.inspect.spelling import spell, spell_number
+from thalweg.nn.functional.convolution import Grid
 from thalweg.primitives import REGISTRY, contraction
 
 Row = tuple[str, str, list[str], dict[str, Any], list[tuple[int, ...]]]
 
+GRID = Grid((2,), (0,), (0,), (0,), (1,))
 # fmt: off
 TABLE: list[Row] = [
     ("add",          "a + b",                    ["a", "b"],      {}, [(), ()]),
@@ -45,6 +47,7 @@ TABLE: list[Row] = [
     ("gather",       "gather(a, i, dim=1)",      ["a", "i"],      {"axes": (1,)}, []),
     ("relu",         "relu(a)",                  ["a"],           {}, [(2,)]),
     ("log_softmax",  "log_softmax(a, dim=1)",    ["a"],           {"dim": 1}, [(2, 3)]),
+    ("convolution",  "convolution(a, w, stride (2,))", ["a", "w"], {"grid": GRID}, []),
     ("loss",         "loss(a, n=2)",             ["a"],           {"weight": None, "n": 2}, [(2,)]),
 ]
 # fmt: on

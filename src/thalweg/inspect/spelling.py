@@ -64,7 +64,9 @@ def _call(name: str, operands: Sequence[str], attributes: dict[str, Any], shapes
     for key, value in attributes.items():
         everything = name in _REDUCTIONS and shapes and value == tuple(range(len(shapes[0])))
         if value is not None and key not in _UNSAID and not everything:
-            arguments.append(f"{_USER.get(key, key)}={_attribute(key, value)}")
+            said = _attribute(key, value)
+            named = f"{_USER.get(key, key)}={said}"
+            arguments.append(said[1:-1] if said.startswith("<") else named)  # it says it itself
     return f"{_USER.get(name, name)}({', '.join(arguments)})"
 
 

@@ -48,8 +48,8 @@ def summary(x: Tensor) -> str:
     x = x.detach()
     if not x.shape:
         return _number(x.item())
-    if x.numel() <= _FEW:
-        return str(_nested(x.tolist())).replace("'", "")
+    if x.numel() <= _FEW:  # the shape is told beside it: what has one place needs no brackets
+        return str(_nested(x.squeeze().tolist())).replace("'", "")
     x = x.double() if x.dtype.is_floating_point else x.long()
     if x.dtype.kind == "integer":
         return f"{x.amin().item()} .. {x.amax().item()}"

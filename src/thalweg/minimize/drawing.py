@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["picture"]
 
 _SIZE: Final = (480.0, 360.0)
-_GRID: Final = 81  # points along each side of a picture of level lines
+_GRID: Final = 101  # points along each side of a picture of level lines
 _DECADES: Final = 20.0  # times the lowest value that the highest is on a logarithmic axis
 _CURVE: Final = 240  # points of a curve
 _APART: Final = 8.0  # pixels between the dots of a path
 _LEVELS: Final = (12, 6, 3)
+_SHORTEST: Final = 12  # points: less than the grid can tell from a line that it cuts
 _MOST_LINES: Final = 40  # of all levels: of a function with many valleys fewer levels
 _UNJOINED: Final = ("random", "grid")  # methods whose points follow no path
 
@@ -89,10 +90,14 @@ def _of_two(result: MinimizeResult, title: str) -> str:
 def _levels(heights: Array) -> dict[float, list[Line]]:
     """Level lines, in cells of the grid, by their levels."""
     for count in _LEVELS:
-        found = {v: linked(level_lines(heights, v)) for v in levels_for(heights, count)}
+        found = {level: _lines(heights, level) for level in levels_for(heights, count)}
         if sum(map(len, found.values())) <= _MOST_LINES:
             break
     return found
+
+
+def _lines(heights: Array, level: float) -> list[Line]:
+    return [line for line in linked(level_lines(heights, level)) if len(line) >= _SHORTEST]
 
 
 def _level_lines(
@@ -102,7 +107,7 @@ def _level_lines(
     cells = np.arange(len(xs))
     for n, (level, lines) in enumerate(levels.items()):
         gap = (math.nan, math.nan)
-        across, up = np.array([p for line in lines for p in (*line, gap)]).T
+        across, up = np.array([p for line in lines for p in (*line, gap)] or [gap]).T
         where = np.interp(across, cells, xs), np.interp(up, cells, ys)
         shade = f"{0.75 - 0.55 * n / len(levels):.2f}"
         tip = element("title", f"g = {number(level)}")
