@@ -70,6 +70,18 @@ def test_rows_name_the_users_lines() -> None:
     assert "loss.backward()" in text
 
 
+@pytest.mark.parametrize("columns", [60, 80, 90, 200])
+def test_the_table_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = tuple(Origin("/somewhere/model.py", 100 + n, "step") for n in range(5))
+    row = Row(10, "contraction+add+" * 5, lines, "128x64x28x28 sum 64x3x3", 1e9, 1e7, 1e-3, 1, ROOF)
+    rows = (row, Row(11, "sum", (Origin("other.py", 3, "f"),), "1", 0, 0, 1e-6, 1, ROOF))
+    text = str(Explanation(rows, 2e-3, ROOF)).splitlines()
+    assert max(map(len, text)) <= min(100, max(80, columns))
+    assert text[1].split()[1].startswith("contractio")
+    assert "a100" in text[1]
+
+
 def test_the_table_adds_up_and_fits() -> None:
     step, _, rows = make_step()
     step.scan(rows)

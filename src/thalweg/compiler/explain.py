@@ -12,6 +12,8 @@ from __future__ import annotations
 import linecache
 import math
 import os
+import shutil
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,7 +45,9 @@ _SECONDS: Final = 0.005  # of a measured round: short, so that some meet no othe
 _ROUNDS: Final = 40
 _ALL_SECONDS: Final = 0.5  # of all rounds, where steps are long
 _MOST_RUNS: Final = 2000
-_WIDTH: Final = 100
+_WIDEST: Final = 100
+_NARROWEST: Final = 80
+_LEAST: Final = 12  # letters of a kernel's operations, and of its loops
 _SHORT_BOUND: Final = {"fma": "fma", "cache": "cache", "memory": "mem"}
 
 
@@ -212,19 +216,24 @@ def _times(sizes: Sequence[int]) -> str:
 
 
 def _table(told: Explanation) -> Iterator[str]:
-    names = _Lines(told.rows)
+    columns = shutil.get_terminal_size((_WIDEST, 24)).columns
+    width = min(_WIDEST, max(_NARROWEST, columns))
+    names = _Lines(told.rows, width)
     head = ("", "kernel", "loops", "MFLOP", "MB", "us", "share", "of roof", "thr", "lines")
     body = [_cells(row, told, names) for row in told.rows]
     cells = [head, *body, _totals(told)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    room = _WIDTH - (sum(widths) - widths[1]) - (len(widths) - 1)
+    room = width - (sum(widths) - widths[1]) - (len(widths) - 1)
     widths[1] = min(widths[1], room)
+    if room < _LEAST:  # a little of the kernels' names is worth more than all of their loops
+        widths[1:3] = _LEAST, max(_LEAST, widths[2] + room - _LEAST)
     for line in cells:
         yield _aligned(line, widths)
     yield ""
     yield from names.legend()
     yield ""
-    yield from _summary(told)
+    for line in _summary(told):
+        yield from textwrap.wrap(line, width, subsequent_indent="  ")
 
 
 def _cells(row: Row, told: Explanation, names: _Lines) -> tuple[str, ...]:
@@ -258,7 +267,9 @@ def _summary(told: Explanation) -> Iterator[str]:
 class _Lines:
     """Short names of the user's lines: 12, or b12 where several files have a part in it."""
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], width: int) -> None:
+        self.width = width
+        self.most = 3 if width == _WIDEST else 1  # of a row
         origins = dict.fromkeys(o for row in rows for o in row.origins)
         self.places = sorted({(o.file, o.line) for o in origins})
         files = sorted({file for file, _ in self.places})
@@ -268,8 +279,8 @@ class _Lines:
 
     def of(self, origins: Sequence[Origin]) -> str:
         names = sorted({(o.file, o.line) for o in origins})
-        shown = [f"{self.files[file]}{line}" for file, line in names[:3]]
-        return ",".join(shown) + (",.." if len(names) > 3 else "")
+        shown = [f"{self.files[file]}{line}" for file, line in names[: self.most]]
+        return ",".join(shown) + (",.." if len(names) > self.most else "")
 
     def legend(self) -> Iterator[str]:
         for file, letter in self.files.items():
@@ -278,7 +289,7 @@ class _Lines:
             width = max(len(f"{letter}{line}") for line in lines)
             for line in lines:
                 text = linecache.getline(file, line).strip()
-                yield f"  {letter}{line}".ljust(width + 4) + _cut(text, _WIDTH - width - 4)
+                yield f"  {letter}{line}".ljust(width + 4) + _cut(text, self.width - width - 4)
 
 
 def _path(file: str) -> str:
