@@ -157,6 +157,7 @@ class _Mode(threading.local):
         self.interpret = _numpy_interpreter()
         self.trace: TraceNotes | None = None  # while a function is traced
         self.watched = False  # each value is looked at as it comes: nothing runs natively
+        self.recorded = False  # what happens is differentiated by a function transform
         self.level: Level | None = None  # the innermost function transform
         self.written: Callable[[Tensor], None] | None = None  # told of assignments to tensors
         self.cases = 1  # how many cases draw random numbers of their own

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from thalweg.autodiff.levels import Closing, Transform, application, drop
+from thalweg.autodiff.levels import Transform, application, drop
 from thalweg.compiler.structure import Structure, flatten
 from thalweg.errors import ConfigError, ShapeError, TransformError
 from thalweg.ops.joining import cat
@@ -28,7 +28,7 @@ from thalweg.tape import Composite, Lifted, TensorBase, bind, compose, mode, not
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
-__all__ = ["Batched", "Batching", "vmap"]
+__all__ = ["Batched", "Batching", "OneCase", "vmap"]
 
 _RANDOMNESS = ("error", "different", "same")
 
@@ -94,16 +94,27 @@ class Batching(Transform):
         """A value from outside as one of this level."""
         return Batched(self, x, has_cases=False)
 
-    def opened(self, x: Tensor, is_stacked: bool, is_full: bool) -> tuple[list[Tensor], Closing]:
+    def opened(self, x: Tensor, is_stacked: bool, is_full: bool) -> tuple[list[Tensor], bool]:
         """All cases, in front or behind the rounds; or the one value for all of them."""
         has_cases = self.owns(x) and x._value.has_cases
         if not has_cases and not is_full:
-            return [x._value.tensor if self.owns(x) else x], self._shared
+            return [x._value.tensor if self.owns(x) else x], False
         cases = self._held_of(x)
-        return [cases.movedim(0, 1) if is_stacked and self.axes else cases], self._of_cases
+        return [cases.movedim(0, 1) if is_stacked and self.axes else cases], True
 
-    def _of_cases(self, parts: Sequence[Tensor], is_stacked: bool) -> Tensor:
+    def closed(self, parts: Sequence[Tensor], varies: bool, is_stacked: bool) -> Tensor:
+        """The tensor of these cases, or of the one value for all."""
+        if not varies:
+            return wrap(self.lifted(parts[0]))
         return self._seen(parts[0].movedim(1, 0) if is_stacked and self.axes else parts[0])
+
+    def again(self) -> Batching:
+        """A level of as many cases."""
+        return type(self)(self.size, self.randomness)
+
+    def key(self) -> tuple[Any, ...]:
+        """How many cases there are, and what random numbers they draw."""
+        return type(self), self.size, self.randomness
 
     def _seen(self, held: Tensor) -> Tensor:
         """What the function sees of what a value of this level holds."""
@@ -112,9 +123,6 @@ class Batching(Transform):
     def _held_of(self, x: Tensor) -> Tensor:
         """What a value of this level that is `x` in each case holds."""
         return self.unwrap(x)
-
-    def _shared(self, parts: Sequence[Tensor], is_stacked: bool) -> Tensor:
-        return wrap(self.lifted(parts[0]))
 
     def _parts(self, inputs: Sequence[Tensor]) -> tuple[bool, list[Tensor], list[bool]]:
         """Whether any is of this level, the tensors outside, and which of them have cases."""
@@ -149,11 +157,11 @@ class Batching(Transform):
     ) -> Any:
         """All cases at once, by the batching rule."""
         is_mine, tensors, cases = self._parts(inputs)
-        if not is_mine:
-            if primitive is random_bits and self.randomness != "same":
-                return self._drawn(*inputs, **attributes)
-            return mode.interpret(primitive, inputs, attributes)
         if True not in cases:
+            if primitive is random_bits and self.randomness != "same":
+                return self._drawn(*tensors, **attributes)
+            if not is_mine:
+                return mode.interpret(primitive, inputs, attributes)
             return Batched(self, bind(primitive, *tensors, **attributes), has_cases=False)
         if primitive.batch is None:
             raise TransformError(
@@ -292,13 +300,13 @@ class OneCase(Batching):
     ) -> Any:
         """The operation on the one case."""
         is_mine, tensors, cases = self._parts(inputs)
-        if is_mine:
-            return Batched(self, bind(primitive, *tensors, **attributes), True in cases)
-        value = mode.interpret(primitive, inputs, attributes)
-        if primitive is not random_bits or self.randomness == "same":
-            return value
-        self._check_draws()
-        return Batched(self, wrap(value))
+        has_cases = True in cases
+        if primitive is random_bits and self.randomness != "same" and not has_cases:
+            self._check_draws()
+            is_mine = has_cases = True
+        if not is_mine:
+            return mode.interpret(primitive, inputs, attributes)
+        return Batched(self, bind(primitive, *tensors, **attributes), has_cases)
 
     def compose(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from thalweg.autodiff.levels import Closing, Transform, application, drop, tensors_of
+from thalweg.autodiff.levels import Transform, application, drop, tensors_of
 from thalweg.autodiff.reverse import split_aux, vjp
 from thalweg.compiler.structure import Structure
 from thalweg.errors import DTypeError, ShapeError
@@ -64,15 +64,24 @@ class Forward(Transform):
         """The primal outside, and the tangent where there is one."""
         return (x._value.primal, x._value.tangent) if self.owns(x) else (x, None)
 
-    def opened(self, x: Tensor, is_stacked: bool, is_full: bool) -> tuple[list[Tensor], Closing]:
+    def opened(self, x: Tensor, is_stacked: bool, is_full: bool) -> tuple[list[Tensor], bool]:
         """The primal, and the tangent if there is one, or may be."""
         primal, tangent = self.parts(x)
         if tangent is None and is_full and primal._value.dtype.kind == "f":
             tangent = zeros_like(primal)
-        return [primal] if tangent is None else [primal, tangent], self._of_parts
+        return ([primal], False) if tangent is None else ([primal, tangent], True)
 
-    def _of_parts(self, parts: Sequence[Tensor], is_stacked: bool) -> Tensor:
-        return self.wrap(parts[0], parts[1] if len(parts) == 2 else None)
+    def closed(self, parts: Sequence[Tensor], varies: bool, is_stacked: bool) -> Tensor:
+        """The tensor of this primal and this tangent."""
+        return self.wrap(parts[0], parts[1] if varies else None)
+
+    def again(self) -> Forward:
+        """Another level."""
+        return Forward()
+
+    def key(self) -> tuple[Any, ...]:
+        """All of them are alike."""
+        return (Forward,)
 
     def apply(
         self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]

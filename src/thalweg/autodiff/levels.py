@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Closing", "Transform", "application", "drop", "tensors_of"]
+__all__ = ["Transform", "application", "drop", "tensors_of"]
 
 
 @cache
@@ -43,7 +43,6 @@ def tensors_of(name: str, value: Any) -> tuple[list[Tensor], Structure]:
     return leaves, structure
 
 
-Closing = Callable[[Sequence["Tensor"], bool], "Tensor"]  # of parts, that are stacked or not
 State = tuple[Any, ...]  # of a tensor: value, node, requires_grad, gradient
 Context = dict[str, Any]  # what of the mode belongs to a level
 _FIELDS = ("interpret", "trace", "watched", "level", "cases")
@@ -88,7 +87,8 @@ class Transform(ABC):
         self._around = around = _context()
         self._direct = around["interpret"] if around["level"] is None else None
         cases = mode.cases * self.cases
-        self._here = dict(zip(_FIELDS, (self, self, True, self, cases), strict=True))
+        here = self, self, around["watched"], self, cases
+        self._here = dict(zip(_FIELDS, here, strict=True))
         mode.__dict__.update(self._here)
         return before
 
@@ -193,12 +193,24 @@ class Transform(ABC):
         return self._around["trace"]
 
     @abstractmethod
-    def opened(self, x: Tensor, is_stacked: bool, is_full: bool) -> tuple[list[Tensor], Closing]:
-        """The tensors outside that `x` is made of, and what makes such a tensor of others.
+    def opened(self, x: Tensor, is_stacked: bool, is_full: bool) -> tuple[list[Tensor], bool]:
+        """The tensors outside that `x` is made of, and whether it varies: has cases, or a tangent.
 
-        Those of a stack, and what is made of stacks, have the axis of rounds in front. With
-        `is_full` there is all that there may be in another round.
+        Those of a stack have the axis of rounds in front. With `is_full` there is all that there
+        may be in another round.
         """
+
+    @abstractmethod
+    def closed(self, parts: Sequence[Tensor], varies: bool, is_stacked: bool) -> Tensor:
+        """The tensor that is made of such parts."""
+
+    @abstractmethod
+    def again(self) -> Transform:
+        """A level like this."""
+
+    @abstractmethod
+    def key(self) -> tuple[Any, ...]:
+        """What levels like this have in common."""
 
     # --- what a trace is told, and a level -------------------------------------------------------
 

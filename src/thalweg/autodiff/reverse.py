@@ -95,12 +95,8 @@ def _span(results: Iterable[TensorBase], sources: Sequence[Tensor]) -> _Span:
 
 
 def recorded(function: Callable[[], Any]) -> tuple[Any, list[weakref.ref[Tensor]]]:
-    """What `function` gives, on the tape, and the tensors that it gave new values.
-
-    Compiled functions run as they are written: the backward pass of one is a program, which can
-    neither be batched nor differentiated. It is the transform that is to be compiled.
-    """
-    before = mode.grad, mode.watched, mode.written
+    """What `function` gives, on the tape, and the tensors that it gave new values."""
+    before = mode.grad, mode.recorded, mode.written
     written: list[weakref.ref[Tensor]] = []
 
     def note(x: Tensor) -> None:
@@ -108,11 +104,11 @@ def recorded(function: Callable[[], Any]) -> tuple[Any, list[weakref.ref[Tensor]
             before[2](x)
         written.append(weakref.ref(x))
 
-    mode.grad, mode.watched, mode.written = True, True, note
+    mode.grad, mode.recorded, mode.written = True, True, note
     try:
         return function(), written
     finally:
-        mode.grad, mode.watched, mode.written = before
+        mode.grad, mode.recorded, mode.written = before
 
 
 def _release(

@@ -17,15 +17,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from thalweg.autodiff.bundles import Bundled, bundle, item
 from thalweg.autodiff.levels import Transform
 from thalweg.autodiff.reverse import cotangents_of, source
 from thalweg.compiler.graph import Variable
 from thalweg.compiler.subgraph import parent_of
 from thalweg.ops.creation import zeros_like
 from thalweg.ops.loops import Results, Step, Tensors, scan_along_0
-from thalweg.primitives import loops
-from thalweg.primitives.core import AllOperands
-from thalweg.primitives.loops import Bundle, Cotangents
+from thalweg.primitives.loops import Cotangents
 from thalweg.tape import Composite, Lifted, Node, mode, wrap
 
 if TYPE_CHECKING:
@@ -89,12 +88,13 @@ class _Parts:
     ) -> None:
         opened = [level.opened(x, stacked, is_full) for x in xs]
         self.tensors = [part for parts, _ in opened for part in parts]
-        self.kinds = [(len(parts), close) for parts, close in opened]
+        self.level, self.kinds = level, [(len(parts), varies) for parts, varies in opened]
 
     def closed(self, tensors: Tensors, stacked: bool = False) -> Tensors:
         """Tensors of the level, of other parts of the same kinds."""
         rest = iter(tensors)
-        return [close([next(rest) for _ in range(n)], stacked) for n, close in self.kinds]
+        groups = [([next(rest) for _ in range(n)], varies) for n, varies in self.kinds]
+        return [self.level.closed(parts, varies, stacked) for parts, varies in groups]
 
 
 # --- what a round leaves on the tape --------------------------------------------------------------
@@ -180,7 +180,7 @@ class _Body:
         """Where a later round finds a value of this one."""
         found = self.places.get(id(value))
         if found is None:
-            if isinstance(value, _Bundled):
+            if isinstance(value, Bundled):
                 found = "bundle", tuple(map(self.place, value.values))
             elif self.trace.is_of_a_round(value):
                 found = "stack", len(self.stacked)
@@ -243,16 +243,6 @@ class _Trace:
 # --- all rounds, as one node ----------------------------------------------------------------------
 
 
-class _Bundled:
-    """The values of a scan's results as one, which a node has as its output."""
-
-    shape: tuple[int, ...] = ()
-    dtype = Bundle(())
-
-    def __init__(self, values: Sequence[Any]) -> None:
-        self.values = tuple(values)
-
-
 class _Recorded:
     """A scan of a body, and its derivative."""
 
@@ -265,22 +255,14 @@ class _Recorded:
 
     def connected(self, results: Tensors) -> Results:
         """The results of all rounds, behind one node."""
-        value = _Bundled([x._value for x in results])
-        operands = tuple(x for group in self.groups for x in group)
-        joint = wrap(value)
-        joint._node = Node(Composite("scan", AllOperands(self.cotangents)), operands, value, {})
-        joint._requires_grad = True
+        operands = [x for group in self.groups for x in group]
+        joint = bundle("scan", self.cotangents, operands, results)
         first, shown = len(self.groups[0]), len(results) - len(self.body.stacked)
         found = [self._item(joint, number) for number in range(shown)]
         return found[:first], found[first:]
 
     def _item(self, joint: Tensor, number: int) -> Tensor:
-        """A result; on the tape where it is one that is differentiated."""
-        x = wrap(joint._value.values[number])
-        if joint._requires_grad and self.body.results[number][1] is not None:
-            x._node = Node(loops.item, (joint,), x._value, {"index": number})
-            x._requires_grad = True
-        return x
+        return item(joint, number, self.body.results[number][1] is not None)
 
     def cotangents(self, g: Cotangents, out: Tensor, *operands: Tensor) -> list[Tensor | None]:
         """The cotangents of the operands, by a scan from the end."""
@@ -343,7 +325,7 @@ class _Round:
     def _value(self, place: Place) -> Any:
         kind, number = place
         if kind == "bundle":
-            return _Bundled([self._value(part) for part in number])
+            return Bundled([self._value(part) for part in number])
         return self.known[kind][number]._value
 
     def _tensor(self, place: Place, parent: Any) -> Tensor:

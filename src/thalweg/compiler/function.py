@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar
 
 import numpy as np
@@ -22,6 +22,7 @@ from thalweg.tape import ESCAPED, mode, no_trace_here, tracing, wrap
 
 if TYPE_CHECKING:
     from thalweg.compiler.explain import Explanation
+    from thalweg.compiler.within import Made
 
 __all__ = ["Compiled", "compile"]
 
@@ -64,16 +65,34 @@ class Compiled(Generic[P, R]):
         return path if found is self else (Compiled, (self.fn, self.fallback))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if mode.trace is not None or mode.watched or self._is_eager:
+        level: Any = mode.level
+        is_traced = mode.trace is not None if level is None else level.is_traced
+        if is_traced or mode.watched or self._is_eager:
             return self.fn(*args, **kwargs)
         leaves, structure = flatten((args, kwargs))
+        if level is not None:
+            return self._within(leaves, structure)  # type: ignore[no-any-return]  # fn's R
         entry = self._entry(leaves, structure, differentiate=mode.grad)
         if entry is None:
             return self.fn(*args, **kwargs)
         given = [x for x in leaves if isinstance(x, Tensor)]
         if entry.trace.pullback is not None:
-            return entry.recorded(self._name, given)  # type: ignore[no-any-return]
+            return entry.recorded(self, leaves, structure)  # type: ignore[no-any-return]
         return entry.result(entry.bound.call(given))  # type: ignore[no-any-return]
+
+    def _within(self, leaves: Sequence[Any], structure: Structure) -> Any:
+        """A call inside a function transform."""
+        from thalweg.compiler import within
+
+        signature = _signature(leaves, structure, differentiate=False)
+        return within.call(self, leaves, structure, signature)
+
+    @cached_property
+    def made(self) -> Made:
+        """What this is inside function transforms."""
+        from thalweg.compiler.within import Made
+
+        return Made()
 
     def scan(self, *args: Any, **kwargs: Any) -> Any:
         """Run over the leading axis of the arguments' tensors, natively; stacks the results.
@@ -93,7 +112,7 @@ class Compiled(Generic[P, R]):
         with tracing:
             firsts = [x.detach()[0] if isinstance(x, Tensor) else x for x in leaves]
         entry = None
-        if mode.trace is None and not (mode.watched or self._is_eager):
+        if mode.trace is None and not (mode.watched or mode.recorded or self._is_eager):
             entry = self._entry(firsts, structure)
         if entry is None:
             return self._eager_scan(tensors, leaves, structure, count)
@@ -270,20 +289,34 @@ class _Entry:
         """The function's result, with these arrays in its tensors."""
         return self._built([wrap(array) for array in arrays])
 
-    def recorded(self, name: str, given: list[Tensor]) -> Any:
+    def recorded(
+        self, compiled: Compiled[..., Any], leaves: Sequence[Any], structure: Structure
+    ) -> Any:
         """Run, and put the results on the tape."""
+        from thalweg.compiler.within import Derivative, Nested, connected
+
         pullback = self.trace.pullback
         assert pullback is not None
-        captured = [slot.current() for slot in self.trace.slots]
-        inputs = [*given, *(x for x in captured if x is not None)]
+        given = [x for x in leaves if isinstance(x, Tensor)]
+        captured = [x for slot in self.trace.slots if (x := slot.current()) is not None]
+        inputs = [*given, *captured]
         with tracing:
             before = dict(zip(self.trace.graph.inputs, [x._value for x in inputs], strict=True))
         arrays = self.bound.call(given)
         after = dict(zip(self.trace.graph.outputs, arrays, strict=False))
         saved = [before[v] if v in before else after[v] for v in pullback.saved]
         results = [wrap(array) for array in arrays[: self.trace.constants.count(Variable)]]
-        pullback.attach(name, [inputs[k] for k in pullback.inputs], saved, results)
-        return self._built(results)
+        arguments = Nested.of(leaves, structure)
+        live = {k: (results[k]._value.shape, results[k].dtype) for k in pullback.results}
+
+        def again() -> Derivative:
+            return Derivative.of(compiled, arguments, captured, pullback.inputs, live)
+
+        values = [wrap(array) for array in before.values()]
+        operands = [
+            connected(y, inputs[k]) if k in pullback.inputs else y for k, y in enumerate(values)
+        ]
+        return self._built(pullback.attach(compiled._name, again, operands, saved, results))
 
     def _built(self, results: Sequence[Tensor]) -> Any:
         values = iter(results)

@@ -5,17 +5,14 @@ while it is traced: the equations that follow its own compute its vector-Jacobia
 split again: the function's program gives, beside its results, the values that the rest needs, and
 the rest is a program of its own, compiled when a backward pass first comes by.
 
-On the tape a call is one node, which has the function's inputs as its operands, and one more for
-each result, which hands its cotangent on:
-
-    inputs  <-  call  <-  result 0, result 1, ..
+On the tape a call is a bundle of its results. Its program can neither be batched nor
+differentiated; where a transform asks for that, the derivative of `within.py` takes its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,18 +21,18 @@ import numpy.typing as npt
 
 from thalweg._tensor import Tensor
 from thalweg.autodiff.backward import grad
+from thalweg.autodiff.bundles import bundle, item
 from thalweg.compiler.graph import Atom, Graph, Variable
 from thalweg.compiler.machine import host
 from thalweg.compiler.passes import build_plan
 from thalweg.compiler.program import Program
 from thalweg.compiler.subgraph import keep_items
-from thalweg.errors import GradientError
-from thalweg.ops.creation import zeros
-from thalweg.primitives.core import AnyOperand
-from thalweg.tape import Composite, Node, mode, wrap
+from thalweg.primitives.loops import Cotangents
+from thalweg.tape import Node, mode, wrap
 
 if TYPE_CHECKING:
     from thalweg.compiler.trace import Tracer
+    from thalweg.compiler.within import Derivative
 
 __all__ = ["Pullback", "on_tape", "pullback_of"]
 
@@ -70,65 +67,32 @@ class Pullback:
         return found
 
     def attach(
-        self, name: str, inputs: list[Tensor], saved: list[Array], results: list[Tensor]
-    ) -> None:
-        """Put a call's `results` on the tape, behind its `inputs` that require a gradient."""
-        call = _Call(self, len(inputs), results)
-        node = Node(Composite(name, AnyOperand(call.cotangent)), tuple(inputs), None, {})
-        assert node.values is not None
-        node.values += saved
-        node.parents += [None] * len(saved)
-        joint = _on_tape(zeros(), node)
-        for place, number in enumerate(self.results):
-            op = Composite(f"{name}[{number}]", (call.receiver(place),))
-            _on_tape(results[number], Node(op, (joint,), results[number]._value, {}))
+        self,
+        name: str,
+        again: Callable[[], Derivative],
+        inputs: Sequence[Tensor],
+        saved: Sequence[Array],
+        results: Sequence[Tensor],
+    ) -> list[Tensor]:
+        """A call's `results` on the tape, behind its `inputs`.
 
+        `again` makes the derivative that can be differentiated, and batched, in its turn.
+        """
+        kinds = [(results[k]._value.shape, results[k]._value.dtype) for k in self.results]
 
-def _on_tape(x: Tensor, node: Node) -> Tensor:
-    x._node, x._requires_grad = node, True
-    return x
+        def rule(g: Cotangents, out: Tensor, *operands: Tensor) -> list[Tensor | None]:
+            given, kept = operands[: len(inputs)], operands[len(inputs) :]
+            nothing = [None] * len(kept)
+            if mode.grad or any(type(x._value) is not np.ndarray for x in g.values()):
+                return [*again().cotangents(g, out, *given), *nothing]
+            pairs = zip(self.results, kinds, strict=True)
+            full = [g[k]._value if k in g else np.zeros(*kind) for k, kind in pairs]
+            found = dict(zip(self.inputs, self([x._value for x in kept], full), strict=True))
+            arrived = [wrap(found[k]) if k in found else None for k in range(len(inputs))]
+            return [*arrived, *nothing]
 
-
-@dataclass
-class _Received:
-    """The cotangents of a call's results that have arrived in a backward pass."""
-
-    cotangents: dict[int, Array]
-    answers: list[Array]
-
-
-class _Call:
-    """The VJP of one call: collects cotangents of results, gives those of inputs."""
-
-    def __init__(self, pullback: Pullback, inputs: int, results: Sequence[Tensor]) -> None:
-        self.pullback, self.inputs = pullback, inputs
-        self.kinds = [(results[k]._value.shape, results[k]._value.dtype) for k in pullback.results]
-        self.received = _Received({}, [])
-
-    def receiver(self, place: int) -> Any:
-        """The VJP of a result: keeps its cotangent, and sends word that there is one."""
-
-        def receive(g: Tensor, out: Tensor, joint: Tensor) -> Tensor:
-            if mode.grad:
-                raise GradientError(
-                    "the gradient of a compiled function's result is not on the tape itself: for "
-                    "gradients of gradients, compile the function that takes the first gradient"
-                )
-            self.received.cotangents[place] = g._value
-            return joint
-
-        return receive
-
-    def cotangent(self, position: int, g: Tensor, out: Tensor, *operands: Tensor) -> Tensor:
-        """The cotangent of the input at `position`; the first one asked for computes all."""
-        if self.received.cotangents:
-            arrived = self.received.cotangents
-            full = [
-                arrived[k] if k in arrived else np.zeros(*kind) for k, kind in enumerate(self.kinds)
-            ]
-            saved = [x._value for x in operands[self.inputs :]]
-            self.received = _Received({}, self.pullback(saved, full))
-        return wrap(self.received.answers[position])
+        joint = bundle(name, rule, [*inputs, *map(wrap, saved)], results)
+        return [item(joint, k, k in self.results) for k in range(len(results))]
 
 
 # --- while tracing -----------------------------------------------------------------------------

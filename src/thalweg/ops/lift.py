@@ -61,6 +61,8 @@ def _made(scalar: float, dtype: dtypes.DType) -> Tensor:
 def is_literal(x: Tensor) -> bool:
     """Whether `x` is what a Python scalar was made into, and so a constant of a program."""
     array = x._value
+    if array.__class__ is not np.ndarray:
+        return False
     return array.ndim == 0 and not array.dtype.names and literal(array.item(), x.dtype) is x
 
 
