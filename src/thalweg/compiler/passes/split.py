@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,8 +22,9 @@ from thalweg.compiler.kernels import Access, Buffer, Indirect, Kernel, Loop, Red
 from thalweg.compiler.passes.operations import COST, LOAD_COST, STORE_COST
 from thalweg.compiler.passes.views import elements, row_major
 
-__all__ = ["in_blocks", "split_reductions"]
+__all__ = ["in_blocks", "over", "split_reductions"]
 
+Terms: TypeAlias = Sequence[Sequence[tuple[int, int]]]
 _INT64 = np.dtype(np.int64)
 _BLOCK = 300_000  # tenths of a nanosecond, as all costs: what is worth another thread's while
 _MOST_BLOCKS = 64
@@ -131,7 +132,7 @@ class _Scalars:
     def __init__(
         self,
         rank: int,
-        terms: Sequence[Sequence[tuple[int, int]]],
+        terms: Terms,
         starts: Sequence[int],
         first: int = 0,
     ) -> None:
@@ -182,6 +183,26 @@ class _Scalars:
         return [Store(self.numbers[store.value], self.access(store.access)) for store in old]
 
 
+def over(loop: Loop, space: tuple[int, ...], terms: Terms) -> Loop:
+    """`loop` over the axes of `space`: `terms` has of each old axis the new ones it becomes, with
+    the steps that its counter makes along each."""
+    scalars = _Scalars(len(space), terms, [0] * len(loop.space))
+    for number, scalar in enumerate(loop.body):
+        scalars.take(number, scalar)
+    count = len(scalars.scalars)
+    for number, scalar in enumerate(loop.tail, len(loop.body)):
+        scalars.take(number, scalar)
+    return replace(
+        loop,
+        space=space,
+        body=tuple(scalars.scalars[:count]),
+        stores=tuple(scalars.stores(loop.stores)),
+        reduced=tuple(sorted(new for axis in loop.reduced for new, _ in terms[axis])),
+        reductions=tuple(replace(r, value=scalars.numbers[r.value]) for r in loop.reductions),
+        tail=tuple(scalars.scalars[count:]),
+    )
+
+
 @dataclass(slots=True)
 class _Split:
     """A loop whose reduced `axis` is `count` blocks of `size`, and a rest.
@@ -197,7 +218,7 @@ class _Split:
 
     def loops(self) -> Iterator[Loop]:
         """The blocks, the rest, and what combines them."""
-        found = [self._buffer(f"part{n}", r.dtype) for n, r in enumerate(self.loop.reductions)]
+        found = [self._buffer(f"{n}", r.dtype) for n, r in enumerate(self.loop.reductions)]
         best = {
             number: self._buffer(f"best{number}", self.loop.body[r.value].dtype)
             for number, r in enumerate(self.loop.reductions)
@@ -211,8 +232,9 @@ class _Split:
 
     def _buffer(self, name: str, dtype: Any) -> Buffer:
         """A number for each block and each point that is left."""
+        whole = self.loop.tail_stores[0].access.buffer
         size = self._count() * elements(self._left())
-        return Buffer(name, size, dtype, "temporary")
+        return Buffer(f"{whole!r}.{name}", size, dtype, "temporary")
 
     def _count(self) -> int:
         return self.count + (self.rest > 0)
