@@ -232,8 +232,8 @@ def _table(told: Explanation) -> Iterator[str]:
     yield ""
     yield from names.legend()
     yield ""
-    for line in _summary(told):
-        yield from textwrap.wrap(line, width, subsequent_indent="  ")
+    for words in _summary(told):
+        yield from textwrap.wrap(words, width, subsequent_indent="  ")
 
 
 def _cells(row: Row, told: Explanation, names: _Lines) -> tuple[str, ...]:
