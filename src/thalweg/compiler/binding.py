@@ -3,6 +3,10 @@
 State is written in place. A tensor is a value that other names may share (`x.detach()` shares the
 array of x), so an array is written to only while its tensor is the only one that holds it; else
 the tensor is given a copy first. Nobody ever sees a value change under another name.
+
+A program may hold a weight with its axes in another order in memory (see `passes.held`). The
+tensor's array is of the same shape then, with other strides: whoever looks at it, saves it, or
+captures it in another program sees nothing else.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from thalweg._tensor import Tensor
 from thalweg.compiler.frame import aligned_array
 from thalweg.compiler.kernels import Plan
 from thalweg.compiler.machine import host
+from thalweg.compiler.passes.channels import Order
+from thalweg.compiler.passes.held import ROW_MAJOR, Choice
 from thalweg.compiler.program import Program
 from thalweg.compiler.trace import Slot, Trace
 from thalweg.tape import tracing, wrap
@@ -32,11 +38,28 @@ def _address(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def _aligned(array: Array) -> Array:
-    """A contiguous copy that begins at a line of the cache."""
-    copy = aligned_array(array.shape, array.dtype)
+def _aligned(array: Array, order: Order | None) -> Array:
+    """A copy that begins at a line of the cache, its axes in this order in memory."""
+    copy = aligned_array(array.shape, array.dtype, order)
     copy[...] = array
     return copy
+
+
+def _lies(array: Array, order: Order | None) -> bool:
+    """Whether the axes of `array` lie contiguous in this order in memory."""
+    return (array if order is None else array.transpose(order)).flags.c_contiguous
+
+
+def _choice(trace: Trace) -> Choice:
+    """What the program may hold in an order of its own: what it captures, and their gradients. What
+    a pullback is to be computed from is given to another program, in row-major order."""
+    if trace.pullback is not None:
+        return ROW_MAJOR
+    gradients = (number for _, number in trace.gradients if number is not None)
+    return Choice(
+        frozenset(range(trace.arguments, len(trace.graph.inputs))),
+        frozenset([*trace.updates.values(), *gradients]),
+    )
 
 
 class Bound:
@@ -50,15 +73,18 @@ class Bound:
 
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
-        self.program = Program.of(trace.graph, trace.updates, host())
-        updated = {number - trace.arguments for number in trace.updates}
+        self.program = Program.of(trace.graph, trace.updates, host(), _choice(trace))
+        orders = self.program.input_orders
         self.captured = [
-            _Captured(slot, number in updated) for number, slot in enumerate(trace.slots)
+            _Captured(slot, number in trace.updates, orders.get(number))
+            for number, slot in enumerate(trace.slots, trace.arguments)
         ]
         state = set(trace.updates.values())
         self.free = [k for k in range(len(trace.graph.outputs)) if k not in state]
         self.gradients = {
-            number: _Gradient(tensor) for tensor, number in trace.gradients if number is not None
+            number: _Gradient(tensor, self.program.output_orders.get(number))
+            for tensor, number in trace.gradients
+            if number is not None
         }
         self.cleared = [tensor for tensor, number in trace.gradients if number is None]
         self.sample: tuple[list[Array], int] | None = None
@@ -149,12 +175,12 @@ class Bound:
 class _Captured:
     """A captured tensor, the array it had when the program last ran, and that array's address."""
 
-    __slots__ = ("dtype", "is_state", "known", "owner", "place", "shape", "tensor")
+    __slots__ = ("dtype", "is_state", "known", "order", "owner", "place", "shape", "tensor")
 
-    def __init__(self, slot: Slot, is_state: bool) -> None:
+    def __init__(self, slot: Slot, is_state: bool, order: Order | None) -> None:
         self.tensor, self.owner = slot.tensor, slot.owner
         self.shape, self.dtype = slot.variable.shape, slot.variable.dtype
-        self.is_state = is_state
+        self.is_state, self.order = is_state, order
         self.known: Array | None = None
         self.place = 0
 
@@ -168,14 +194,18 @@ class _Captured:
         array = self.tensor._value
         return array is self.known or (array.shape == self.shape and array.dtype == self.dtype)
 
+    def read(self) -> Array:
+        """Its value now, in the program's order; of state, a copy."""
+        array = self.tensor._value
+        copied = self.is_state or not _lies(array, self.order)
+        return _aligned(array, self.order) if copied else array
+
     def address(self) -> int:
         """Where its value stands now; of state, in an array that nobody else holds."""
         array = self.tensor._value
         if array is self.known and not (self.is_state and sys.getrefcount(array) > _OURS):
             return self.place
-        if self.is_state or not array.flags.c_contiguous:
-            array = _aligned(array)
-            self.tensor._value = array
+        array = self.tensor._value = self.read()
         self.known, self.place = array, _address(array)
         return self.place
 
@@ -188,10 +218,10 @@ _OURS = 4
 class _Gradient:
     """The `.grad` of a captured tensor, whose array is used again while nobody else holds it."""
 
-    __slots__ = ("grad", "tensor")
+    __slots__ = ("grad", "order", "tensor")
 
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
+    def __init__(self, tensor: Tensor, order: Order | None) -> None:
+        self.tensor, self.order = tensor, order
         self.grad: Tensor | None = None
 
     def array(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -202,7 +232,7 @@ class _Gradient:
             value: Array = grad._value
             if sys.getrefcount(value) <= 3 and value.shape == shape:
                 return value
-        self.grad = wrap(aligned_array(shape, dtype))
+        self.grad = wrap(aligned_array(shape, dtype, self.order))
         return self.grad._value  # type: ignore[no-any-return]
 
     def set(self) -> None:

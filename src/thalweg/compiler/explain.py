@@ -140,14 +140,10 @@ class _Rehearsal:
 
     def __init__(self, bound: Bound, given: Sequence[Array], count: int) -> None:
         self.program = bound.program
-        updated = bound.trace.updates
-        captured = [
-            np.array(slot.tensor._value) if number in updated else slot.tensor._value
-            for number, slot in enumerate(bound.trace.slots, bound.trace.arguments)
-        ]
+        captured = [each.read() for each in bound.captured]
         outputs = [bound.trace.graph.outputs[number] for number in bound.free]
         results = [np.empty(atom.shape, atom.dtype) for atom in outputs]
-        fixed = [*map(np.ascontiguousarray, captured), *results]
+        fixed = [*captured, *results]
         self.arrays = [*given, *fixed]
         self.addresses = [int(a.__array_interface__["data"][0]) for a in self.arrays]
         each = [a.nbytes // count if count > 1 else 0 for a in given]

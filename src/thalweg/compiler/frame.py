@@ -74,27 +74,39 @@ def aligned_bytes(size: int, alignment: int = LINE) -> tuple[Any, int]:
     return array, -(-address // alignment) * alignment
 
 
-def aligned_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """A contiguous array of any content that begins at a line: no vector of it lies on two.
+def aligned_array(
+    shape: tuple[int, ...], dtype: np.dtype[Any], order: tuple[int, ...] | None = None
+) -> npt.NDArray[Any]:
+    """A contiguous array of any content that begins at a line: no vector of it lies on two. Its
+    axes lie in memory as in `order`, outermost first; None: row-major.
 
     >>> import numpy as np
     >>> aligned_array((3, 5), np.dtype(np.float32)).ctypes.data % 64
     0
+    >>> aligned_array((3, 5), np.dtype(np.float32), (1, 0)).strides
+    (4, 12)
     """
     import numpy as np
 
-    return np.asarray(_Memory(shape, dtype))
+    strides, step = [0] * len(shape), dtype.itemsize
+    for axis in reversed(order or range(len(shape))):
+        strides[axis] = step
+        step *= shape[axis]
+    return np.asarray(_Memory(shape, dtype, tuple(strides) if order else None))
 
 
 class _Memory:
     """Owns an array's memory. NumPy lets what is cut out of an array refer to the array itself
     only where no other array owns the memory; so it can be told whether an array is in use."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...] | None
+    ) -> None:
         self._memory, address = aligned_bytes(math.prod(shape) * dtype.itemsize)
         self.__array_interface__ = {
             "data": (address, False),
             "shape": shape,
             "typestr": dtype.str,
+            "strides": strides,
             "version": 3,
         }

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache as once
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -25,11 +25,15 @@ from thalweg.compiler import cache
 from thalweg.compiler.graph import Atom, Graph, Literal, Variable
 from thalweg.compiler.jit import Library, kept_library, versions
 from thalweg.compiler.machine import Machine
+from thalweg.compiler.passes.held import ROW_MAJOR, Choice
 from thalweg.primitives.loops import Bundle
 
 __all__ = ["Facts", "key_of_program", "load", "save"]
 
 _PLAIN: Final = (bool, int, float, str, bytes, type(None))
+
+
+Orders: TypeAlias = Sequence[tuple[int, Sequence[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Facts:
     arena     bytes of its temporaries
     scratch   bytes of a thread's own memory
     threads   the most threads that are worth having for it
+    input_orders, output_orders   the plan's, as pairs
     """
 
     given: int
@@ -48,6 +53,8 @@ class Facts:
     arena: int
     scratch: int
     threads: int
+    input_orders: Orders = ()
+    output_orders: Orders = ()
 
 
 def load(key: str) -> tuple[Facts, Library] | None:
@@ -77,7 +84,9 @@ class _Unknown(Exception):
     """Something that cannot be told exactly."""
 
 
-def key_of_program(graph: Graph, updates: Mapping[int, int], machine: Machine) -> str | None:
+def key_of_program(
+    graph: Graph, updates: Mapping[int, int], machine: Machine, choice: Choice = ROW_MAJOR
+) -> str | None:
     """The name of the entry, or None where there can be none."""
     if not cache.is_on():
         return None
@@ -86,7 +95,8 @@ def key_of_program(graph: Graph, updates: Mapping[int, int], machine: Machine) -
         words.graph(graph)
     except _Unknown:
         return None
-    parts = (*words.told, repr(sorted(updates.items())), repr(machine))
+    chosen = sorted(choice.inputs), sorted(choice.outputs)
+    parts = (*words.told, repr(sorted(updates.items())), repr(chosen), repr(machine))
     return cache.key_of(["program", *parts, *versions(), *_sources()])
 
 

@@ -411,6 +411,8 @@ class Plan:
 
     inputs    the buffer of each graph input, in order
     outputs   where each output of the graph stands when all kernels have run, contiguous
+    input_orders, output_orders   the axes in memory, outermost first, of those that do not lie in
+              row-major order
     updates   for each state: (number of the graph input, number of the graph output) that share
               a buffer: the output is the input's new value, written in place
     arena     bytes of all temporaries together
@@ -421,6 +423,8 @@ class Plan:
     outputs: list[View]
     updates: dict[int, int]
     arena: int
+    input_orders: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    output_orders: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         from thalweg.compiler.describe import describe_plan  # which reads this module

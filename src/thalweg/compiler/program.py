@@ -14,6 +14,7 @@ from thalweg.compiler.lowering import lower_all
 from thalweg.compiler.machine import Machine
 from thalweg.compiler.main import MainText, scratch_bytes
 from thalweg.compiler.passes import build_plan
+from thalweg.compiler.passes.held import ROW_MAJOR, Choice
 from thalweg.compiler.running import Running
 from thalweg.compiler.runtime import MOST
 from thalweg.compiler.schedule import Turn, effects, schedule, threads_worth
@@ -60,12 +61,24 @@ class Program:
         self._running = Running(self.facts, library, self._plan)
 
     @classmethod
-    def of(cls, graph: Graph, updates: Mapping[int, int], machine: Machine) -> Program:
-        """The program of a graph, from the disk or made; `updates` as `build_plan` takes them."""
-        key = kept.key_of_program(graph, updates, machine)
-        return cls(lambda: build_plan(graph, updates), machine, key=key)
+    def of(
+        cls, graph: Graph, updates: Mapping[int, int], machine: Machine, choice: Choice = ROW_MAJOR
+    ) -> Program:
+        """The program of a graph, from the disk or made; the rest as `build_plan` takes it."""
+        key = kept.key_of_program(graph, updates, machine, choice)
+        return cls(lambda: build_plan(graph, updates, choice), machine, key=key)
 
     # -- what it is made of
+
+    @property
+    def input_orders(self) -> dict[int, tuple[int, ...]]:
+        """The axes in memory, outermost first, of inputs that do not lie in row-major order."""
+        return {number: tuple(order) for number, order in self.facts.input_orders}
+
+    @property
+    def output_orders(self) -> dict[int, tuple[int, ...]]:
+        """The same of outputs."""
+        return {number: tuple(order) for number, order in self.facts.output_orders}
 
     @property
     def plan(self) -> Plan:
@@ -107,6 +120,8 @@ class Program:
             arena=self.plan.arena,
             scratch=scratch_bytes(self.lowered),
             threads=self._threads_worth,
+            input_orders=tuple(self.plan.input_orders.items()),
+            output_orders=tuple(self.plan.output_orders.items()),
         )
 
     @cached_property

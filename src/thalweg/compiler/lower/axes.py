@@ -9,8 +9,9 @@ matrices, and a dense operand has few axes whatever it was reshaped from.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -67,7 +68,8 @@ def normal_form(kernel: Contraction) -> Form:
     silent = (0,) * len(strides)
     inner = [Dim("inner", axis.size, (axis.a, axis.b, *silent)) for axis in kernel.inner]
     offsets = [stream.offset for stream in streams]
-    outer, inner = (_merged(_turned(dims, offsets)) for dims in (outer, inner))
+    padded = {(margin.inner, margin.size) for margin in kernel.margins}
+    outer, inner = (_merged(_turned(dims, offsets), padded) for dims in (outer, inner))
     return Form(
         tuple(replace(s, offset=o) for s, o in zip(streams, offsets, strict=True)),
         tuple(sorted(outer, key=_reach, reverse=True)),
@@ -116,13 +118,15 @@ def _turned(dims: Sequence[Dim], offsets: list[int]) -> list[Dim]:
     return kept
 
 
-def _merged(dims: list[Dim]) -> list[Dim]:
-    """With every pair of axes that can be walked as one made one."""
-    for first in dims:
-        for second in dims:
-            if first is not second and _joins(first, second):
-                joined = replace(second, size=first.size * second.size)
-                return _merged([joined, *(d for d in dims if d is not first and d is not second)])
+def _merged(dims: list[Dim], padded: Collection[tuple[int, int]]) -> list[Dim]:
+    """With every pair of axes that can be walked as one made one, but for those with padding (their
+    strides in A, and sizes), parts of which are left out: that saves more than a loop costs."""
+    for first, second in itertools.permutations(dims, 2):
+        apart = any((d.strides[A], d.size) in padded for d in (first, second) if d.role == "inner")
+        if _joins(first, second) and not apart:
+            joined = replace(second, size=first.size * second.size)
+            rest = (d for d in dims if d is not first and d is not second)
+            return _merged([joined, *rest], padded)
     return dims
 
 

@@ -11,7 +11,7 @@ settle_branches the same within branches                                   (bran
 release_holds   what was held apart until now                              (holds.py)
 settle_outputs  every output has an equation of its own                    (outputs.py)
 fuse            what is stored, what is computed on the spot, and where
-                (operations.py, views.py, layout.py, channels.py, costs.py,
+                (operations.py, views.py, held.py, layout.py, channels.py, costs.py,
                 body.py, drafts.py, fuse.py)
 schedule        the order of the kernels, state written in place
                 (schedule.py, emit.py, contractions.py)
@@ -34,6 +34,7 @@ from thalweg.compiler.passes.chains import chained
 from thalweg.compiler.passes.cse import share_common
 from thalweg.compiler.passes.dce import remove_dead_code
 from thalweg.compiler.passes.fuse import fuse
+from thalweg.compiler.passes.held import ROW_MAJOR, Choice, held_orders
 from thalweg.compiler.passes.holds import release_holds
 from thalweg.compiler.passes.loops import settle_scans
 from thalweg.compiler.passes.memory import arrange, check_memory, in_arena, with_buffers
@@ -70,26 +71,28 @@ def _simpler(graph: Graph) -> Graph:
     return remove_dead_code(graph)
 
 
-def build_plan(graph: Graph, updates: Mapping[int, int]) -> Plan:
+def build_plan(graph: Graph, updates: Mapping[int, int], choice: Choice = ROW_MAJOR) -> Plan:
     """The kernels that compute `graph`.
 
     `updates`, for each input that is state, maps its number to the number of the output that is
-    its new value: that output stands in the input's buffer when all kernels have run.
+    its new value: that output stands in the input's buffer when all kernels have run. `choice`
+    says which inputs and outputs may lie in another order than row-major.
     """
-    plan = _planned(optimize(graph), updates)
+    plan = _planned(optimize(graph), updates, choice)
     plan.kernels = with_rows_ahead([in_arena(kernel) for kernel in plan.kernels])
     return plan
 
 
-def _planned(graph: Graph, updates: Mapping[int, int]) -> Plan:
+def _planned(graph: Graph, updates: Mapping[int, int], choice: Choice) -> Plan:
     graph, held = release_holds(graph, updates)
     settled = settle_outputs(graph, updates)
     whole = with_results(settled.graph)
     plans = {
-        e.output: [_planned(inner, carried(e)) for inner in inner_graphs(e)]
+        e.output: [_planned(inner, carried(e), ROW_MAJOR) for inner in inner_graphs(e)]
         for e in whole.equations
     }
-    fused = fuse(whole, settled.stored | held)
+    fused = fuse(whole, settled.stored | held, held_orders(whole, updates, choice))
+    orders = fused.layout.orders
     scheduled = schedule(whole, fused, settled.roots, updates, plans)
     kernels = split_reductions(chained(scheduled.kernels))
     places, arena = arrange(kernels)
@@ -105,6 +108,8 @@ def _planned(graph: Graph, updates: Mapping[int, int]) -> Plan:
             View(buffer, 0, atom.shape, row_major(atom.shape))
             for buffer, atom in zip(scheduled.outputs, graph.outputs, strict=True)
         ],
+        input_orders={n: orders[v] for n, v in enumerate(whole.inputs) if v in orders},
+        output_orders={n: orders[v] for n, v in enumerate(settled.roots) if v in orders},
         updates=dict(updates),
         arena=arena,
     )

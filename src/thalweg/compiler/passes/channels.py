@@ -4,7 +4,8 @@ A value of shape (n, c, h, w) that a convolution reads through windows, or that 
 stored in the order n, h, w, c. Then the innermost axis of a convolution's product is contiguous in
 both operands' panels, and the result's columns, its channels, are vectors. What is computed from
 such a value elementwise, or by pooling, follows its order. Inputs and outputs of a program stay in
-row-major order, and so does what is reshaped in a way that only row-major order allows.
+row-major order, but for what it holds from run to run (`held`), and so does what is reshaped in a
+way that only row-major order allows.
 """
 
 from __future__ import annotations

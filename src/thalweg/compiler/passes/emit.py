@@ -17,6 +17,7 @@ from thalweg.compiler.kernels import (
     Host,
     Kernel,
     Loop,
+    Margin,
     Reduce,
     Scalar,
     Scan,
@@ -214,6 +215,7 @@ def _contraction(
     sizes = [loops[n].axis.size for n in order]
     groups = _joined_loops(sizes, kinds, strides, _counted(scalars))
     again = _regroup(groups)
+    margins = margins_of(equation, product, layout)
     by_role: dict[str, list[Axis]] = {"batch": [], "rows": [], "columns": []}
     for run, size in zip(groups.runs, groups.sizes, strict=True):
         loop = loops[order[run[-1]]]
@@ -226,12 +228,12 @@ def _contraction(
         batch=tuple(by_role["batch"]),
         rows=tuple(by_role["rows"]),
         columns=tuple(by_role["columns"]),
-        inner=_joined_inner(product.inner),
+        inner=_joined_inner(product.inner, margins),
         epilogue=tuple(again.scalar(s) for s in scalars),
         stores=tuple(again.store(s) for s in stores),
         origins=_origins(draft),
         label=_label(draft),
-        margins=margins_of(equation, product, layout),
+        margins=margins,
     )
 
 
@@ -249,10 +251,13 @@ def _loops_of_axes(axes: Sequence[Named], sizes: Sequence[int]) -> list[Named]:
     return loops[::-1]
 
 
-def _joined_inner(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+def _joined_inner(axes: tuple[Axis, ...], margins: Sequence[Margin]) -> tuple[Axis, ...]:
+    """The axes that are summed over, as few as can be; those with padding stay by themselves."""
     sizes = [axis.size for axis in axes]
     strides = [[axis.a for axis in axes], [axis.b for axis in axes]]
-    groups = _joined_loops(sizes, [None] * len(axes), strides, set())
+    padded = {(margin.inner, margin.size) for margin in margins}
+    kinds = [n if (axis.a, axis.size) in padded else None for n, axis in enumerate(axes)]
+    groups = _joined_loops(sizes, kinds, strides, set())
     runs = zip(groups.runs, groups.sizes, strict=True)
     return tuple(replace(axes[run[-1]], size=size) for run, size in runs)
 

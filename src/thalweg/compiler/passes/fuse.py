@@ -10,12 +10,13 @@ else it reads depends on that kernel. Everything that is not a root is computed 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from thalweg.compiler.graph import Graph, Variable
 from thalweg.compiler.kernels import Buffer
 from thalweg.compiler.passes.body import Unreachable
+from thalweg.compiler.passes.channels import Order
 from thalweg.compiler.passes.costs import worth_storing
 from thalweg.compiler.passes.drafts import Draft, build, kind_of, same_points
 from thalweg.compiler.passes.layout import Layout, lay_out
@@ -58,17 +59,20 @@ class Fused:
         self.needed[number] = self.needs(draft)
 
 
-def fuse(graph: Graph, stored: set[Variable]) -> Fused:
-    """The kernels that compute `graph`; the values in `stored`, at least, are roots.
+def fuse(
+    graph: Graph, stored: set[Variable], groups: Sequence[Mapping[Variable, Order]] = ()
+) -> Fused:
+    """The kernels that compute `graph`; the values in `stored`, at least, are roots. `groups` are
+    inputs and results that are to lie in an order of their own.
 
     Where a kernel turns out to need a value that has no address, that is stored, and all begins
     anew.
     """
     stored, straight = set(stored), set[Variable]()
-    layout = lay_out(graph, stored, straight)
+    layout = lay_out(graph, stored, straight, groups)
     while chosen := worth_storing(graph, layout) - stored:
         stored |= chosen
-        layout = lay_out(graph, stored, straight)
+        layout = lay_out(graph, stored, straight, groups)
     while True:
         try:
             return _fused(layout)
@@ -80,7 +84,7 @@ def fuse(graph: Graph, stored: set[Variable]) -> Fused:
             elif error.value in stored:
                 raise
             stored.add(error.value)
-            layout = lay_out(graph, stored, straight)
+            layout = lay_out(graph, stored, straight, groups)
 
 
 def _fused(layout: Layout) -> Fused:

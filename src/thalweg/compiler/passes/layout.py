@@ -16,7 +16,7 @@ address is needed for: their operands, and what the graph gives back. What else 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Variable
@@ -75,16 +75,24 @@ class Layout:
         return self.parts.get(root) or [root]
 
 
-def lay_out(graph: Graph, stored: set[Variable], straight: set[Variable]) -> Layout:
+def lay_out(
+    graph: Graph,
+    stored: set[Variable],
+    straight: set[Variable],
+    groups: Sequence[Mapping[Variable, Order]] = (),
+) -> Layout:
     """The layout of `graph` in which at least the values in `stored` are roots.
 
-    Those in `straight`, and results, lie in row-major order. Adds to `stored` what turns out to
-    need an address, to `straight` what is reshaped.
+    Those in `straight`, and inputs and results, lie in row-major order, but for `groups` of these
+    (see `held`) of which none is in `straight`. Adds to `stored` what turns out to need an address,
+    to `straight` what is reshaped.
     """
     results = {atom for atom in graph.outputs if isinstance(atom, Variable)}
     wanted = convolved(graph)
     while True:
-        pass_ = _Pass(graph, stored, straight | results, wanted)
+        turned = (group for group in groups if straight.isdisjoint(group))
+        held = {value: order for group in turned for value, order in group.items()}
+        pass_ = _Pass(graph, stored, straight | results, wanted, held)
         if not (pass_.demanded or pass_.straight):
             return pass_.layout
         stored |= pass_.demanded
@@ -104,7 +112,9 @@ class _Pass:
         stored: set[Variable],
         plain: set[Variable],
         wanted: Mapping[Variable, Order],
+        held: Mapping[Variable, Order],
     ) -> None:
+        self.held = held
         self.stored = stored
         self.plain = plain
         self.wanted = wanted
@@ -123,7 +133,7 @@ class _Pass:
                 if isinstance(atom, Variable):
                     self.readers[atom] += 1
         for variable in graph.inputs:
-            self.layout.place[variable] = contiguous(variable)
+            self.put(variable, held.get(variable))
         for equation in graph.equations:
             self.visit(equation)
 
@@ -166,17 +176,22 @@ class _Pass:
         """Give a stored value its place, its axes in a fitting order."""
         layout = self.layout
         equation = layout.equations[output]
-        order = None
-        if output not in self.plain and equation.op.name not in _WRITTEN_IN_ORDER:
+        order = self.held.get(output)
+        if order is None and output not in self.plain and equation.op.name not in _WRITTEN_IN_ORDER:
             order = self.wanted.get(output)
             if order is None and layout.orders:
                 order = followed(equation, layout.equations, layout.place, layout.orders)
-        if order is None:
-            layout.place[output] = contiguous(output)
-        else:
-            layout.orders[output] = order
-            layout.place[output] = place_in_order(output, order)
+        self.put(output, order)
         return layout.place[output]
+
+    def put(self, value: Variable, order: Order | None) -> None:
+        """Let a stored value lie in this order; None: row-major."""
+        layout = self.layout
+        if order is None:
+            layout.place[value] = contiguous(value)
+        else:
+            layout.orders[value] = order
+            layout.place[value] = place_in_order(value, order)
 
     def demand(self, atom: Atom) -> None:
         """`atom` needs an address: store it, or what it is only another view of, or what it is

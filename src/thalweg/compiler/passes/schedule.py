@@ -156,7 +156,7 @@ def _reads_where_it_writes(draft: Draft, state: Variable, root: Variable) -> boo
     others = [read for other in draft.bodies if other is not body for read in other.reads]
     if any(read.root is state for read in others):
         return False
-    return all(read.at == body.identity for read in body.reads if read.root is state)
+    return all(read.at == body.stored_at(root) for read in body.reads if read.root is state)
 
 
 def _comes_after(later: int, earlier: int, before: list[set[int]]) -> bool:
