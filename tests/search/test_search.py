@@ -12,6 +12,7 @@ from tests.drawing.seeing import looked_at
 from tests.search.objectives import bowl, fragile
 from thalweg.errors import ConfigError
 from thalweg.search import Results, Trial, search
+from thalweg.search.picture import picture
 
 SPACE = {"x": {"low": -3.0, "high": 3.0}, "y": {"low": -3.0, "high": 3.0}, "kind": ["a", "b"]}
 
@@ -141,3 +142,10 @@ def test_the_picture_is_drawn_however_many_trials_there_are(tmp_path: Path) -> N
         dots = [c for c in root.iter("{http://www.w3.org/2000/svg}circle") if len(c)]
         assert len(dots) == 4 * trials, "each trial in its course and over each parameter"
     assert tw.search.search is search
+
+
+def test_a_search_in_which_nothing_was_completed_is_drawn(tmp_path: Path) -> None:
+    found = search(bowl, SPACE, trials=2, folder=tmp_path / "s")
+    found.trials = []
+    root = looked_at(picture(found))
+    assert not list(root.iter("{http://www.w3.org/2000/svg}circle"))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.drawing.seeing import looked_at
 from thalweg.drawing.axis import Axis
 from thalweg.train.charts import Curve, curves
 from thalweg.train.report import report_html, write_report
@@ -177,6 +178,18 @@ def test_the_page_needs_nothing_beside_it() -> None:
     assert not re.search(r"https?:|src=|href=|url\(|@import|<script", text)
     assert "prefers-color-scheme: dark" in text
     assert 'name="viewport"' in text
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 40, 1000])
+def test_every_chart_is_a_picture_with_a_title_and_a_description(epochs: int) -> None:
+    rows = classification(epochs)
+    rows[-1]["loss"] = math.nan
+    charts = re.findall(r"<svg.*?</svg>", report_html("first", {}, rows, {}), re.DOTALL)
+    assert len(charts) == 3
+    for chart in charts:
+        root = looked_at(chart.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
+        assert f"over {epochs} epoch" in (root[0].text or "")
+        assert root[1].text
 
 
 def test_many_epochs_stay_light_and_keep_the_peak() -> None:

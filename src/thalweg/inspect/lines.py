@@ -20,7 +20,9 @@ class Lines(Picture):
 
     title    above the picture
     xs       the values of x, growing
-    curves   the values of each curve by its label; what is not finite leaves a gap
+    curves   the values of each curve by its label, at each of xs, or as {x: value} at places of its
+             own; what is not finite leaves a gap
+    x_label, y_label  what the axes are, with their units
     marks    labels by the x that each marks with a vertical line
     ceiling  values above it are left out, so that a few do not hide the others
     x_log    whether the x axis is logarithmic; the y axis is where the values span decades
@@ -35,7 +37,7 @@ class Lines(Picture):
         self,
         title: str,
         xs: Sequence[float],
-        curves: Mapping[str, Sequence[float]],
+        curves: Mapping[str, Sequence[float] | Mapping[float, float]],
         *,
         x_label: str = "",
         y_label: str = "",
@@ -44,14 +46,18 @@ class Lines(Picture):
         x_log: bool = False,
     ) -> None:
         for label, ys in curves.items():
-            if len(ys) != len(xs):
+            if not isinstance(ys, Mapping) and len(ys) != len(xs):
                 raise ConfigError(f"Lines: {len(ys)} values of {label!r} for {len(xs)} of x")
         if len(xs) < 2 or not curves:
             raise ConfigError("Lines: expected a curve of two values or more")
         self.title, self.x_label, self.y_label = title, x_label, y_label
         self.x_log, self.ceiling = x_log, ceiling
         self.xs = [float(x) for x in xs]
-        self.curves = {label: [float(y) for y in ys] for label, ys in curves.items()}
+        self.curves: dict[str, list[float]] = {}
+        self.places: dict[str, list[float]] = {}
+        for label, ys in curves.items():
+            at, values = (ys.keys(), ys.values()) if isinstance(ys, Mapping) else (xs, ys)
+            self.places[label], self.curves[label] = [*map(float, at)], [*map(float, values)]
         self.marks = dict(marks or {})
 
     def __str__(self) -> str:
@@ -69,7 +75,7 @@ class Lines(Picture):
         up = Axis(self.y_label, is_log=None, ceiling=self.ceiling)
         chart = Chart(self.title, Axis(self.x_label, is_log=self.x_log), up)
         for n, (label, ys) in reversed(list(enumerate(self.curves.items()))):  # the first on top
-            chart.line(self.xs, ys, series(n), name=label)
+            chart.line(self.places[label], ys, series(n), name=label)
         for x, label in self.marks.items():
             chart.mark(x, label)
         return chart.svg()

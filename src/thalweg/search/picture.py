@@ -55,9 +55,9 @@ def _course(results: Results) -> Chart:
     _dots(chart, [float(t.number) for t in trials], results)
     keep = max if results.direction == "maximize" else min
     best = list(accumulate(map(_value, trials), keep))
-    numbers = [t.number for t in trials]
-    steps = [(n, v) for n, after, v in zip(numbers, [*numbers[1:], last], best, strict=True)
-             for n in (n, after)]  # fmt: skip
+    ends = [*(t.number for t in trials[1:]), last]
+    steps = [(n, value) for t, end, value in zip(trials, ends, best, strict=False)
+             for n in (t.number, end)]  # fmt: skip
     chart.line([n for n, _ in steps], [v for _, v in steps], "s2", weight="thin")
     return chart
 

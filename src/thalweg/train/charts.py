@@ -1,4 +1,4 @@
-"""The pictures of a run's page: curves over epochs, and which class was taken for which."""
+"""The pictures of a run's page: curves over epochs, with their values under the pointer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOVER: Final = """
 .thalweg-chart .hit rect { fill: transparent }
 .thalweg-chart .hit .on { opacity: 0; pointer-events: none }
 .thalweg-chart .hit:hover .on { opacity: 1 }
-.thalweg-chart:hover .flag { opacity: 0 }
+.thalweg-chart:hover .flag, .thalweg-chart:hover .mark { opacity: 0 }
 """.strip()
 
 
@@ -43,7 +43,8 @@ def curves(
     Values that are not finite leave a gap; `best` is the epoch to mark.
     """
     x = Axis("epoch", ends=(min(epochs) - 0.5, max(epochs) + 0.5), is_whole=True)
-    chart = Chart(f"{title} over {len(epochs)} epochs", x, y, size=_SIZE, heading=False)
+    count = f"{len(epochs)} epoch{'' if len(epochs) == 1 else 's'}"
+    chart = Chart(f"{title} over {count}", x, y, size=_SIZE, heading=False)
     for line in lines:
         chart.line(epochs, line.values, line.style, name=line.label)
     if best is not None and best in epochs:
