@@ -121,3 +121,10 @@ def test_representations() -> None:
     parts = [schedules.LinearLR(on), schedules.LambdaLR(on, lambda t: [1.0, 0.5][t])]
     assert "▁" not in repr(schedules.SequentialLR(on, parts, [3]))
     assert tw.compile(lambda: len(repr(on.schedules[0])))() > 0
+
+
+def test_a_curve_with_places_of_its_own() -> None:
+    lines = Lines("", [1, 10, 100], {"y": [1, 2, 3], "few": {3: 1.5, 300: 2.5}}, x_log=True)
+    assert lines.places["few"] == [3, 300]
+    assert lines.curves["few"] == [1.5, 2.5]
+    assert "left out" not in lines.svg()

@@ -229,8 +229,8 @@ def test_what_is_no_data() -> None:
         Sources(data.train, data.dev, data.test, wrong)
     with pytest.raises(DataError, match="train: labels out of range: 2 at index 2"):
         load_arrays(np.ones((40, 2)), np.arange(40) % 4, classes=("a", "b"), block=4)
-    with pytest.raises(DataError, match=r"20 examples in blocks of 1024: .*Smaller blocks"):
-        load_arrays(np.ones((20, 2)), np.arange(20) % 2)
+    with pytest.raises(DataError, match=r"20 examples in blocks of 30: .*Smaller blocks"):
+        load_arrays(np.ones((20, 2)), np.arange(20) % 2, block=30)
     with pytest.raises(DataError, match=r"train: 4 tokens have no stretch of 5"):
         TokenSplits(*[tw.arange(4)] * 3, Characters("abcd")).windows(5)
 

@@ -26,8 +26,8 @@ __all__ = [
     "labels_of",
     "load_csv",
     "not_numbers",
-    "nothing_left",
     "notes_on",
+    "nothing_left",
 ]
 
 Array = npt.NDArray[Any]

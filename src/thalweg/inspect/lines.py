@@ -75,7 +75,8 @@ class Lines(Picture):
         up = Axis(self.y_label, is_log=None, ceiling=self.ceiling)
         chart = Chart(self.title, Axis(self.x_label, is_log=self.x_log), up)
         for n, (label, ys) in reversed(list(enumerate(self.curves.items()))):  # the first on top
-            chart.line(self.places[label], ys, series(n), name=label)
+            at = self.places[label]
+            chart.line(at, ys, series(n), name=label, dots=at != self.xs)
         for x, label in self.marks.items():
             chart.mark(x, label)
         return chart.svg()

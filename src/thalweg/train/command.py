@@ -146,7 +146,11 @@ def run_range_test(
     )
     print(found.picture())
     print(f"\nSuggested step size: --lr {found.suggestion:.2g}")
-    print(f"(the loss falls fastest there; it is lowest at {found.steepest_end:.2g})")
+    count, batches = len(found.trials), growth.get("steps", 100)
+    print(
+        f"(the best of {count} that were kept for {batches} batches each; while it grew, the loss "
+        f"was lowest at {found.lowest:.2g})"
+    )
     print(f"Picture: {found.save(out)}")
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from operator import mul
 from os import PathLike
 from pathlib import Path
 
@@ -17,47 +16,57 @@ from thalweg.nn.module import Module
 from thalweg.ops.random import Generator, default_generator
 from thalweg.optim.closures import ClosureOptimizer
 from thalweg.optim.optimizer import Optimizer
+from thalweg.optim.states import tensors_of
 from thalweg.settings import positive, whole
+from thalweg.tape import no_grad
 
 __all__ = ["RangeTest", "range_test"]
 
 _FEW = 10  # values that a suggestion needs
+_APART = 10**0.5  # one step size that is tried, by the next smaller one
+_FIRST = 3  # the largest is at first two of these above the lowest place of the sweep
+_MOST_TRIALS = 24
 
 
 class RangeTest:
     """What a range test found.
 
     lrs, losses   the step sizes tried, and the loss of the batch each was tried on
-    smooth        the losses, smoothed evenly to both sides; one that is more than twice the first
-                  counts as that, so that the end does not drown the rest
-    suggestion    where the smoothed loss falls fastest over the logarithm of the step size
-    steepest_end  where it is lowest: a step size that is too large already
+    smooth        the running mean of the losses: one-sided, and without the pull towards 0 at the
+                  start, so that each is made of what was tried up to there
+    lowest        where that is lowest: a step size that is too large already
+    trials        step sizes that were kept for a while, and the mean loss at the end of it
+    suggestion    the best of the trials; without any a tenth of `lowest`
     """
 
-    def __init__(self, lrs: list[float], losses: list[float], smoothing: float) -> None:
+    def __init__(
+        self,
+        lrs: list[float],
+        losses: list[float],
+        smoothing: float,
+        trials: Mapping[float, float] | None = None,
+    ) -> None:
         self.lrs, self.losses = lrs, losses
-        self.ceiling = losses[0] + abs(losses[0])
-        held = [min(self.ceiling, loss) for loss in losses]  # also for a NaN
-        self.smooth = _smoothed(held, smoothing)
-        finite = [k for k, loss in enumerate(self.smooth) if math.isfinite(loss)]
-        if len(finite) < _FEW:
-            raise ConfigError(
-                f"range test: {len(finite)} finite losses are too few to suggest a step size from; "
-                "begin with a smaller one, or try more steps"
-            )
-        lowest = min(finite, key=self.smooth.__getitem__)
-        self.steepest_end = lrs[lowest]
-        self.suggestion = lrs[_steepest(lrs, self.smooth, max(lowest, _FEW // 2))]
+        self.smooth = _running(losses, smoothing)
+        self.lowest = lrs[_lowest(self.smooth)]
+        self.trials = dict(sorted((trials or {}).items()))
+        self.suggestion = min(self.trials, key=self.trials.__getitem__, default=self.lowest / 10)
 
     def picture(self) -> Lines:
-        """The losses over the step size, with the suggestion marked."""
+        """The losses over the step size, with the suggestion marked; what is above is cut off."""
+        curves: dict[str, Sequence[float] | Mapping[float, float]] = {
+            "running mean": self.smooth,
+            "loss of each batch": self.losses,
+        }
+        if self.trials:
+            curves["kept for a while"] = self.trials
         return Lines(
             "learning-rate range test",
             self.lrs,
-            {"smoothed loss": self.smooth, "loss of each batch": self.losses},
+            curves,
             x_label="step size",
             y_label="loss",
-            ceiling=self.ceiling,
+            ceiling=self.losses[0] + abs(self.losses[0]),
             x_log=True,
             marks={self.suggestion: f"suggested: {self.suggestion:.2g}"},
         )
@@ -86,6 +95,7 @@ def range_test(
     batch_size: int = 32,
     smoothing: float = 0.85,
     stop: float = 4.0,
+    trials: int = 8,
     generator: Generator | None = None,
     compile: bool = True,
 ) -> RangeTest:
@@ -95,8 +105,14 @@ def range_test(
     group's step size is to the first's as it is now. Afterwards the model, the optimizer and the
     random streams are what they were: nothing has been trained.
 
-    Too small a step size changes nothing, too large a one diverges; between them the loss falls,
-    and a good choice is where it falls fastest, a while before the lowest.
+    Too small a step size changes nothing, too large a one diverges; between them the loss falls.
+    Where it is lowest the step size is too large already, by how much depends on the optimizer, the
+    size of the batches and how fast the step size grew: rules of thumb (the steepest place, a tenth
+    of the lowest) are off by a factor of 10 and more. So `trials` step sizes, half a decade apart,
+    from ten times the lowest down, are kept for `steps` batches each, all from the same start and
+    on the same batches. Suggested is the one with the lowest mean loss in the second half of them;
+    where that is the first or the last, the next one is tried as well. `trials=0` suggests a tenth
+    of the lowest.
 
     Source: Smith, "Cyclical learning rates for training neural networks", WACV 2017, section 3.3.
 
@@ -114,6 +130,7 @@ def range_test(
     """
     start, end = positive("range_test: start", start), positive("range_test: end", end)
     whole("range_test: steps", steps, _FEW)
+    whole("range_test: trials", trials)
     if start >= end or not 0 <= smoothing < 1 or stop <= 1:
         raise ConfigError(
             f"range_test: start={start:g}, end={end:g}, smoothing={smoothing}, stop={stop}; "
@@ -124,53 +141,91 @@ def range_test(
             f"range_test: {type(optimizer).__name__} looks for its step sizes itself; expected an "
             "optimizer that goes by lr"
         )
-    first = float(optimizer.param_groups[0]["lr"])
-    if first == 0:
+    if float(optimizer.param_groups[0]["lr"]) == 0:
         raise ConfigError("range_test: the first group's lr is 0; expected a step size to scale")
-    restore = _snapshot(model, optimizer, generator or default_generator)
+    probe = _Probe(model, loss, optimizer, train, batch_size, generator or default_generator)
+
+    def goes_on(losses: list[float]) -> bool:
+        means = _running(losses, smoothing)
+        return means[-1] <= stop * min(means)
+
+    def kept(lr: float) -> float:
+        losses = probe.losses([lr] * steps, lambda seen: math.isfinite(seen[-1]))
+        half = losses[steps // 2 :]
+        return math.fsum(half) / len(half) if math.isfinite(losses[-1]) else math.inf
+
+    ratio = (end / start) ** (1 / (steps - 1))
+    lrs = [start * ratio**number for number in range(steps)]
     try:
-        model.train()
-        step = _step(model, loss, optimizer, train, compile)
-        ratio = (end / start) ** (1 / (steps - 1))
-        batches = _batches(train, batch_size, generator or default_generator, steps)
-        shares = [float(group["lr"]) / first for group in optimizer.param_groups]
-        lrs: list[float] = []
-        losses: list[float] = []
-        for number, parts in enumerate(batches):
-            lr = start * ratio**number
-            for group, share in zip(optimizer.param_groups, shares, strict=True):
-                group["lr"] = lr * share
-            lrs.append(lr)
-            losses.append(float(step(*parts)))
-            means = _running(losses, smoothing)
-            if not means[-1] <= stop * min(means):
-                break
+        probe.prepare(compile)
+        losses = probe.losses(lrs, goes_on)
+        found = RangeTest(lrs[: len(losses)], losses, smoothing)
+        tried = _tried(found.lowest, trials, (start, end), kept) if trials else {}
     finally:
-        restore()
-    return RangeTest(lrs, losses, smoothing)
+        probe.restore()
+    return RangeTest(found.lrs, losses, smoothing, tried)
 
 
-def _step(
-    model: Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    optimizer: Optimizer,
-    train: Source,
-    is_compiled: bool,
-) -> Callable[..., Tensor]:
-    def step(*parts: Tensor) -> Tensor:
-        optimizer.zero_grad()
-        x, y = train.batch(*parts)
-        value = loss(model(x), y)
+class _Probe:
+    """Trains for a few batches, as often as asked, each time from the same start."""
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        optimizer: Optimizer,
+        train: Source,
+        batch_size: int,
+        generator: Generator,
+    ) -> None:
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.train, self.batch_size, self.generator = train, batch_size, generator
+        self.restore = _snapshot(model, optimizer, generator)
+        first = float(optimizer.param_groups[0]["lr"])
+        self.shares = [float(group["lr"]) / first for group in optimizer.param_groups]
+        states = [x for state in optimizer.state.values() for x in tensors_of(state).values()]
+        # Each tensor and what it holds: given back to the same tensors, or the step, which has
+        # captured them, would have to be compiled again.
+        held = [*model.parameters(), *model.buffers(), *states]
+        self.values = [(x, x.detach()) for x in held]
+        self.streams = [(each, each.get_state()) for each in {generator, default_generator}]
+        self.step: Callable[..., Tensor] = self._eagerly
+
+    def prepare(self, is_compiled: bool) -> None:
+        """Compile the step, where it is to be compiled."""
+        self.model.train()
+        if is_compiled:
+            from thalweg.compiler.function import compile as compiled
+
+            self.step = compiled(self._eagerly, fallback="eager")
+
+    def _eagerly(self, *parts: Tensor) -> Tensor:
+        self.optimizer.zero_grad()
+        x, y = self.train.batch(*parts)
+        value = self.loss(self.model(x), y)
         value.backward()
-        optimizer.step()
+        self.optimizer.step()
         return value.detach()
 
-    if not is_compiled:
-        return step
-    from thalweg.compiler.function import compile as compiled
+    def losses(self, lrs: list[float], goes_on: Callable[[list[float]], bool]) -> list[float]:
+        """The loss of each batch, trained on with these step sizes, while `goes_on(losses)`."""
+        self._rewind()
+        losses: list[float] = []
+        batches = _batches(self.train, self.batch_size, self.generator, len(lrs))
+        for lr, parts in zip(lrs, batches, strict=True):
+            for group, share in zip(self.optimizer.param_groups, self.shares, strict=True):
+                group["lr"] = lr * share
+            losses.append(float(self.step(*parts)))
+            if not goes_on(losses):
+                break
+        return losses
 
-    native: Callable[..., Tensor] = compiled(step, fallback="eager")
-    return native
+    def _rewind(self) -> None:
+        with no_grad():
+            for x, value in self.values:
+                x._assign(value)
+        for stream, where in self.streams:
+            stream.set_state(where)
 
 
 def _batches(train: Source, size: int, generator: Generator, count: int) -> Iterator[Chunk]:
@@ -206,13 +261,38 @@ def _snapshot(model: Module, optimizer: Optimizer, generator: Generator) -> Call
     return restore
 
 
-def _smoothed(losses: list[float], smoothing: float) -> list[float]:
-    """Means with weights that fall to both sides by `smoothing` a step: they do not lag behind."""
-    found = []
-    for k in range(len(losses)):
-        weights = [smoothing ** abs(k - j) for j in range(len(losses))]
-        found.append(math.fsum(map(mul, weights, losses)) / math.fsum(weights))
+def _tried(
+    lowest: float, count: int, span: tuple[float, float], kept: Callable[[float], float]
+) -> dict[float, float]:
+    """`count` step sizes and what `kept` makes of them; more where the best of them is the last.
+
+    None is beyond `span`.
+    """
+    start, end = span
+
+    def is_within(lr: float) -> bool:
+        return 0.999 * start <= lr <= 1.001 * end
+
+    found: dict[float, float] = {}
+    places = [lowest * _APART**place for place in range(_FIRST - count, _FIRST)]
+    coming = [lr for lr in places if is_within(lr)] or [lowest]
+    while coming and len(found) < _MOST_TRIALS:
+        found |= {lr: kept(lr) for lr in coming}
+        best = min(found, key=found.__getitem__)
+        beside = [best * _APART] * (best == max(found)) + [best / _APART] * (best == min(found))
+        coming = [lr for lr in beside if is_within(lr) and math.isfinite(found[best])]
     return found
+
+
+def _lowest(means: list[float]) -> int:
+    """The number of the lowest. Raises `ConfigError` where there are too few to tell."""
+    finite = [k for k, loss in enumerate(means) if math.isfinite(loss)]
+    if len(finite) < _FEW:
+        raise ConfigError(
+            f"range test: {len(finite)} finite losses are too few to suggest a step size from; "
+            "begin with a smaller one, or try more steps"
+        )
+    return min(finite, key=means.__getitem__)
 
 
 def _running(losses: list[float], smoothing: float) -> list[float]:
@@ -222,13 +302,3 @@ def _running(losses: list[float], smoothing: float) -> list[float]:
         mean = smoothing * mean + (1 - smoothing) * loss
         found.append(mean / (1 - smoothing**t))
     return found
-
-
-def _steepest(lrs: list[float], smooth: list[float], end: int) -> int:
-    """Where, up to number `end`, the curve falls fastest over log lr, by central differences."""
-
-    def slope(k: int) -> float:
-        return (smooth[k + 1] - smooth[k - 1]) / math.log(lrs[k + 1] / lrs[k - 1])
-
-    places = [k for k in range(1, min(end + 1, len(lrs) - 1)) if math.isfinite(smooth[k + 1])]
-    return min(places, key=slope)
