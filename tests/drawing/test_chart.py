@@ -143,6 +143,13 @@ def test_one_value_between_gaps_is_a_dot() -> None:
     assert path([(1.0, 2.0), (math.nan, 0.0), (3.0, 4.0), (5.0, 6.0)], "s1").count("M") == 2
 
 
+def test_few_values_are_dots_too() -> None:
+    chart = Chart("few")
+    chart.line([0, 1, 2, 3], [1.0, math.nan, 3.0, 4.0], dots=True)
+    root = looked_at(chart.svg())
+    assert len(list(root.iter("{http://www.w3.org/2000/svg}circle"))) == 3
+
+
 def test_many_values_keep_their_peak() -> None:
     values = [1.0] * 100_000
     values[31_415] = 50.0

@@ -77,8 +77,12 @@ class Chart:
         *,
         name: str = "",
         weight: str = "line",
+        dots: bool = False,
     ) -> None:
-        """A line; its name stands at its end. What is not finite leaves a gap."""
+        """A line; its name stands at its end, its values are `dots` too where there are few.
+
+        What is not finite leaves a gap.
+        """
         xs, ys = self._seen(xs, ys)
         finite = [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(y)]
         if finite:
@@ -95,7 +99,8 @@ class Chart:
             frame.keep(points, joined=True)
             inside = (element("title", escape(name)),) if name else ()
             yield path(_thinned(points), f"{weight} {kind}", *inside)
-            for px, py in _alone(points):
+            shown = _finite(points) if dots else _alone(points)
+            for px, py in shown:
                 yield element("circle", kind=kind, cx=px, cy=py, r=3)
 
         self.layers.append(draw)
@@ -207,6 +212,10 @@ class Chart:
     def body(self) -> str:
         """What is inside the picture."""
         return body(self)
+
+
+def _finite(points: Sequence[Point]) -> Iterator[Point]:
+    return (point for point in points if all(map(math.isfinite, point)))
 
 
 def _alone(points: Sequence[Point]) -> Iterator[Point]:
