@@ -96,9 +96,10 @@ class Chart:
 
         def draw(frame: Frame) -> Iterator[str]:
             points = frame.places(xs, ys)
-            frame.keep(points, joined=True)
+            line = _thinned(points)
+            frame.keep(line, joined=True)
             inside = (element("title", escape(name)),) if name else ()
-            yield path(_thinned(points), f"{weight} {kind}", *inside)
+            yield path(line, f"{weight} {kind}", *inside)
             shown = _finite(points) if dots else _alone(points)
             for px, py in shown:
                 yield element("circle", kind=kind, cx=px, cy=py, r=3)
