@@ -245,3 +245,20 @@ def test_bench_machine_measures_the_roof(tmp_path: Path) -> None:
     first, *rest = done.stdout.splitlines()
     assert "of cache a core" in first
     assert re.match(r"1 thread: \d+ GFLOP/s of multiply-adds, \d+ GB/s copied", rest[0])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is full")
+def test_a_full_disk_behind_the_output_is_said_in_a_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-u", "-m", "thalweg", "train", *QUICK],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr

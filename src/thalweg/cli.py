@@ -40,6 +40,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output is gone: `thalweg train | head`
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:  # such as a full disk behind standard output
+        print(f"thalweg: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 def train(dataset: str | None = None, /, **options: Any) -> None:

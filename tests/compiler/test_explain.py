@@ -11,7 +11,7 @@ import thalweg as tw
 from thalweg.compiler.explain import Explanation, Row, explain
 from thalweg.compiler.graph import Origin
 from thalweg.compiler.roof import Roof
-from thalweg.errors import TraceError
+from thalweg.errors import ConfigError, TraceError
 
 ROOF = Roof(1, flops=1e9, bandwidth=1e9, near=2e9, capacity=100)
 
@@ -68,6 +68,14 @@ def test_rows_name_the_users_lines() -> None:
     text = str(told)
     assert "loss = tw.nn.functional.cross_entropy(model(x[index]), y[index])" in text
     assert "loss.backward()" in text
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5])
+def test_a_number_of_threads_is_checked(threads: Any) -> None:
+    step = tw.compile(lambda x: x + 1)
+    step(tw.ones(2))
+    with pytest.raises(ConfigError, match=f"explain: threads: got {threads}, expected a whole"):
+        step.explain(threads)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 90, 200])

@@ -36,7 +36,7 @@ from thalweg.compiler.kernels import (
 )
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.roof import Roof, roof
-from thalweg.compiler.runtime import get_num_threads
+from thalweg.compiler.runtime import checked_count, get_num_threads
 from thalweg.errors import TraceError
 
 __all__ = ["Explanation", "Row", "explain"]
@@ -122,7 +122,8 @@ def explain(bound: Bound, threads: int | None = None) -> Explanation:
     """
     if bound.sample is None:
         raise TraceError("explain: the program has not run yet: call it once")
-    threads = min(threads or get_num_threads(), bound.program.threads)
+    wanted = get_num_threads() if threads is None else checked_count(threads, "explain: threads")
+    threads = min(wanted, bound.program.threads)
     seconds, times = _Rehearsal(bound, *bound.sample).measured(threads)
     every = zip(leaves(bound.plan.kernels), bound.program.lowered, times, strict=True)
     rows = [

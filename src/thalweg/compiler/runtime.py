@@ -34,7 +34,14 @@ from thalweg.compiler.machine import host
 from thalweg.compiler.waiting import waiting_text
 from thalweg.errors import ConfigError
 
-__all__ = ["Pool", "available_cores", "get_num_threads", "pool", "set_num_threads"]
+__all__ = [
+    "Pool",
+    "available_cores",
+    "checked_count",
+    "get_num_threads",
+    "pool",
+    "set_num_threads",
+]
 
 MOST: Final = 1024
 # Longer looking keeps the cores from those that are waited for, where others want them too.
@@ -277,7 +284,7 @@ def set_num_threads(count: int) -> None:
     >>> set_num_threads(before)
     """
     global _wanted
-    _wanted = _checked(count, "set_num_threads")
+    _wanted = checked_count(count, "set_num_threads")
 
 
 def get_num_threads() -> int:
@@ -290,11 +297,12 @@ def get_num_threads() -> int:
     if _wanted is None:
         said = os.environ.get("THALWEG_NUM_THREADS", "").strip()
         number = int(said) if said.isdecimal() else said
-        _wanted = _checked(number, "THALWEG_NUM_THREADS") if said else available_cores()
+        _wanted = checked_count(number, "THALWEG_NUM_THREADS") if said else available_cores()
     return _wanted
 
 
-def _checked(count: object, where: str) -> int:
+def checked_count(count: object, where: str) -> int:
+    """`count`, if it may be a number of threads."""
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST:
         raise ConfigError(f"{where}: got {count!r}, expected a whole number from 1 to {MOST}")
     return count
