@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.drawing.seeing import looked_at
+from tests.drawing.seeing import contrast, looked_at
 from thalweg.drawing.axis import Axis
 from thalweg.train.charts import Curve, curves
-from thalweg.train.report import report_html, write_report
+from thalweg.train.report import _PAGE_COLOURS, report_html, write_report
 from thalweg.train.runs import RunFolder
 
 VOID = {"meta", "rect", "line", "circle", "path"}
@@ -190,6 +190,14 @@ def test_every_chart_is_a_picture_with_a_title_and_a_description(epochs: int) ->
         root = looked_at(chart.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1))
         assert f"over {epochs} epoch" in (root[0].text or "")
         assert root[1].text
+
+
+@pytest.mark.parametrize("shade", [0, 1])
+def test_the_page_is_legible(shade: int) -> None:
+    """4.5 to 1, WCAG's level AA, on the page and on its cards."""
+    for name in ("ink", "quiet", "s1"):
+        for behind in ("page", "paper"):
+            assert contrast(_PAGE_COLOURS[name][shade], _PAGE_COLOURS[behind][shade]) >= 4.5
 
 
 def test_many_epochs_stay_light_and_keep_the_peak() -> None:
