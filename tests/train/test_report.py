@@ -156,6 +156,8 @@ def test_what_is_not_finite_leaves_a_gap_and_is_said() -> None:
     assert paths(page)[0].count("M") == 2
     assert not [d for d in paths(page) if "nan" in d or "inf" in d]
     assert "∞" in page.of("td")
+    rows[3]["dev_accuracy"] = math.nan
+    assert "NaN" in Page(report_html("first", {}, rows, {})).of("td")
 
 
 def test_nothing_finite_at_all() -> None:

@@ -220,7 +220,8 @@ def _spoken(key: str, value: Any) -> str:
     """A value as the page writes it: accuracies in percent, four figures of anything else."""
     if isinstance(value, int) or not isinstance(value, float):
         return "–" if value is None else str(value)
-    return f"{100 * value:.1f} %" if key.endswith("accuracy") else number(value)
+    is_share = key.endswith("accuracy") and math.isfinite(value)
+    return f"{100 * value:.1f} %" if is_share else number(value)
 
 
 def _duration(seconds: float) -> str:
