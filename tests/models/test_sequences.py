@@ -143,13 +143,10 @@ def test_tokens_that_do_not_fit(tokens: tw.Tensor, error: type, mentions: str) -
 
 
 def test_settings_that_do_not_fit() -> None:
-    with pytest.raises(ConfigError, match="n_embd 10 cannot be divided among 4 heads"):
+    with pytest.raises(ConfigError, match="n_head=4 must divide n_embd=10"):
         models.CharGPTConfig(n_embd=10)
-    with pytest.raises(ConfigError, match="n_layer is 1 or more, got 0"):
+    with pytest.raises(ConfigError, match="n_layer=0; expected a whole number, 1 or more"):
         models.CharGPTConfig(n_layer=0)
-    for options in ({"temperature": -1}, {"top_k": 0}):
-        with pytest.raises(ConfigError, match="generate: temperature"):
-            gpt().generate(tw.tensor([[1]]), 1, **options)
     with pytest.raises(ShapeError, match="at least one to begin with"):
         gpt().generate(tw.zeros(1, 0).long(), 1)
 

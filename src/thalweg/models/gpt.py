@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from thalweg import nn
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, ShapeError
+from thalweg.errors import ShapeError
+from thalweg.models.generation import Choice, KeyValues, Writer, Writers
 from thalweg.nn import functional as F
-from thalweg.nn.functional.checks import require_integers
+from thalweg.nn.functional.checks import require_divisor, require_integers
 from thalweg.ops.creation import arange
-from thalweg.ops.joining import cat
-from thalweg.ops.random import Generator, multinomial
-from thalweg.tape import no_grad
+from thalweg.ops.random import Generator
+from thalweg.settings import flag, fraction, nonnegative, whole
 
 __all__ = ["CharGPT", "CharGPTConfig", "char_gpt"]
 
@@ -42,12 +43,11 @@ class CharGPTConfig:
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"CharGPTConfig: {name} is 1 or more, got {getattr(self, name)}")
-        if self.n_embd % self.n_head:
-            raise ConfigError(
-                f"CharGPTConfig: n_embd {self.n_embd} cannot be divided among {self.n_head} heads"
-            )
+            whole(f"CharGPTConfig: {name}", getattr(self, name), 1)
+        fraction("CharGPTConfig: dropout", self.dropout)
+        for name in ("bias", "tied"):
+            flag(f"CharGPTConfig: {name}", getattr(self, name))
+        require_divisor("CharGPTConfig", "n_head", self.n_head, n_embd=self.n_embd)
 
 
 class _SelfAttention(nn.Module):
@@ -61,13 +61,24 @@ class _SelfAttention(nn.Module):
         self.n_head = config.n_head
         self.dropout = config.dropout
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, kept: KeyValues | None = None, place: Tensor | None = None
+    ) -> Tensor:
+        """Attention of a whole text, whose keys and values are `kept`, or of the token at `place`
+        to those that are kept, to which its own are added.
+        """
         q, k, v = (
             part.unflatten(-1, (self.n_head, -1)).transpose(-3, -2)
             for part in self.c_attn(x).chunk(3, -1)
         )
+        seen = None
+        if kept is not None and place is None:
+            kept.fill(k, v)
+        elif kept is not None and place is not None:
+            kept.add(k, v, place)
+            k, v, seen = kept.keys, kept.values, kept.seen(place)
         dropout = self.dropout if self.training else 0.0
-        y = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+        y = F.scaled_dot_product_attention(q, k, v, seen, dropout, is_causal=seen is None)
         return self.resid_dropout(self.c_proj(y.transpose(-3, -2).flatten(-2)))  # type: ignore[no-any-return]
 
 
@@ -94,8 +105,10 @@ class _Block(nn.Module):
         self.ln_2 = nn.LayerNorm(config.n_embd, bias=config.bias, dtype=dtype)
         self.mlp = _FeedForward(config, dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.ln_1(x))
+    def forward(
+        self, x: Tensor, kept: KeyValues | None = None, place: Tensor | None = None
+    ) -> Tensor:
+        x = x + self.attn(self.ln_1(x), kept, place)
         return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
 
 
@@ -121,6 +134,7 @@ class CharGPT(nn.Module):
 
     def __init__(self, config: CharGPTConfig, *, dtype: Any = None) -> None:
         self.config = config
+        self._writers = Writers()
         width, vocabulary = config.n_embd, config.vocab_size
         self.transformer = nn.ModuleDict(
             {
@@ -146,12 +160,32 @@ class CharGPT(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """The logits."""
-        parts, length = self.transformer, self._length(tokens)
-        x = parts["wte"](tokens) + parts["wpe"](arange(length))
-        x = parts["drop"](x)
-        for block in parts["h"]:  # type: ignore[attr-defined]
-            x = block(x)
+        return self.logits(tokens, arange(self._length(tokens)))
+
+    def logits(
+        self,
+        tokens: Tensor,
+        places: Tensor,
+        kept: Sequence[KeyValues] = (),
+        place: Tensor | None = None,
+    ) -> Tensor:
+        """The logits of tokens (N, T) at their places (T,); see `generation.Model`."""
+        parts = self.transformer
+        x = parts["drop"](parts["wte"](tokens) + parts["wpe"](places))
+        for layer, block in enumerate(parts["h"].children()):
+            x = block(x, kept[layer] if kept else None, place)
         return self.lm_head(parts["ln_f"](x))  # type: ignore[no-any-return]
+
+    @property
+    def longest(self) -> int:
+        """How many tokens it sees at a time: block_size."""
+        return self.config.block_size
+
+    def kept(self, rows: int) -> list[KeyValues]:
+        """Room for the keys and values of so many texts, a block at a time."""
+        width = self.config.n_embd // self.config.n_head
+        shape = (rows, self.config.n_head, self.config.block_size, width)
+        return [KeyValues(shape, self.lm_head.weight.dtype) for _ in range(self.config.n_layer)]
 
     def _length(self, tokens: Tensor) -> int:
         shape = tokens._value.shape
@@ -163,7 +197,6 @@ class CharGPT(nn.Module):
             )
         return int(shape[1])
 
-    @no_grad()
     def generate(
         self,
         tokens: Tensor,
@@ -173,13 +206,20 @@ class CharGPT(nn.Module):
         *,
         generator: Generator | None = None,
         compiled: bool = False,
+        use_cache: bool = True,
     ) -> Tensor:
         """`tokens` (N, T), T of 1 or more, continued by `max_new_tokens` drawn ones.
 
         Each is drawn from softmax(logits / temperature), of the `top_k` likeliest alone if that is
-        given; temperature 0 takes the likeliest. It sees the last block_size tokens. `compiled`:
-        the network runs as one compiled program, which pays for some dozens of tokens or more.
-        Dropout acts unless the model is in eval mode.
+        given; temperature 0 takes the likeliest. It sees the last block_size tokens. Dropout acts
+        unless the model is in eval mode.
+
+        Keys and values of earlier tokens are kept, so that a step computes one token, until the
+        text is longer than block_size: from there on it computes block_size of them, as it always
+        does without `use_cache`. `compiled`: the whole text is written by compiled loops, which
+        stay with the model for the next text; that pays for some dozens of tokens or more.
+
+        Raises `ConfigError`, `DTypeError`, `ShapeError` for what does not fit.
 
         >>> import thalweg as tw
         >>> _ = tw.manual_seed(0)
@@ -187,54 +227,28 @@ class CharGPT(nn.Module):
         >>> model.generate(tw.tensor([[7]]), 6, top_k=3).shape
         Size([1, 7])
         """
-        if temperature < 0 or max_new_tokens < 0 or (top_k is not None and top_k < 1):
-            raise ConfigError(
-                f"generate: temperature {temperature} and max_new_tokens {max_new_tokens} are 0 or "
-                f"more, top_k {top_k} is None, or 1 or more"
-            )
+        nonnegative("generate: temperature", temperature)
+        whole("generate: max_new_tokens", max_new_tokens)
+        if top_k is not None:
+            whole("generate: top_k", top_k, 1)
         require_integers("generate: the input", "tokens", tokens)
         if len(tokens._value.shape) != 2 or not tokens._value.shape[1]:
             raise ShapeError(
                 f"generate: tokens of shape (N, T) expected, with at least one to begin with; "
                 f"got {tokens._value.shape}"
             )
-        following = self._following
-        if compiled:
-            from thalweg.compiler.function import compile
+        choice = Choice(temperature, top_k, generator)
+        writer = self._writer(tokens._value.shape[0], choice, compiled, use_cache)
+        return writer.write(tokens, max_new_tokens)
 
-            following = compile(following)
-        for _ in range(max_new_tokens):
-            logits = following(*self._window(tokens))
-            tokens = cat([tokens, _drawn(logits, temperature, top_k, generator)], 1)
-        return tokens
-
-    def _window(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The last block_size tokens, zeros behind if there are fewer, and the last one's place.
-
-        It is always of one shape, so that one program does for all.
-        """
-        size = self.config.block_size
-        length = min(tokens._value.shape[1], size)
-        last = tokens.narrow(1, tokens._value.shape[1] - length, length)
-        return F.pad(last, (0, size - length)), arange(length - 1, length)
-
-    def _following(self, window: Tensor, place: Tensor) -> Tensor:
-        """The logits behind the token at `place`, (N, vocab_size)."""
-        logits: Tensor = self(window)
-        return logits.index_select(1, place).squeeze(1)
-
-
-def _drawn(
-    logits: Tensor, temperature: float, top_k: int | None, generator: Generator | None
-) -> Tensor:
-    """A token a row, (N, 1)."""
-    if temperature == 0:
-        return logits.argmax(-1, keepdim=True)
-    logits = logits / temperature
-    if top_k is not None and top_k < logits._value.shape[-1]:
-        least = logits.topk(top_k, -1)[0].narrow(-1, top_k - 1, 1)
-        logits = logits.masked_fill(logits < least, -math.inf)
-    return multinomial(logits.softmax(-1), 1, generator=generator)
+    def _writer(self, rows: int, choice: Choice, compiled: bool, use_cache: bool) -> Writer:
+        """One that has its programs already, if there is one."""
+        key = (rows, choice, use_cache, self.lm_head.weight.dtype)
+        if not compiled:
+            return Writer(self, rows, choice, compiled, use_cache)
+        if key not in self._writers:
+            self._writers.add(key, Writer(self, rows, choice, compiled, use_cache))
+        return self._writers[key]
 
 
 def char_gpt(vocab_size: int = 65, **sizes: Any) -> CharGPT:

@@ -72,7 +72,7 @@ class Adaptive(Optimizer):
         return Moments(zeros(dtype=dtypes.float64), zeros_like(p), zeros_like(p), largest)
 
     @staticmethod
-    def moments(
+    def _moments(
         state: Any, g: Tensor, group: Mapping[str, Any], beta1: Tensor | float, weight: Any
     ) -> tuple[Tensor, Tensor]:
         """m <- beta1 m + (1 - beta1) g and v <- beta2 v + (1 - beta2) g^2."""
@@ -150,7 +150,7 @@ class Adam(Adaptive):
     ) -> None:
         """The equations above, the penalty or the decay first."""
         size, eps, beta1, weight, kept = numbers
-        m, v = self.moments(state, decayed(p, g, group, kept), group, beta1, weight)
+        m, v = self._moments(state, decayed(p, g, group, kept), group, beta1, weight)
         if state.max_exp_avg_sq is not None:
             v = state.max_exp_avg_sq._assign(state.max_exp_avg_sq.maximum(v))
         p -= size * m / (v.sqrt() + eps)

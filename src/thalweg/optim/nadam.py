@@ -96,7 +96,7 @@ class NAdam(Adaptive):
         """The equations above, the penalty or the decay first."""
         size, eps, beta1, weight, mu, ahead, kept = numbers
         g = decayed(p, g, group, kept)
-        m, v = self.moments(state, g, group, beta1, weight)
+        m, v = self._moments(state, g, group, beta1, weight)
         state.mu_product *= mu
         past = (size * ahead / (1 - state.mu_product * ahead)).to(p.dtype)
         now = (size * (1 - mu) / (1 - state.mu_product)).to(p.dtype)

@@ -84,5 +84,5 @@ class RAdam(Adaptive):
     ) -> None:
         """The equations above, the penalty or the decay first."""
         plain, scaled, beta1, weight, kept = numbers
-        m, v = self.moments(state, decayed(p, g, group, kept), group, beta1, weight)
+        m, v = self._moments(state, decayed(p, g, group, kept), group, beta1, weight)
         p -= m * (plain + scaled / (v.sqrt() + group["eps"]))
