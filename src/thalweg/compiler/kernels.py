@@ -294,8 +294,8 @@ class Scatter:
     """target[..] += value at computed places, point after point in row-major order of `space`.
 
     The target, contiguous, is first filled with 0. `body` computes the value and the indices; the
-    access of `store` has the indirect parts. Parallel only over axes that occur in the target's
-    address with a stride and in no index, so that the order of additions never changes.
+    access of `store` has the indirect parts. Points that may meet in an element keep their order,
+    so that the order of additions never changes; others may be visited in any, and by any thread.
     """
 
     space: Shape

@@ -21,6 +21,8 @@ from thalweg.compiler.kernels import (
     Store,
     View,
 )
+from thalweg.compiler.lower import lower
+from thalweg.compiler.machine import host
 from thalweg.primitives.core import REGISTRY
 
 F32, I64 = np.dtype(np.float32), np.dtype(np.int64)
@@ -122,6 +124,64 @@ def test_scatter_by_columns_in_any_order(width: int) -> None:
     assert blocks > 1
     assert not code(arrays, [(n, n + 1) for n in reversed(range(blocks))])
     np.testing.assert_array_equal(arrays[target], expected[target])
+
+
+# Space, its order in the updates, the target's strides, those of the index, its stride and size.
+STRETCHES = {
+    "the index in front": ((9, 50, 40, 7), (1, 2, 3, 0), (0, 880, 22, 3), (1, 0, 0, 0), 1, 4),
+    "an index of every point": ((200, 60, 5), (0, 1, 2), (300, 5, 0), (300, 5, 1), 1, 5),
+    "vectors inside": ((300, 6, 40), (0, 1, 2), (320, 0, 1), (6, 1, 0), 40, 8),
+    "the first axis inside": (
+        (50, 400, 3),
+        (1, 2, 0),
+        (7, 350, 0),
+        (1, 50, 20_000),
+        1,
+        7,
+    ),
+    "room between": ((300, 20, 9), (0, 1, 2), (90, 4, 0), (20, 1, 0), 1, 3),
+}
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("case", STRETCHES)
+def test_scatter_into_stretches_in_any_order(case: str, bits: int) -> None:
+    space, order, strides, index, step, size = STRETCHES[case]
+    rng = np.random.default_rng(0)
+    count = int(np.prod(space))
+    beside = [0] * len(space)
+    reach = 1
+    for axis in reversed(order):
+        beside[axis], reach = reach, reach * space[axis]
+    most = max(zip(strides, space, strict=True))
+    updates = Buffer("updates", count, F32, "input")
+    indices = Buffer("indices", 60_000, I64, "input")
+    target = Buffer("target", most[0] * most[1], F32, "output")
+    load = Scalar("load", (), F32, {"access": Access(updates, 0, tuple(beside))})
+    place = Scalar("load", (), I64, {"access": Access(indices, 0, index)})
+    store = Store(0, Access(target, 0, strides, (Indirect(1, step, size, True),)))
+    kernel = Scatter(space, (load, place), store, target.size)
+    arrays = {
+        updates: rng.standard_normal(count).astype("f4"),
+        indices: rng.integers(-size, size, indices.size),
+        target: np.ones(target.size, "f4"),
+    }
+    expected = {b: a.copy() for b, a in arrays.items()}
+    run_scatter(kernel, expected)
+    code = Compiled(kernel, of_width(bits))
+    blocks = code.lowered.blocks
+    assert not code(arrays, [(n, n + 1) for n in reversed(range(blocks))])
+    np.testing.assert_array_equal(arrays[target], expected[target])
+
+
+def test_a_large_scatter_into_stretches_is_shared() -> None:
+    updates = Buffer("updates", 2_000_000, F32, "input")
+    indices = Buffer("indices", 2_000_000, I64, "input")
+    target = Buffer("target", 1_000_000, F32, "output")
+    load = Scalar("load", (), F32, {"access": Access(updates, 0, (1, 200_000))})
+    place = Scalar("load", (), I64, {"access": Access(indices, 0, (1, 200_000))})
+    store = Store(0, Access(target, 0, (5, 0), (Indirect(1, 1, 5, False),)))
+    assert lower(Scatter((200_000, 10), (load, place), store, 1_000_000), "s", host()).blocks > 8
 
 
 @pytest.mark.parametrize("bad", [-1, 10, -(2**63), 2**40])

@@ -49,6 +49,14 @@ class Body:
         self.pointers = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
         self.counters: dict[int, Value] = {}
 
+    def count(self, turn: Value, axes: Sequence[int], space: Sequence[int]) -> None:
+        """The counters of `axes` from the number of a turn, the last axis running fastest."""
+        for axis in reversed(axes[1:]):
+            whole = self.b.op(f"udiv i64 {turn.text}, {space[axis]}", turn.dtype)
+            self.counters[axis] = turn - whole * space[axis]
+            turn = whole
+        self.counters[axes[0]] = turn
+
     def compute(
         self, numbers: Sequence[int], turns: Sequence[Turn], reduced: Mapping[int, list[Value]]
     ) -> None:

@@ -247,7 +247,7 @@ class _Nest:
         total = points([self.loop.space[axis] for axis in prefix])
         low, high = self._range(total)
         with self.b.loop(low, high, unrolled=False) as turn:
-            self._decode(turn.index, prefix)
+            self.body.count(turn.index, prefix, self.loop.space)
             for level in range(1, len(prefix) + 1):
                 self.body.compute(self.levels[level], [self.root], {})
             self._kept(len(prefix), [self.root])
@@ -270,15 +270,6 @@ class _Nest:
             for end in ("low", "high")
         )
         return low, self.b.intrinsic("smin", high, self.b.integer(total))
-
-    def _decode(self, turn: Value, axes: Sequence[int]) -> None:
-        """The counters of `axes` from the number of a turn, the last axis running fastest."""
-        for axis in reversed(axes[1:]):
-            size = self.loop.space[axis]
-            whole = self.b.op(f"udiv i64 {turn.text}, {size}", turn.dtype)
-            self.body.counters[axis] = turn - whole * size
-            turn = whole
-        self.body.counters[axes[0]] = turn
 
     def _kept(self, depth: int, turns: list[Turn]) -> None:
         """The loops over the kept axes from `depth` on; inside that of the vectors, for `turns`."""
