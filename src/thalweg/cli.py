@@ -102,7 +102,10 @@ def range_test(dataset: str | None = None, /, **options: Any) -> None:
     """
     from thalweg.train.command import run_range_test
 
-    own = {name: options.pop(name, None) for name in ("out", "config", "start", "end", "steps")}
+    own = {
+        name: options.pop(name, None)
+        for name in ("out", "config", "start", "end", "steps", "trials")
+    }
     given = {name: value for name, value in options.items() if value is not None}
     if dataset is not None:
         given["dataset"] = dataset
@@ -118,6 +121,7 @@ def _range_test_signature() -> inspect.Signature:
         _flag("start", float | None, None, "smallest step size (default: 1e-6)"),
         _flag("end", float | None, None, "largest step size (default: 10)"),
         _flag("steps", int | None, None, "batches, one for each step size (default: 100)"),
+        _flag("trials", int | None, None, "step sizes that are then kept for as long (default: 8)"),
     ]
     return inspect.Signature(flags)
 

@@ -74,3 +74,20 @@ def test_what_is_no_picture_is_named(folder: Path) -> None:
         load_images(folder / "dogs")
     with pytest.raises(ConfigError, match="'rgb' or 'gray'"):
         load_images(folder, mode="grey")
+
+
+def test_a_stream_reads_what_is_in_memory_else(folder: Path) -> None:
+    whole, streamed = load_images(folder), load_images(folder, stream=True, mixed=7)
+    assert streamed.encoding == whole.encoding
+    for part in ("train", "dev", "test"):
+        one, other = getattr(whole, part), getattr(streamed, part)
+        x, y = zip(*other.chunks(3), strict=True)
+        seen = np.concatenate([each.flatten(0, 1).numpy() for each in x])
+        np.testing.assert_array_equal(seen, one.x.numpy())
+        np.testing.assert_array_equal(
+            np.concatenate([e.flatten().numpy() for e in y]), one.y.numpy()
+        )
+    (folder / "cats" / "broken.png").write_bytes(b"no picture")
+    for size in (None, 5):
+        with pytest.raises(DataError, match=r"broken.png: cannot be read as a picture"):
+            load_images(folder, size, stream=True)

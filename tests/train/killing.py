@@ -63,6 +63,14 @@ def child(folder: Path) -> int:
     return number
 
 
+def await_checkpoint(folder: Path) -> None:
+    """Until the folder has another checkpoint than now, or a minute has passed."""
+    last, until = folder / "last.safetensors", time.perf_counter() + 60
+    before = last.stat().st_ino if last.exists() else 0
+    while time.perf_counter() < until and (last.stat().st_ino if last.exists() else 0) == before:
+        time.sleep(0.002)
+
+
 def step_of(folder: Path) -> int:
     """Which batch of its epoch the folder's checkpoint stands at; 0 where there is none."""
     if not RunFolder.is_run(folder) or not (run := RunFolder.open(folder)).has_checkpoint:
@@ -73,10 +81,11 @@ def step_of(folder: Path) -> int:
 def main() -> None:
     global OPTIONS, SPLITS
     folder, kills, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    if sys.argv[4:] == ["stream"]:
+    is_stream = sys.argv[4:] == ["stream"]
+    if is_stream:
         folder.parent.mkdir(exist_ok=True)
         SPLITS = streamed(folder.parent)
-        OPTIONS = OPTIONS.updated({"epochs": 25, "batch_size": 20})
+        OPTIONS = OPTIONS.updated({"epochs": 12, "batch_size": 20})
         loop_module._CHUNK_SECONDS = 0.002
         loop_module._WITHIN_SECONDS, loop_module._SAVING_SHARE = 0.0, math.inf
     loop_module._CHECKPOINT_SECONDS = 0.0  # every epoch: the most chances to be hit
@@ -87,7 +96,11 @@ def main() -> None:
     killed = within = 0
     for _ in range(kills):
         number = child(folder)
-        time.sleep(rng.uniform(0, 2.5 * usual / kills + 0.02))
+        if is_stream:
+            await_checkpoint(folder)
+            time.sleep(rng.uniform(0, 0.05))
+        else:
+            time.sleep(rng.uniform(0, 2.5 * usual / kills + 0.02))
         os.kill(number, signal.SIGKILL)
         _, status = os.waitpid(number, 0)
         killed += os.WIFSIGNALED(status)

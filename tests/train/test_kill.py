@@ -10,7 +10,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("kills", "more", "most", "inside"), [(100, (), 60, 0), (40, ("stream",), 25, 15)]
+    ("kills", "more", "most", "inside"), [(100, (), 60, 0), (12, ("stream",), 8, 6)]
 )
 def test_kills_lose_nothing(
     kills: int, more: tuple[str, ...], most: int, inside: int, tmp_path: Path

@@ -203,18 +203,26 @@ def test_another_batch_size_is_refused(tmp_path: Path) -> None:
         trainer_for(in_memory(), batch_size=8).fit(in_memory(), 2, run=tmp_path, resume=True)
 
 
-def test_bad_numbers_in_a_file_are_named_and_what_was_saved_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compile", [True, False])
+def test_bad_numbers_in_a_file_are_named_and_nothing_is_lost(tmp_path: Path, compile: bool) -> None:
     x = np.ones((40, 4), np.float32)
     y = np.arange(40) % 2
-    load = {"block": 4, "mixed": 2}
-    trainer_for(in_memory()).fit(load_arrays(x, y, **load), 1, run=tmp_path / "run")
-    x[17, 2] = np.nan
-    data = load_arrays(x, y, **load)
-    where = data.train if 4 in data.train.blocks else None
-    assert where is not None
-    with pytest.raises(DataError, match=r"example 16 \(to 19\).*nan at index \(1, 2\)"):
-        trainer_for(in_memory()).fit(data, 2, run=tmp_path / "run", resume=True)
-    assert tw.train.RunFolder.open(tmp_path / "run").read_metrics()
+    x[:, 0] = np.arange(40) % 3
+    data = load_arrays(x, y, block=4, mixed=2)
+    assert 4 in data.train.blocks
+    options = {"batch_size": 3, "compile": compile}
+    whole = trainer_for(in_memory(), **options)
+    whole.fit(data, 2)
+    good, x[17, 2] = x[17, 2], np.nan
+    with pytest.raises(
+        DataError, match=r"example 16 \(to 19\).*nan at index \(1, 2\).*checkpoint stands before it"
+    ):
+        trainer_for(in_memory(), **options).fit(data, 2, run=tmp_path)
+    assert tw.train.RunFolder.open(tmp_path).load_last()[1]["progress"]["step"] > 0
+    x[17, 2] = good
+    repaired = trainer_for(in_memory(), **options)
+    repaired.fit(data, 2, run=tmp_path, resume=True)
+    assert bits(repaired.model) == bits(whole.model)
 
 
 def test_what_is_no_data() -> None:
@@ -229,7 +237,7 @@ def test_what_is_no_data() -> None:
         Sources(data.train, data.dev, data.test, wrong)
     with pytest.raises(DataError, match="train: labels out of range: 2 at index 2"):
         load_arrays(np.ones((40, 2)), np.arange(40) % 4, classes=("a", "b"), block=4)
-    with pytest.raises(DataError, match=r"20 examples in blocks of 30: .*Smaller blocks"):
+    with pytest.raises(DataError, match=r"20 examples in blocks of 30: .*or smaller blocks"):
         load_arrays(np.ones((20, 2)), np.arange(20) % 2, block=30)
     with pytest.raises(DataError, match=r"train: 4 tokens have no stretch of 5"):
         TokenSplits(*[tw.arange(4)] * 3, Characters("abcd")).windows(5)
@@ -250,3 +258,16 @@ def test_a_text_says_how_likely_its_next_letter_is(tmp_path: Path) -> None:
     assert encoding == data.encoding
     outputs = tw.train.predict(model, tw.tensor(encoding.encode("aba")))
     assert encoding.decode(outputs.numpy()) == ["b"]
+
+
+def test_after_an_error_the_folder_is_free_again(tmp_path: Path) -> None:
+    trainer = trainer_for(in_memory())
+
+    def failing(*_: Any) -> Any:
+        raise ValueError("no loss")
+
+    trainer.loss = failing
+    with pytest.raises(ValueError, match="no loss") as kept:
+        trainer.fit(in_memory(), 1, run=tmp_path)
+    assert kept.tb is not None, "what a notebook keeps, and with it all that was on the stack"
+    trainer_for(in_memory()).fit(in_memory(), 1, run=tmp_path, resume=True)

@@ -82,8 +82,10 @@ def choose_blocks(
     try:
         return split(blocks, dev, test, seed)
     except DataError as error:
+        if block == 1:
+            raise
         raise DataError(
-            f"{count} examples in blocks of {block}: {error}. Smaller blocks: block="
+            f"{count} examples in blocks of {block}: {error}, or smaller blocks (block=..)"
         ) from error
 
 

@@ -260,12 +260,12 @@ def _write(
                 continue
             lines, cells = zip(*whole, strict=True)
             table = Table(path, tuple(header), cells, lines)
-            columns.encode_table(table).tofile(x)
+            x.write(np.ascontiguousarray(columns.encode_table(table)).data)
             of_targets = [table.column(name) for name in targets]
             if labels:
-                np.array([labels[cell] for cell in of_targets[0]], np.int64).tofile(y)
+                y.write(np.array([labels[cell] for cell in of_targets[0]], np.int64).data)
             else:
-                np.array(of_targets, np.float64).T.copy().tofile(y)
+                y.write(np.ascontiguousarray(np.array(of_targets, np.float64).T).data)
             kept += len(whole)
     return kept
 

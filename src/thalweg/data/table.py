@@ -107,7 +107,10 @@ def _records(path: Path, delimiter: str | None) -> Iterator[tuple[int, list[str]
             "Save it as CSV in UTF-8"
         ) from error
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+        cause = str(error)
+        if "end of data" in cause:
+            cause = "a double quote in the row that begins here is never closed"
+        raise DataError(f"{path}, line {start}: {cause}") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg._tensor import Tensor
 from thalweg.data.source import Epoch, Sources, check_batch
-from thalweg.errors import AnomalyError, CheckpointError, ConfigError
+from thalweg.errors import AnomalyError, CheckpointError, ConfigError, DataError
 from thalweg.inspect.anomaly import detect_anomaly
 from thalweg.ops.random import default_generator
 from thalweg.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -92,7 +92,16 @@ class Loop:
         """All epochs that are left, and a last checkpoint; gives how it ended."""
         self.watcher.on_start(self.trainer, self.splits, self.epochs, self.progress)
         self.began = time.perf_counter() - self.progress.seconds
-        status = self._epochs(interrupted)
+        try:
+            status = self._epochs(interrupted)
+        except DataError as error:
+            if self.folder is None:
+                raise
+            self._save()
+            raise DataError(
+                f"{error}. A checkpoint stands before it: with the data repaired, go on with "
+                "resume=True (--resume)"
+            ) from error
         if status != "diverged":  # its parameters are of no use: the checkpoint before them stays
             self._save()
         return status

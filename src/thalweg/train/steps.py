@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg._tensor import Tensor
 from thalweg.data.source import Chunk, Epoch, Source
+from thalweg.errors import DataError
 from thalweg.nn.utils import clip_grad_norm_
 from thalweg.optim.closures import ClosureOptimizer
 from thalweg.optim.penalties import shrink_l1
@@ -56,21 +57,31 @@ class Steps:
     def run(
         self, epoch: Epoch, start: int, end: int, seconds: float, is_over: Callable[[], bool]
     ) -> Iterator[Counted]:
-        """Steps from `start`, before `end`, for about `seconds` or until `is_over()`."""
+        """Steps from `start`, before `end`, for about `seconds` or until `is_over()`.
+
+        Raises the source's `DataError` when what came before it is done and counted.
+        """
         self.taken = []
         if self.compiled is not None and start < epoch.whole:
             yield from self._natively(epoch, start, end, seconds)
             return
         until = time.perf_counter() + seconds
         done: list[tuple[int, Any]] = []
+        failed: DataError | None = None
         for step in range(start, end):
-            self.taken.append((step, epoch.take(step, 1)))
+            try:
+                self.taken.append((step, epoch.take(step, 1)))
+            except DataError as error:  # the steps before it have been made: they count
+                failed = error
+                break
             ((loss, sums),) = self._one_by_one(epoch, *self.taken[-1])
             done.append((epoch.examples(step), (loss, sums)))
             if time.perf_counter() > until or is_over():
                 break
         for count, (loss, sums) in done:
             yield count, loss.item(), sums.tolist()
+        if failed is not None:
+            raise failed
 
     def repeat(self, epoch: Epoch) -> None:
         """The steps of the last `run` again, not compiled: to look at each value."""

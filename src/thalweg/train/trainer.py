@@ -144,14 +144,19 @@ class Trainer:
             )
         if epochs < 1 or evaluations < 1:
             raise ConfigError(f"epochs={epochs}, evaluations={evaluations}; expected 1 or more")
-        loop = Loop(
-            self, splits, epochs, open_folder(run, resume), watcher or Watcher(), evaluations
-        )
-        if resume:
-            loop.restore()
-        with interruptible() as interrupted:
-            status = loop.run(interrupted)
-        return loop.finish(status)
+        folder = open_folder(run, resume)
+        try:
+            loop = Loop(self, splits, epochs, folder, watcher or Watcher(), evaluations)
+            if resume:
+                loop.restore()
+            with interruptible() as interrupted:
+                status = loop.run(interrupted)
+            return loop.finish(status)
+        finally:
+            if (
+                folder is not None and folder is not run
+            ):  # after an error, too, it can be begun again
+                folder.close()
 
     def updates(self, data: Source) -> int:
         """How many updates an epoch of `data` has: what one-cycle's `steps_per_epoch` is."""
