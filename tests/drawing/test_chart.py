@@ -121,6 +121,7 @@ def test_bars() -> None:
     rects = list(root.iter("{http://www.w3.org/2000/svg}rect"))[1:]
     widths = [float(r.get("width", "")) for r in rects]
     assert widths[0] == pytest.approx(3 * widths[1], rel=0.01)
+    assert root[1].text == "most: 75 %; least: 25 %"
     assert [t.said for t in texts(root)] == ["shares", "least", "most", "75 %", "25 %"]
     assert float(rects[0].get("y", "")) < float(rects[1].get("y", ""))
 

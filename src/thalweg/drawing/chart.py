@@ -136,7 +136,8 @@ class Chart:
 
     def point(self, x: float, y: float, name: str, kind: str = "s3", radius: float = 4.5) -> None:
         """One point with its name beside it, where that covers least of what is drawn before."""
-        self._seen([x], [y])
+        if math.isfinite(y):
+            self._seen([x], [y])
         if name:
             self._told.append(f"{name}: {self.y.spoken(y)} at {self.x.spoken(x)}")
 
@@ -157,6 +158,8 @@ class Chart:
     def bars(self, values: Sequence[float]) -> None:
         """Bars from 0 to the right, one for each of the vertical axis' labels from the top."""
         self._seen([0.0, *values], [])
+        named = zip(reversed(self.y.labels), values, strict=True)
+        self._told += [f"{name}: {self.x.spoken(value)}" for name, value in named]
 
         def draw(frame: Frame) -> Iterator[str]:
             thick = min(abs(frame.y(1) - frame.y(0)) * 0.7, _THICKEST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from html import escape
+from itertools import groupby
 from typing import Final
 
 __all__ = [
@@ -61,22 +62,10 @@ def path(points: Iterable[Point], kind: str, *inside: str, **attributes: object)
 
 
 def _strokes(points: Iterable[Point]) -> Iterator[str]:
-    before = ""  # the place that a stroke begins with, until it goes on
-    is_open = False
-    for x, y in points:
-        if not (math.isfinite(x) and math.isfinite(y)):
-            yield f"M{before}L{before}" if before else ""
-            before, is_open = "", False
-            continue
-        place = f"{_spelled(float(x))} {_spelled(float(y))}"
-        if is_open:
-            yield f"L{place}"
-        elif before:
-            yield f"M{before}L{place}"
-            before, is_open = "", True
-        else:
-            before = place
-    yield f"M{before}L{before}" if before else ""
+    for is_there, stroke in groupby(points, lambda p: math.isfinite(p[0]) and math.isfinite(p[1])):
+        if is_there:
+            places = [f"{_spelled(float(x))} {_spelled(float(y))}" for x, y in stroke]
+            yield "M" + "L".join(places if len(places) > 1 else places * 2)
 
 
 def whole(

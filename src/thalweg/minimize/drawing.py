@@ -28,6 +28,7 @@ __all__ = ["picture"]
 _SIZE: Final = (480.0, 360.0)
 _GRID: Final = 101  # points along each side of a picture of level lines
 _DECADES: Final = 20.0  # times the lowest value that the highest is on a logarithmic axis
+_FEW: Final = 60  # values that are dots on their line
 _CURVE: Final = 240  # points of a curve
 _APART: Final = 8.0  # pixels between the dots of a path
 _LEVELS: Final = (12, 6, 3)
@@ -138,9 +139,7 @@ def _values(result: MinimizeResult, title: str) -> str:
     finite = [v for v in values if math.isfinite(v)]
     up = Axis("g", is_log=0 < _DECADES * min(finite) < max(finite))  # the low ones are what counts
     chart = Chart(title, Axis("iteration", is_whole=True), up, size=_SIZE)
-    chart.line(range(len(values)), values, "s2", weight="thin")
-    if len(values) <= _CURVE:
-        chart.dots(range(len(values)), values, "s2", radius=2)
+    chart.line(range(len(values)), values, "s2", weight="thin", dots=len(values) <= _FEW)
     best = int(np.nanargmin(values))
     chart.point(best, values[best], f"best {number(values[best])}")
     return chart.svg()
