@@ -153,9 +153,7 @@ class Trainer:
                 status = loop.run(interrupted)
             return loop.finish(status)
         finally:
-            if (
-                folder is not None and folder is not run
-            ):  # after an error, too, it can be begun again
+            if folder is not None and folder is not run:  # free again, after an error too
                 folder.close()
 
     def updates(self, data: Source) -> int:
