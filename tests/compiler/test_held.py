@@ -88,6 +88,31 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
     assert all(bits == found[0] for bits in found)
 
 
+def test_a_first_layer_is_turned_and_what_two_products_read_is_not() -> None:
+    tw.manual_seed(0)
+    data, found = tw.randn(20, 600), []
+    for compiled in (False, True):
+        tw.manual_seed(1)
+        model = nn.Sequential(nn.Linear(600, 260), nn.ReLU(), nn.Linear(260, 270))
+        optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
+
+        def step(index: tw.Tensor, model: nn.Module = model, optimizer: Any = optimizer) -> Any:
+            loss = model(data[index]).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = tw.compile(step) if compiled else step
+        losses = [run(row) for row in ROWS]
+        with tw.no_grad():
+            losses.append((tw.compile(model) if compiled else model)(data).mean())
+        found.append(tw.stack([x.detach() for x in [*losses, *map(tw.sum, model.parameters())]]))
+    near(*found)
+    first, _, second, _ = model.parameters()
+    assert (order(first), order(second)) == ((1, 0), (0, 1))
+
+
 READ_OTHERWISE: dict[str, Callable[[nn.Module], Any]] = {
     "reshaped": lambda model: weight(model).reshape(-1)[:7].sum(),
     "sorted": lambda model: weight(model).flatten().sort().values[0],

@@ -25,7 +25,7 @@ from thalweg.compiler import cache
 from thalweg.compiler.graph import Atom, Graph, Literal, Variable
 from thalweg.compiler.jit import Library, kept_library, versions
 from thalweg.compiler.machine import Machine
-from thalweg.compiler.passes.held import ROW_MAJOR, Choice
+from thalweg.compiler.passes.held import Choice
 from thalweg.primitives.loops import Bundle
 
 __all__ = ["Facts", "key_of_program", "load", "save"]
@@ -85,7 +85,7 @@ class _Unknown(Exception):
 
 
 def key_of_program(
-    graph: Graph, updates: Mapping[int, int], machine: Machine, choice: Choice = ROW_MAJOR
+    graph: Graph, updates: Mapping[int, int], machine: Machine, choice: Choice | None = None
 ) -> str | None:
     """The name of the entry, or None where there can be none."""
     if not cache.is_on():
@@ -95,7 +95,7 @@ def key_of_program(
         words.graph(graph)
     except _Unknown:
         return None
-    chosen = sorted(choice.inputs), sorted(choice.outputs)
+    chosen = choice and (sorted(choice.inputs), sorted(choice.outputs), choice.lying)
     parts = (*words.told, repr(sorted(updates.items())), repr(chosen), repr(machine))
     return cache.key_of(["program", *parts, *versions(), *_sources()])
 

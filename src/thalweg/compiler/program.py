@@ -14,7 +14,7 @@ from thalweg.compiler.lowering import lower_all
 from thalweg.compiler.machine import Machine
 from thalweg.compiler.main import MainText, scratch_bytes
 from thalweg.compiler.passes import build_plan
-from thalweg.compiler.passes.held import ROW_MAJOR, Choice
+from thalweg.compiler.passes.held import Choice
 from thalweg.compiler.running import Running
 from thalweg.compiler.runtime import MOST
 from thalweg.compiler.schedule import Turn, effects, schedule, threads_worth
@@ -62,7 +62,11 @@ class Program:
 
     @classmethod
     def of(
-        cls, graph: Graph, updates: Mapping[int, int], machine: Machine, choice: Choice = ROW_MAJOR
+        cls,
+        graph: Graph,
+        updates: Mapping[int, int],
+        machine: Machine,
+        choice: Choice | None = None,
     ) -> Program:
         """The program of a graph, from the disk or made; the rest as `build_plan` takes it."""
         key = kept.key_of_program(graph, updates, machine, choice)

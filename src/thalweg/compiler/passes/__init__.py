@@ -34,7 +34,7 @@ from thalweg.compiler.passes.chains import chained
 from thalweg.compiler.passes.cse import share_common
 from thalweg.compiler.passes.dce import remove_dead_code
 from thalweg.compiler.passes.fuse import fuse
-from thalweg.compiler.passes.held import ROW_MAJOR, Choice, held_orders
+from thalweg.compiler.passes.held import Choice, held_orders
 from thalweg.compiler.passes.holds import release_holds
 from thalweg.compiler.passes.loops import settle_scans
 from thalweg.compiler.passes.memory import arrange, check_memory, in_arena, with_buffers
@@ -71,7 +71,7 @@ def _simpler(graph: Graph) -> Graph:
     return remove_dead_code(graph)
 
 
-def build_plan(graph: Graph, updates: Mapping[int, int], choice: Choice = ROW_MAJOR) -> Plan:
+def build_plan(graph: Graph, updates: Mapping[int, int], choice: Choice | None = None) -> Plan:
     """The kernels that compute `graph`.
 
     `updates`, for each input that is state, maps its number to the number of the output that is
@@ -83,12 +83,12 @@ def build_plan(graph: Graph, updates: Mapping[int, int], choice: Choice = ROW_MA
     return plan
 
 
-def _planned(graph: Graph, updates: Mapping[int, int], choice: Choice) -> Plan:
+def _planned(graph: Graph, updates: Mapping[int, int], choice: Choice | None) -> Plan:
     graph, held = release_holds(graph, updates)
     settled = settle_outputs(graph, updates)
     whole = with_results(settled.graph)
     plans = {
-        e.output: [_planned(inner, carried(e), ROW_MAJOR) for inner in inner_graphs(e)]
+        e.output: [_planned(inner, carried(e), None) for inner in inner_graphs(e)]
         for e in whole.equations
     }
     fused = fuse(whole, settled.stored | held, held_orders(whole, updates, choice))

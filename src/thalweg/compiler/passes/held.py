@@ -5,7 +5,9 @@ gradient so. In row-major order these lie c kh kw elements apart, and are copied
 order kh, kw, c, o they are neighbours. So a large weight stands in that order, and with it all that
 meets it element by element: its gradient, the optimizer's state. To its user it looks as before: an
 array's strides say how it lies. A step of ResNet-18 on 64x64 images takes 41.0 ms with that, and
-50.6 without.
+50.6 without. The weight of a network's first layer, which only one product reads, is turned as well
+(an epoch of a 784-128-10 network 65.3 ms, and 67.2); of others a second product, that of the
+gradient for what lies below, reads the rows that the first reads the columns of.
 
 Only what the caller leaves to the program is turned, and all of it or nothing: what is also read in
 another way than `layout` can follow stays in row-major order.
@@ -13,6 +15,7 @@ another way than `layout` can follow stays in row-major order.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -22,27 +25,30 @@ from thalweg.compiler.passes.operations import ELEMENTWISE
 from thalweg.compiler.passes.views import elements
 from thalweg.primitives.contraction import parse
 
-__all__ = ["ROW_MAJOR", "Choice", "held_orders"]
+__all__ = ["Choice", "held_orders"]
 
 _LARGE = 1 << 16  # elements of a weight from which on packing takes a time
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What may lie in any order: numbers of a graph's inputs, and of its outputs."""
+    """What may lie in any order: numbers of a graph's inputs, and of its outputs; `lying` are
+    inputs that do lie in another order than row-major: factors of products are not turned back."""
 
     inputs: frozenset[int] = frozenset()
     outputs: frozenset[int] = frozenset()
-
-
-ROW_MAJOR = Choice()
+    lying: tuple[tuple[int, Order], ...] = ()
 
 
 def held_orders(
-    graph: Graph, updates: Mapping[int, int], choice: Choice
+    graph: Graph, updates: Mapping[int, int], choice: Choice | None
 ) -> list[dict[Variable, Order]]:
     """Inputs and results that are to lie in an order of their own; each group together or not."""
-    wanted = dict(_wanted(graph))
+    if choice is None:
+        return []
+    factors = {x for e in graph.equations if e.op.name == "contraction" for x in e.inputs}
+    lying = {graph.inputs[n]: order for n, order in choice.lying if graph.inputs[n] in factors}
+    wanted = {**dict(_wanted(graph, updates)), **lying}
     if not wanted:
         return []
     groups = _Groups(graph, updates)
@@ -64,23 +70,32 @@ def held_orders(
     return found
 
 
-def _wanted(graph: Graph) -> Iterator[tuple[Variable, Order]]:
-    """Large weights of convolutions: the taps outside, then what is summed, the results inside."""
+def _wanted(graph: Graph, updates: Mapping[int, int]) -> Iterator[tuple[Variable, Order]]:
+    """Large weights of convolutions: the taps outside, then what is summed, the results inside. So
+    other weights that are trained, where no second product reads them the other way."""
     windows: dict[Atom, int] = {
         e.output: len(e.attributes["sizes"]) for e in graph.equations if e.op.name == "windows"
     }
+    inputs: dict[Atom, int] = {
+        v: n for n, v in enumerate(graph.inputs) if elements(v.shape) >= _LARGE
+    }
+    reads = Counter[Atom](
+        x for e in graph.equations for x in e.inputs if x in inputs and e.op.name not in ELEMENTWISE
+    )
     for equation in graph.equations:
         if equation.op.name != "contraction":
             continue
         left, right, result = parse(equation.attributes["spec"])
         operands = list(zip(equation.inputs, (left, right), strict=True))
         for (weight, names), (other, across) in (operands, operands[::-1]):
-            if other in windows and weight in graph.inputs and elements(weight.shape) >= _LARGE:
-                taps = across[-windows[other] :]
+            if not isinstance(weight, Variable) or weight not in inputs:
+                continue
+            if other in windows or (inputs[weight] in updates and reads[weight] == 1):
+                taps = across[-windows[other] :] if other in windows else ""
                 place = {name: (name not in taps, name in result) for name in names}
                 order = sorted(range(len(names)), key=lambda axis: place[names[axis]])
-                assert isinstance(weight, Variable)
-                yield weight, tuple(order)
+                if order != [*range(len(names))]:
+                    yield weight, tuple(order)
 
 
 class _Groups:
