@@ -26,4 +26,4 @@ def any_chain(machine: Machine | None = None) -> Iterator[Machine]:
         patch.setattr(parts, "_FEWEST_PARTS", 2)
         patch.setattr(parts, "_FEWEST_ROWS", 2)
         patch.setattr(lower.chains, "blocks_for", lambda *work: BLOCKS)
-        yield replace(machine or host(), l1=1024)
+        yield replace(machine or host(), l1=1024, l2=8192)

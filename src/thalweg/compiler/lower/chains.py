@@ -5,7 +5,7 @@
             loop 0, for these rows
             loop 1, ..
 
-These rows' data fits in the first cache. What lies within the chain stands in the thread's
+These rows' data fits in a cache. What lies within the chain stands in the thread's
 scratch memory, always in the same place: a loop is given the address at which row 0 would stand,
 and so finds its rows there. How many rows there are depends on sizes only.
 """
@@ -25,7 +25,10 @@ from thalweg.compiler.stretches import Stretch, stretch_of
 
 __all__ = ["lower_chain"]
 
-_SHARE = 2  # of the first cache: the rest is for what comes next
+# What some rows take of a cache: little, for while they are worked on the next ones come from
+# memory. More where sums over rows are loaded and stored in between.
+_SHARE, _SHARE_OF_SUMS = 4, 2
+_MOST = 2 / 3  # of the first cache for a row; rows that take more go through the second
 _LINE = 64
 
 
@@ -60,11 +63,16 @@ def lower_chain(chain: Chain, name: str, machine: Machine) -> Lowered:
     return replace(whole, ir="\n".join([*inner, whole.ir]))
 
 
+def _summed(chain: Chain) -> int:
+    """How many rows are summed together, 0 where none are."""
+    summed = [x.space[1] for x in chain.loops if 1 in x.reduced and chain.lead(x) == 2]
+    return summed[0] if summed else 0
+
+
 def _rows_of_a_block(chain: Chain, flops: float, bytes: float, machine: Machine) -> int:
     """Those that are summed together, or as many as are worth a thread's while."""
-    for loop in chain.loops:
-        if 1 in loop.reduced and chain.lead(loop) == 2:
-            return loop.space[1]
+    if summed := _summed(chain):
+        return summed
     wanted = max(
         blocks_for(flops, bytes, machine), *(work_of(x, machine).blocks for x in chain.loops)
     )
@@ -88,7 +96,15 @@ def _traffic(chain: Chain) -> float:
 
 
 def _rows_at_a_time(chain: Chain, machine: Machine) -> int:
-    """As many rows as a share of the first cache holds."""
+    """As many rows as a share of the first cache holds, or else of the second."""
+    row = sum(_bytes_of_a_row(chain).values())
+    share = _SHARE_OF_SUMS if _summed(chain) else _SHARE
+    cache = machine.l1 if row <= _MOST * machine.l1 else machine.l2
+    return max(1, min(chain.rows, cache // share // max(1, row)))
+
+
+def _bytes_of_a_row(chain: Chain) -> dict[Buffer, int]:
+    """Bytes that a row touches, of each buffer."""
     largest: dict[Buffer, int] = {}
     for loop in chain.loops:
         lead = chain.lead(loop)
@@ -96,7 +112,7 @@ def _rows_at_a_time(chain: Chain, machine: Machine) -> int:
             inside = Access(access.buffer, access.offset, access.strides[lead:], access.indirect)
             size = footprint(inside, loop.space[lead:])
             largest[access.buffer] = max(size, largest.get(access.buffer, 0))
-    return max(1, min(chain.rows, machine.l1 // _SHARE // max(1, sum(largest.values()))))
+    return largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,7 @@ class _Scratch:
         for buffer in chain.within:
             own, item = _stretch(chain, buffer), buffer.dtype.itemsize
             self.places[buffer] = _Place(self.size, own.step * item, own.low * item)
-            self.size += -(-own.size(per) * item // _LINE) * _LINE
+            self.size += (-(-own.size(per) * item // _LINE)) * _LINE
 
     def pointers(self, b: Builder, first: Value) -> dict[Buffer, str]:
         """Where row 0 of each buffer would stand, if all did; the `first` of those that do."""

@@ -32,6 +32,7 @@ from thalweg.compiler.lower.nest import (
 )
 from thalweg.compiler.lower.reducing import (
     Partial,
+    combined,
     identity,
     joined,
     nothing,
@@ -345,8 +346,7 @@ class _Nest:
             self.loop.reductions, results, self.loop.tail_stores, strict=True
         ):
             before = self.body.load(store.access, turn, value.lanes)
-            (both,) = joined(reduction, [before], [value])
-            found.append(is_first.select(value, both))
+            found.append(is_first.select(value, combined(reduction, before, value)))
         return found
 
     def _store(self, stores: Sequence[Store], turns: Sequence[Turn]) -> None:

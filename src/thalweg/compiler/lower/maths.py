@@ -61,7 +61,18 @@ def _exp_small(r: Value) -> Value:
     """1 + r + r^2 Q(r), with what rounding takes from 1 + r added back."""
     head = r + 1.0
     lost = r - (head - 1.0)
+    square = r * r
+    if r.dtype == F32:
+        return head + table.in_pairs(r, square, table.EXP[r.dtype]).fma(square, lost)
     return head + table.polynomial(r, table.EXP[r.dtype]).fma(r * r, lost)
+
+
+def _short_exp(x: Value) -> Value:
+    """e^x to some ulps, for moderate x in float32: the power of 2 is added to the exponent."""
+    n, as_float = table.nearest_integer(x, 1 / math.log(2))
+    r = (-as_float).fma(math.log(2), x)
+    e = _expm1_small(r) + 1.0
+    return (e.bitcast(n.dtype) + (n << 23)).bitcast(x.dtype)
 
 
 def _expm1_small(r: Value) -> Value:
@@ -100,16 +111,16 @@ def logistic(x: Value) -> Value:
 
 def erf(x: Value) -> Value:
     """x + x P(x^2) below 1; above, 1 - erfc, with erfc from a polynomial under an exponential."""
-    size = x.absolute()
-    near = table.polynomial(x * x, table.ERF[x.dtype]).fma(x, x)
+    size, z = x.absolute(), x * x
+    near = table.in_pairs(z, z * z, table.ERF[x.dtype]).fma(x, x)
     far = 1.0 - (_erfc_32 if x.dtype == F32 else _erfc_64)(size)
     return (size < 1.0).select(near, far.with_sign_of(x))
 
 
 def _erfc_32(size: Value) -> Value:
-    """exp(-P(x)) on 1 to 4; erf(4) is 1."""
-    capped = table.clamped(size, 1.0, 4.0)
-    return size.builder.helper("exp", exp, -table.polynomial(capped, table.ERFC_32))
+    """exp(-P(x)) on 1 to 4; erf(4) is 1. It is small beside 1, and so are its errors."""
+    capped = (size > 4.0).select(4.0, size)
+    return _short_exp(-table.in_pairs(capped, capped * capped, table.ERFC_32))
 
 
 def _erfc_64(size: Value) -> Value:

@@ -31,6 +31,7 @@ __all__ = [
     "clamped",
     "float_of",
     "half",
+    "in_pairs",
     "nearest_integer",
     "polynomial",
     "power_of_two",
@@ -154,6 +155,17 @@ def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
     total = x.like(coefficients[-1])
     for coefficient in coefficients[-2::-1]:
         total = total.fma(x, coefficient)
+    return total
+
+
+def in_pairs(x: Value, square: Value, coefficients: Sequence[float]) -> Value:
+    """The same two coefficients at a time: fewer steps wait for others."""
+    pairs = zip(coefficients[::2], coefficients[1::2], strict=False)
+    lines = [x.like(high).fma(x, low) for low, high in pairs]
+    lines += [x.like(last) for last in coefficients[len(coefficients) & -2 :]]
+    total = lines[-1]
+    for line in lines[-2::-1]:
+        total = total.fma(square, line)
     return total
 
 

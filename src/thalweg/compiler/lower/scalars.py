@@ -49,7 +49,7 @@ def flops(op: str, dtype: DType) -> float:
 _COSTS = {
     "load": 0.0, "literal": 0.0, "affine": 0.1, "reduced": 0.0, "sum": 0.0, "bits": 40.0,
     "exp": 20.0, "expm1": 20.0, "log": 22.0, "log1p": 30.0, "tanh": 35.0, "logistic": 30.0,
-    "erf": 40.0, "sin": 60.0, "cos": 60.0, "tan": 65.0, "asin": 55.0, "acos": 55.0, "atan": 60.0,
+    "erf": 33.0, "sin": 60.0, "cos": 60.0, "tan": 65.0, "asin": 55.0, "acos": 55.0, "atan": 60.0,
     "atan2": 75.0, "power": 150.0, "sqrt": 8.0, "divide": 6.0, "remainder": 100.0,
     "floor_divide": 100.0, "scalar_power": 8.0,
 }
