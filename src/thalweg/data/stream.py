@@ -143,24 +143,30 @@ class Stream(Source):
 
     def groups(self, key: tuple[int, ...] | None, skip: int) -> Iterator[tuple[Array, Array]]:
         """Groups of blocks in an epoch's order, shuffled; without the first `skip` examples."""
-        places = self._permutation(key, 0, len(self.blocks))
-        for number, first in enumerate(range(0, len(places), self.mixed), start=1):
-            chosen = places[first : first + self.mixed]
+        order = self._permutation(key, 0, len(self.blocks))
+        for number, first in enumerate(range(0, len(order), self.mixed), start=1):
+            chosen = order[first : first + self.mixed]
             total = int(self.counts[chosen].sum())
             if skip >= total:
                 skip -= total
                 continue
-            x, y = (
-                np.concatenate([self._read(array, self.blocks[k]) for k in chosen])
-                for array in (self.x, self.y)
-            )
-            if key is not None:
-                order = self._permutation(key, number, total)
-                x, y = x[order[skip:]], y[order[skip:]]
-            elif skip:
-                x, y = x[skip:], y[skip:]
+            places = np.empty(total, np.int64)  # where each example comes to stand
+            places[self._permutation(key, number, total)] = np.arange(-skip, total - skip)
             skip = 0
-            yield x, _label(y)
+            yield self._group(self.x, chosen, places), _label(self._group(self.y, chosen, places))
+
+    def _group(self, array: Readable, chosen: Array, places: Array) -> Array:
+        """The blocks' examples in their places; what would stand before the first is left out."""
+        group = np.empty((np.count_nonzero(places >= 0), *array.shape[1:]), array.dtype)
+        start = 0
+        for k in chosen:
+            values = self._read(array, self.blocks[k])
+            place = places[start : start + len(values)]
+            start += len(values)
+            if place.min() < 0:
+                place, values = place[place >= 0], values[place >= 0]
+            group[place] = values
+        return group
 
     def _read(self, array: Readable, block: int) -> Array:
         first = int(block) * self.block
