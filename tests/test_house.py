@@ -31,10 +31,10 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"nn", "optim", "data", "interop"}),
     frozenset(
         {"_tensor", "_format", "ops", "linalg", "autodiff", "autograd", "func", "compiler", "tape"}
-        | {"utils"}
+        | {"cuda", "utils"}
     ),
     frozenset({"primitives"}),
-    frozenset({"drawing", "dtypes", "errors", "files", "memory", "settings"}),
+    frozenset({"devices", "drawing", "dtypes", "errors", "files", "memory", "settings"}),
 )
 HEIGHT = {part: -depth for depth, parts in enumerate(LAYERS) for part in parts}
 

@@ -28,6 +28,11 @@ WITHOUT_EXAMPLE = {
         "StationaryPoint",
     },
     "thalweg.search": {"Results", "Trial"},
+    "thalweg.utils.data": {
+        "BatchSampler", "ConcatDataset", "Dataset", "IterableDataset", "RandomSampler", "Sampler",
+        "SequentialSampler", "Subset",
+    },
+    "thalweg.cuda": {"device_count", "manual_seed", "manual_seed_all"},
 }  # fmt: skip
 
 

@@ -46,6 +46,8 @@ MODULES = {
     "thalweg.minimize": "minimizing any function",
     "thalweg.search": "hyperparameter search",
     "thalweg.utils.checkpoint": "values computed again instead of kept",
+    "thalweg.utils.data": "data sets and loaders as PyTorch has them",
+    "thalweg.cuda": "what is asked before a device is chosen",
     "thalweg.inspect": "looking inside",
     "thalweg.interop": "files of other libraries",
 }

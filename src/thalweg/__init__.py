@@ -25,6 +25,9 @@ from thalweg._tensor import (
 from thalweg.autodiff.backward import (
     backward_steps,
 )
+from thalweg.devices import (
+    device,
+)
 from thalweg.dtypes import (
     DType,
     bfloat16,
@@ -118,6 +121,7 @@ from thalweg.tape import (
 if TYPE_CHECKING:
     from thalweg import (
         autograd,
+        cuda,
         data,
         func,
         inspect,
@@ -165,8 +169,10 @@ __all__ = [
     "concatenate",
     "cond",
     "data",
+    "cuda",
     "default_generator",
     "detect_anomaly",
+    "device",
     "double",
     "e",
     "einsum",
@@ -256,6 +262,7 @@ __all__.sort()
 _LAZY = dict.fromkeys(
     (
         "autograd",
+        "cuda",
         "data",
         "func",
         "inspect",

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from thalweg import dtypes, tape
+from thalweg import devices, dtypes, tape
 from thalweg._format import format_tensor
 from thalweg.dtypes import DType, as_dtype
-from thalweg.errors import ConfigError, DTypeError, GradientError, ShapeError, TraceError
+from thalweg.errors import DTypeError, GradientError, ShapeError, TraceError
 from thalweg.ops.activations import Activations
 from thalweg.ops.arithmetic import Arithmetic
 from thalweg.ops.creation import Creation
@@ -142,9 +142,9 @@ class Tensor(
         return self.numel() * self.dtype.itemsize
 
     @property
-    def device(self) -> str:
+    def device(self) -> devices.device:
         """Where the values are: "cpu"."""
-        return "cpu"
+        return devices.CPU
 
     def is_floating_point(self) -> bool:
         """Whether the dtype is a floating type."""
@@ -254,8 +254,15 @@ class Tensor(
 
     # --- element types -----------------------------------------------------------------------
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None) -> Tensor:
-        """This tensor in another dtype. `to("cpu")` is the tensor itself.
+    def to(
+        self,
+        *args: Any,
+        dtype: Any = None,
+        device: Any = None,
+        non_blocking: Any = False,
+        copy: Any = False,
+    ) -> Tensor:
+        """This tensor in another dtype. `to("cpu")` is the tensor itself: values need no copies.
 
         >>> import thalweg as tw
         >>> tw.tensor([0.5, 2.7]).to(tw.int64)
@@ -268,8 +275,7 @@ class Tensor(
                 device = argument
             else:
                 dtype = argument
-        if device not in (None, "cpu"):
-            raise ConfigError(f"no device {device!r}: tensors live on the CPU")
+        devices.check_device(device)
         return self if dtype is None else to_dtype(self, as_dtype(dtype))
 
     type = to

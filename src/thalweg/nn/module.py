@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from thalweg._tensor import Parameter, Tensor
+from thalweg.devices import check_device
 from thalweg.dtypes import DType, as_dtype, float32, float64
 from thalweg.errors import ConfigError, DTypeError, ThalwegError, nearest
 from thalweg.nn.hooks import Hook, Hooks, RemovableHandle, register
@@ -288,7 +289,9 @@ class Module:
             elif parameter.grad is not None:
                 parameter.grad = parameter.grad.zeros_like()
 
-    def to(self, *args: Any, dtype: Any = None) -> Self:
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, non_blocking: Any = False
+    ) -> Self:
         """Cast parameters, their gradients and floating buffers to a floating dtype, in place.
 
         Takes a dtype, a tensor whose dtype to take, or "cpu".
@@ -297,6 +300,7 @@ class Module:
         >>> tw.nn.Linear(3, 2).to(tw.float64).weight.dtype
         thalweg.float64
         """
+        check_device(device)
         for argument in args:
             if argument != "cpu":
                 dtype = zeros(0).to(argument).dtype  # which knows dtypes, tensors and devices

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from thalweg import dtypes
+from thalweg.devices import check_device
 from thalweg.dtypes import DType, as_dtype, scalar_dtype
 from thalweg.errors import ConfigError, DTypeError, ShapeError
 from thalweg.ops.lift import to_dtype
@@ -43,7 +44,9 @@ __all__ = [
 ]
 
 
-def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor with a copy of `data`: numbers, nested sequences, a NumPy array or a tensor.
 
     Python floats become the default dtype, ints int64, bools bool; an array keeps its dtype.
@@ -52,12 +55,14 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tens
     >>> tw.tensor([[1.0, 2.0], [3.0, 4.0]]).shape
     Size([2, 2])
     """
+    check_device(device)
     out = wrap(_array(data, None if dtype is None else as_dtype(dtype)))
     return out.requires_grad_() if requires_grad else out
 
 
-def as_tensor(data: Any, dtype: Any = None) -> Tensor:
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` itself if it is a tensor (of that dtype), else `tensor(data)`."""
+    check_device(device)
     if isinstance(data, TensorBase):
         return data if dtype is None else to_dtype(data, as_dtype(dtype))  # type: ignore[return-value, arg-type]
     return tensor(data, dtype=dtype)
@@ -140,7 +145,7 @@ def _filled(shape: tuple[int, ...], value: Any, dtype: Any, requires_grad: bool)
     return out.requires_grad_() if requires_grad else out
 
 
-def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros, of the default dtype unless given.
 
     >>> import thalweg as tw
@@ -148,20 +153,30 @@ def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     tensor([[0., 0., 0.],
             [0., 0., 0.]])
     """
+    check_device(device)
     return _filled(shape_of("zeros", size), 0, dtype, requires_grad)
 
 
-def ones(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones, of the default dtype unless given."""
+    check_device(device)
     return _filled(shape_of("ones", size), 1, dtype, requires_grad)
 
 
-def empty(*size: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros: a tensor is a value, and has no uninitialized one."""
+    check_device(device)
     return _filled(shape_of("empty", size), 0, dtype, requires_grad)
 
 
-def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def full(
+    size: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """A tensor filled with a number; its dtype follows the number unless given.
 
     >>> import thalweg as tw
@@ -169,6 +184,7 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool =
     tensor([[7, 7],
             [7, 7]])
     """
+    check_device(device)
     if dtype is None:
         dtype = scalar_dtype(fill_value, None)
     return _filled(
@@ -179,25 +195,40 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool =
     )
 
 
-def zeros_like(x: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(
+    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros of the shape and, unless given, the dtype of `x`."""
+    check_device(device)
     return _filled(x._value.shape, 0, dtype or x.dtype, requires_grad)
 
 
-def ones_like(x: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def ones_like(
+    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Ones of the shape and, unless given, the dtype of `x`."""
+    check_device(device)
     return _filled(x._value.shape, 1, dtype or x.dtype, requires_grad)
 
 
-def empty_like(x: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def empty_like(
+    x: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros of the shape and, unless given, the dtype of `x`."""
+    check_device(device)
     return zeros_like(x, dtype=dtype, requires_grad=requires_grad)
 
 
 def full_like(
-    x: Tensor, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False
+    x: Tensor,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """`fill_value` in the shape and, unless given, the dtype of `x`."""
+    check_device(device)
     return _filled(x._value.shape, fill_value, dtype or x.dtype, requires_grad)
 
 
@@ -207,6 +238,7 @@ def arange(
     step: float = 1,
     *,
     dtype: Any = None,
+    device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """start, start + step, ... up to, without, end: ceil((end - start) / step) numbers.
@@ -215,6 +247,7 @@ def arange(
     >>> tw.arange(3), tw.arange(1, 2, 0.5)
     (tensor([0, 1, 2]), tensor([1.0000, 1.5000]))
     """
+    check_device(device)
     if end is None:
         start, end = 0, start
     if step == 0 or (end - start) / step < 0:
@@ -232,7 +265,13 @@ def arange(
 
 
 def linspace(
-    start: float, end: float, steps: int, *, dtype: Any = None, requires_grad: bool = False
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """`steps` numbers in equal distances from start to end, both included.
 
@@ -240,6 +279,7 @@ def linspace(
     >>> tw.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
+    check_device(device)
     (steps,) = shape_of("linspace", (steps,))
     line = bind(sources.iota, shape=(steps,), axis=0, dtype=dtypes.float64.numpy)
     share = line / max(steps - 1, 1)
@@ -248,14 +288,22 @@ def linspace(
 
 
 def logspace(
-    start: float, end: float, steps: int, base: float = 10, *, dtype: Any = None
+    start: float, end: float, steps: int, base: float = 10, *, dtype: Any = None, device: Any = None
 ) -> Tensor:
     """`steps` numbers from base^start to base^end, whose logarithms lie in equal distances."""
+    check_device(device)
     exponents = linspace(start, end, steps, dtype=dtypes.float64)
     return to_dtype(base**exponents, _default(dtype))
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def eye(
+    n: int,
+    m: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """The (n, m) matrix with ones on the diagonal.
 
     >>> import thalweg as tw
@@ -263,6 +311,7 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool 
     tensor([[1., 0.],
             [0., 1.]])
     """
+    check_device(device)
     n, m = shape_of("eye", (n, n if m is None else m))
     rows = bind(sources.iota, shape=(n, 1), axis=0, dtype=dtypes.int64.numpy)
     columns = bind(sources.iota, shape=(1, m), axis=1, dtype=dtypes.int64.numpy)
@@ -339,22 +388,29 @@ class Creation:
 
     zeros_like = zeros_like
 
-    def new_zeros(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
+    def new_zeros(self: Tensor, *size: Any, dtype: Any = None, device: Any = None) -> Tensor:
         """Zeros of another shape in the dtype of self."""
+        check_device(device)
         return zeros(*size, dtype=dtype or self.dtype)
 
-    def new_empty(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
+    def new_empty(self: Tensor, *size: Any, dtype: Any = None, device: Any = None) -> Tensor:
         """Zeros of another shape in the dtype of self."""
+        check_device(device)
         return empty(*size, dtype=dtype or self.dtype)
 
-    def new_ones(self: Tensor, *size: Any, dtype: Any = None) -> Tensor:
+    def new_ones(self: Tensor, *size: Any, dtype: Any = None, device: Any = None) -> Tensor:
         """Ones of another shape in the dtype of self."""
+        check_device(device)
         return ones(*size, dtype=dtype or self.dtype)
 
-    def new_full(self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None) -> Tensor:
+    def new_full(
+        self: Tensor, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None
+    ) -> Tensor:
         """`fill_value` in another shape in the dtype of self."""
+        check_device(device)
         return full(size, fill_value, dtype=dtype or self.dtype)
 
-    def new_tensor(self: Tensor, data: Any, *, dtype: Any = None) -> Tensor:
+    def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
         """`tensor(data)` in the dtype of self."""
+        check_device(device)
         return tensor(data, dtype=dtype or self.dtype)

@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from thalweg import dtypes
+from thalweg.devices import check_device
 from thalweg.dtypes import DType, as_dtype
 from thalweg.errors import ConfigError, DTypeError, ShapeError
 from thalweg.ops.creation import shape_of, tensor
@@ -154,7 +155,11 @@ def _floating(dtype: Any) -> DType:
 
 @no_grad()
 def rand(
-    *size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
+    *size: Any,
+    dtype: Any = None,
+    device: Any = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Uniform numbers in [0, 1).
 
@@ -163,13 +168,18 @@ def rand(
     >>> bool((0 <= x).all() and (x < 1).all())
     True
     """
+    check_device(device)
     out = _uniform(shape_of("rand", size), _floating(dtype), generator)
     return out.requires_grad_() if requires_grad else out
 
 
 @no_grad()
 def randn(
-    *size: Any, dtype: Any = None, generator: Generator | None = None, requires_grad: bool = False
+    *size: Any,
+    dtype: Any = None,
+    device: Any = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Standard normal numbers: mean 0, variance 1.
 
@@ -177,6 +187,7 @@ def randn(
     >>> tw.randn(2, 3).shape
     Size([2, 3])
     """
+    check_device(device)
     out = _gaussian(shape_of("randn", size), _floating(dtype), generator)
     return out.requires_grad_() if requires_grad else out
 
@@ -188,6 +199,7 @@ def randint(
     size: Any = None,
     *,
     dtype: Any = None,
+    device: Any = None,
     generator: Generator | None = None,
 ) -> Tensor:
     """Uniform integers in [low, high), int64 unless given; `randint(high, size)` begins at 0.
@@ -197,6 +209,7 @@ def randint(
     >>> x.shape, bool((x >= 0).all()), bool((x < 6).all())
     (Size([100]), True, True)
     """
+    check_device(device)
     if size is None:
         low, high, size = 0, low, high
     shape = shape_of("randint", (size,))
@@ -216,23 +229,30 @@ def _scaled_down(bits: Tensor, count: int) -> Tensor:
 
 
 @no_grad()
-def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
+def randperm(n: int, *, device: Any = None, generator: Generator | None = None) -> Tensor:
     """The integers 0 to n - 1 (int64) in random order: the order that sorts random bits.
 
     >>> import thalweg as tw
     >>> tw.randperm(4).sort().values
     tensor([0, 1, 2, 3])
     """
+    check_device(device)
     return (generator or default_generator).bits((n,)).argsort()
 
 
-def rand_like(x: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
+def rand_like(
+    x: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None
+) -> Tensor:
     """Uniform numbers of the shape and, unless given, the dtype of `x`."""
+    check_device(device)
     return rand(x.shape, dtype=dtype or x.dtype, generator=generator)
 
 
-def randn_like(x: Tensor, *, dtype: Any = None, generator: Generator | None = None) -> Tensor:
+def randn_like(
+    x: Tensor, *, dtype: Any = None, device: Any = None, generator: Generator | None = None
+) -> Tensor:
     """Standard normal numbers of the shape and, unless given, the dtype of `x`."""
+    check_device(device)
     return randn(x.shape, dtype=dtype or x.dtype, generator=generator)
 
 
