@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def train(dataset: str | None = None, /, **options: Any) -> None:
-    """Train a fully connected network and test its best parameters.
+    """Train a fully connected network, for a text a small GPT, and test its best parameters.
 
     Without arguments it trains on the handwritten digits that come with Thalweg. Options not given
     are read from the file named by --config, if any.
@@ -160,7 +160,8 @@ def predict(run: Path, input: str, /) -> None:
         The run's folder.
     input
         A .npy or .csv file; numbers with commas between them; column=value pairs with commas
-        between them, for a table; or test:N, the N-th example of the test set.
+        between them, for a table; or test:N, the N-th example of the test set. For a text, how it
+        begins.
     """
     from thalweg.train.answers import run_prediction
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from thalweg import dtypes
 from thalweg.data import Encoding, Sources
 from thalweg.errors import CheckpointError, DataError
 from thalweg.nn.module import Module
-from thalweg.ops.creation import tensor
+from thalweg.ops.creation import tensor, zeros
+from thalweg.ops.random import manual_seed
 from thalweg.train.config import Config
 from thalweg.train.evaluation import Pairs, evaluate, predict, predicted
 from thalweg.train.gallery import gallery
@@ -20,7 +22,7 @@ from thalweg.train.metrics import measures_for
 from thalweg.train.recipe import load_splits, make_loss, make_model
 from thalweg.train.runs import RunFolder
 
-__all__ = ["run_evaluation", "run_prediction", "stored_options"]
+__all__ = ["run_evaluation", "run_prediction", "stored_options", "written"]
 
 _NAME = 12  # letters of a class that are shown
 _LEAST = 4  # of them above a column
@@ -111,6 +113,10 @@ def _mistakes(table: Any, names: list[str]) -> str:
 def run_prediction(path: Path, given: str) -> None:
     """Print what a run's network says of one input or several."""
     options, encoding, model = _opened(path)
+    if encoding.task == "text":
+        manual_seed(options.seed)
+        print(given + written(model, encoding, given))
+        return
     outputs = predict(model, tensor(_inputs(given, options, encoding)))
     shares = outputs.softmax(1).numpy() if encoding.task == "classification" else None
     for row, answer in enumerate(encoding.decode(outputs.numpy())):
@@ -118,6 +124,16 @@ def run_prediction(path: Path, given: str) -> None:
             print(_spelled(answer, encoding))
         else:
             print(f"{answer}  ({100 * shares[row].max():.1f} %)")
+
+
+def written(model: Any, encoding: Encoding, beginning: str, length: int = 300) -> str:
+    """What a text's network writes behind a beginning; without one behind its first token."""
+    tokenizer = encoding.tokenizer
+    assert tokenizer is not None
+    begun = tensor(encoding.encode(beginning)) if beginning else zeros(1, 1, dtype=dtypes.int64)
+    model.eval()
+    tokens = model.generate(begun, length, temperature=0.8, top_k=50, compiled=True)
+    return tokenizer.decode(tokens[0, begun.shape[1] :])
 
 
 def _spelled(answer: Any, encoding: Encoding) -> str:

@@ -38,10 +38,10 @@ def make_augment(names: Sequence[str], encoding: Encoding) -> T.Transform | None
     found = []
     for word in names:
         name, number = _read(word)
-        if encoding.image_shape is None and name not in _ANYWHERE:
+        if encoding.task == "text" or (encoding.image_shape is None and name not in _ANYWHERE):
             raise DataError(
                 f"augment = {word!r} is for pictures, and {encoding.name} has none; "
-                f"{' and '.join(_ANYWHERE)} fit any input"
+                f"{' and '.join(_ANYWHERE)} fit any numbers"
             )
         if name in ("mixup", "cutmix") and encoding.task != "classification":
             raise DataError(f"augment = {word!r} is for classification, not for {encoding.task}")

@@ -13,7 +13,7 @@ from thalweg.data import Sources
 from thalweg.errors import ConfigError
 from thalweg.nn.module import Module
 from thalweg.optim.lr_scheduler import LRScheduler
-from thalweg.train.answers import stored_options
+from thalweg.train.answers import stored_options, written
 from thalweg.train.config import Config
 from thalweg.train.display import Display, display_for
 from thalweg.train.gallery import gallery
@@ -88,9 +88,13 @@ def _introduce(options: Config, splits: Sources, trainer: Trainer, run: RunFolde
     for note in splits.notes:
         print(f"  {note}")
     width = [int(np.prod(splits.input_shape)), *options.hidden, splits.output_size]
+    network = f"{'-'.join(map(str, width))} network, {options.activation}"
+    if splits.task == "text":
+        blocks = f"{len(options.hidden)} blocks of width {options.hidden[0]}"
+        network = f"GPT of {blocks}, which looks back on {options.context} tokens"
     parameters = sum(p.numel() for p in trainer.model.parameters())
     print(
-        f"{'-'.join(map(str, width))} network, {options.activation}, {parameters:,} parameters; "
+        f"{network}, {parameters:,} parameters; "
         f"{options.optimizer}, step size {options.lr:g}, batches of {options.batch_size}"
     )
     if trainer.schedules and all(isinstance(each, LRScheduler) for each in trainer.schedules):
@@ -108,10 +112,15 @@ def _conclude(result: Result, splits: Sources, model: Module, run: RunFolder) ->
     if splits.image_shape is not None:
         print()
         print(gallery(model, splits))
+    if splits.task == "text":
+        print(f"\nIt writes: {written(model, splits.encoding, '')!r}")
     print(f"\nReport: {run.path / 'report.html'}")
 
 
 def _test_line(test: Mapping[str, float], splits: Sources) -> str:
+    if splits.task == "text":
+        share = f"{100 * test['accuracy']:.2f} %"
+        return f"Test loss {test['loss']:.4f} nats a token, {share} of the tokens right"
     if "accuracy" in test:
         right = round(test["accuracy"] * len(splits.test))
         accuracy = f"{100 * test['accuracy']:.2f} %"

@@ -51,8 +51,8 @@ class Config:
 
     dataset: str = _option(
         "digits",
-        "digits, mnist, fashion-mnist, mnist1d, a CSV file, or a folder with a folder of pictures "
-        "for each class",
+        "digits, mnist, fashion-mnist, mnist1d, a CSV file, a folder with a folder of pictures for "
+        "each class, or a .txt file, of which a small GPT learns what comes next",
     )
     stream: bool = _option(
         False,
@@ -65,7 +65,11 @@ class Config:
     task: str = _option("auto", "auto (look at the target), classification or regression")
     drop: tuple[str, ...] = _option((), "columns of a CSV file to leave out, A,B")
     missing: str = _option("error", "CSV rows with missing cells: error, or drop them")
-    hidden: tuple[int, ...] = _option((30, 30), "sizes of the hidden layers, or none")
+    context: int = _option(64, "of a text: how many tokens the network looks back on")
+    tokenizer: str = _option("characters", "of a text: characters, words or byte-pairs")
+    hidden: tuple[int, ...] = _option(
+        (30, 30), "sizes of the hidden layers, or none; for a text the width of each block, 64,64"
+    )
     activation: str = _option("sigmoid", "of the hidden layers: sigmoid, tanh, relu, ...")
     init: str = _option("auto", "auto (Glorot for sigmoid-like, He for ReLU-like) or a scheme")
     dropout: float = _option(0.0, "probability of dropping a hidden unit while training")
@@ -158,6 +162,7 @@ class Config:
 
 _RANGES: dict[str, tuple[float, float]] = {
     "size": (0, 4096),
+    "context": (1, 65536),
     "dropout": (0, 0.999),
     "lr": (0, math.inf),
     "momentum": (0, 0.9999),

@@ -14,7 +14,7 @@ from typing import Any
 
 from thalweg import nn
 from thalweg._tensor import Tensor
-from thalweg.data import CATALOG, Encoding, Sources, load, load_csv, load_images
+from thalweg.data import CATALOG, Encoding, Sources, load, load_csv, load_images, load_text
 from thalweg.data.image_folder import picture_bytes
 from thalweg.errors import ConfigError, DataError, nearest
 from thalweg.nn import functional as F
@@ -26,7 +26,7 @@ from thalweg.optim.lr_scheduler import LRScheduler, Scheduler
 from thalweg.optim.optimizer import Optimizer
 from thalweg.train.augmenting import check_augment, make_augment
 from thalweg.train.config import Config
-from thalweg.train.metrics import measures_for
+from thalweg.train.metrics import measures_for, next_token_loss
 from thalweg.train.optimizers import check_optimizer, make_optimizer
 from thalweg.train.trainer import Trainer
 
@@ -57,6 +57,7 @@ INITS: dict[str, Callable[[Tensor], Any]] = {
 }
 
 LOSSES: dict[str, tuple[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "next-token":    ("text",           next_token_loss),
     "cross-entropy": ("classification", F.cross_entropy),
     "mse":           ("regression",     F.mse_loss),
     "l1":            ("regression",     F.l1_loss),
@@ -84,6 +85,7 @@ SCHEDULES: dict[str, Callable[[Optimizer, Config, bool], Any]] = {
                        cycle_momentum=_has_momentum(o)),
 }
 # fmt: on
+_LEAST_HEAD = 16  # the width of a head of attention, at least
 _MUCH = 500_000_000  # bytes, from which on data are streamed
 # Curves: unless told otherwise, the step size changes with every update along them.
 _SMOOTH = frozenset({"linear", "polynomial", "cosine", "restarts", "cyclic", "one-cycle"})
@@ -127,8 +129,10 @@ def load_splits(config: Config) -> Sources:
     path = Path(name)
     if path.is_dir():
         return _pictures(path, config)
+    if path.suffix == ".txt":
+        return _text(path, config)
     if not name.endswith(".csv") and not path.exists():
-        known = (*CATALOG, "a path ending in .csv", "a folder of pictures")
+        known = (*CATALOG, "a path ending in .csv or .txt", "a folder of pictures")
         raise ConfigError(f"unknown data set {name!r}: {nearest(name, known)}")
     if not config.target:
         raise ConfigError(f"{name}: say which column to predict: --target COLUMN")
@@ -146,6 +150,12 @@ def load_splits(config: Config) -> Sources:
     )
 
 
+def _text(path: Path, config: Config) -> Sources:
+    if config.target or config.stream:
+        raise ConfigError(f"target and stream are not for a text, such as {path}")
+    return load_text(path, config.tokenizer).windows(config.context)
+
+
 def _pictures(folder: Path, config: Config) -> Sources:
     if config.target:
         raise ConfigError(f"target = {config.target!r} is for CSV files; {folder} is a folder")
@@ -159,7 +169,10 @@ def _pictures(folder: Path, config: Config) -> Sources:
 
 
 def make_model(config: Config, encoding: Encoding) -> Module:
-    """A fully connected network for the data set, initialized with the current random stream."""
+    """A network for the data set, initialized with the current random stream: fully connected, for
+    a text a GPT with a block for each hidden layer."""
+    if encoding.task == "text":
+        return _gpt(config, encoding)
     activation, is_bounded = _choose("activation", config.activation, ACTIVATIONS)
     scheme = config.init
     if scheme == "auto":
@@ -180,11 +193,31 @@ def make_model(config: Config, encoding: Encoding) -> Module:
     return nn.Sequential(*layers)
 
 
+def _gpt(config: Config, encoding: Encoding) -> Module:
+    from thalweg.models import char_gpt
+
+    if len(set(config.hidden)) != 1:
+        raise ConfigError(
+            f"hidden = {list(config.hidden)}: the blocks of a text's network are alike; expected "
+            "the same width for each, such as 64,64"
+        )
+    width = config.hidden[0]
+    heads = max(n for n in range(1, width // _LEAST_HEAD + 2) if width % n == 0)
+    return char_gpt(
+        encoding.output_size,
+        block_size=encoding.input_shape[0],
+        n_layer=len(config.hidden),
+        n_head=heads,
+        n_embd=width,
+        dropout=config.dropout,
+    )
+
+
 def make_loss(config: Config, encoding: Encoding) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss of a config, checked against the task."""
     name = config.loss
     if name == "auto":
-        name = "cross-entropy" if encoding.task == "classification" else "mse"
+        name = {"classification": "cross-entropy", "text": "next-token"}.get(encoding.task, "mse")
     task, loss = _choose("loss", name, LOSSES)
     if task != encoding.task:
         raise DataError(f"loss {name!r} is for {task}, but {encoding.name} is a {encoding.task}")
