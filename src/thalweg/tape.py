@@ -224,14 +224,14 @@ class TensorBase:
 class Composite:
     """An operation composed of primitives with a VJP of its own: on the tape, not in the table.
 
-    held   gives the tensors that its rules read beside their operands, None if nobody knows; where
-           it is None itself, function and rules are of their operands alone
+    held   gives the tensors that its rules read beside their operands; where it is None, function
+           and rules are of their operands alone
     """
 
     __slots__ = ("held", "name", "vjp")
 
     def __init__(
-        self, name: str, vjp: VJP, held: Callable[[], Sequence[Tensor] | None] | None = None
+        self, name: str, vjp: VJP, held: Callable[[], Sequence[Tensor]] | None = None
     ) -> None:
         self.name = name
         self.vjp = vjp

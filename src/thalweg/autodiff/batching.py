@@ -213,10 +213,8 @@ class Batching(Transform):
         rules = Composite(op.name, self._vjp(op.vjp, cases), held)
         return Batched(self, compose(rules, batched, tuple(tensors), attributes))
 
-    def _held(self, op: Composite) -> Sequence[Tensor] | None:
-        held = None if op.held is None else op.held()
-        if held is None:
-            return None
+    def _held(self, op: Composite) -> Sequence[Tensor]:
+        held = () if op.held is None else op.held()
         return [y for x in held for y in (x._value.tensors() if self.owns(x) else (x,))]
 
     def _seen_of(self, tensors: Sequence[Tensor], cases: Sequence[bool]) -> list[Tensor]:

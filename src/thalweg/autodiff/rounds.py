@@ -1,18 +1,19 @@
-"""A scan inside a function transform, in a trace: a scan outside of it, of what values are made of.
+"""A scan in a trace: what becomes of it inside function transforms, and its derivative.
 
-The transform's rules are applied within the body. Where a tape inside the transform goes through
-the scan, as in vmap(grad(f)), it gets one node for all rounds. Its VJP is another scan, from the
-end, whose body is the backward pass of the first one's. With c_{t+1}, y_t = f(w, c_t, x_t), and a
-bar for cotangents:
+Inside a transform it is a scan outside of that, of what values are made of; the transform's rules
+are applied within the body. On a tape it is one node for all rounds. Its VJP is another scan, from
+the end, whose body is the backward pass of the first one's: with c_{t+1}, y_t = f(w, c_t, x_t),
 
     c'_t, w'_t, x'_t = f^T(w, c_t, x_t; c'_{t+1}, y'_t),    w' = sum over t of w'_t
 
-What that reads of each round is stacked by the first scan. It is written with the operations that
-users call, so it holds at any level, and for derivatives of any order.
+where a prime is for cotangents. What that reads of each round the first scan stacks; but what
+depends on constants only, or shows what is there anyway, is computed again. It is written with the
+operations that users call, so it holds at any level, and for derivatives of any order.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -21,11 +22,13 @@ from thalweg.autodiff.bundles import Bundled, bundle, item
 from thalweg.autodiff.levels import Transform
 from thalweg.autodiff.reverse import cotangents_of, source
 from thalweg.compiler.graph import Variable
+from thalweg.compiler.loops import scan as equation
 from thalweg.compiler.subgraph import parent_of
 from thalweg.ops.creation import zeros_like
 from thalweg.ops.loops import Results, Step, Tensors, scan_along_0
+from thalweg.primitives import loops
 from thalweg.primitives.loops import Cotangents
-from thalweg.tape import Composite, Lifted, Node, mode, wrap
+from thalweg.tape import Composite, Lifted, Node, bind, mode, wrap
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -33,23 +36,72 @@ if TYPE_CHECKING:
 __all__ = ["Unreplayable", "scan"]
 
 Place: TypeAlias = "tuple[str, Any]"
+_SHOWS = frozenset(
+    {"reshape", "transpose", "broadcast", "slice", "flip", "windows", "full", "iota"}
+)
 
 
 class Unreplayable(Exception):
     """The derivative of something in the body reads what a later round cannot give it."""
 
 
-def scan(
-    level: Transform, step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool
-) -> Results:
-    """`scan_along_0` inside a transform that is traced.
+class _Changed(Exception):
+    """A step gave tensors from around values that are on the tape, or of a level."""
+
+    def __init__(self, step: Step, tensors: Tensors) -> None:
+        self.step, self.tensors = step, tensors
+
+
+def scan(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool) -> Results:
+    """`scan_along_0` in a trace.
 
     Raises `Unreplayable` where the rounds have to be recorded one by one.
     """
-    if not mode.grad:
-        return _outside(level, step, carry, slices, count, reverse)
+    try:
+        return _scan(step, carry, slices, count, reverse)
+    except _Changed as error:
+        if error.step is not step:
+            raise
+        changed = error.tensors
+    own = len(carry)
+
+    def carrying(state: Tensors, parts: Tensors) -> Results:
+        """The step, with the tensors that it changes as further carries."""
+        before = [_copy(x) for x in changed]
+        _assign(changed, state[own:])
+        after, ys = step(state[:own], parts)
+        ends = [_copy(x) for x in changed]
+        _assign(changed, before)
+        return [*after, *ends], ys
+
+    try:
+        after, ys = _scan(carrying, [*carry, *map(_copy, changed)], slices, count, reverse)
+    except _Changed as error:
+        raise (Unreplayable if error.step is carrying else error) from None
+    _assign(changed, after[own:])
+    return after[:own], ys
+
+
+def _copy(x: Tensor) -> Tensor:
+    """Another tensor of the same value, at the same place on the tape."""
+    y = wrap(x._value)
+    if x._requires_grad:
+        y._node, y._requires_grad = x if x._node is None else x._node, True
+    return y
+
+
+def _assign(xs: Tensors, values: Tensors) -> None:
+    for x, y in zip(xs, values, strict=True):
+        x._value, x._node, x._requires_grad = y._value, y._node, y._requires_grad
+
+
+def _scan(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool) -> Results:
+    for x in (*carry, *slices):
+        if x._value.__class__ is Variable and mode.trace is not None:
+            mode.trace.touch(x)  # what its node holds is of the innermost trace
     body = _Body(step, carry, slices)
-    after, stacks = _outside(level, body, _bare(carry), _bare(slices), count, reverse)
+    after, stacks = _outside(body, _bare(carry), _bare(slices), count, reverse)
+    del body.step  # which holds what the function has from around
     if not body.is_recorded:
         return after, stacks
     return _Recorded(body, carry, slices, count, reverse).connected([*after, *stacks])
@@ -59,10 +111,11 @@ def _bare(xs: Tensors) -> Tensors:
     return [wrap(x._value) for x in xs]
 
 
-def _outside(
-    level: Transform, step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool
-) -> Results:
-    """The scan outside of the level, over the parts of the tensors inside."""
+def _outside(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool) -> Results:
+    """One equation, or inside a level the scan outside of it, over the parts of the tensors."""
+    level: Any = mode.level
+    if level is None:
+        return equation(step, carry, slices, count, reverse)
     made: _Parts
     records = level.records
 
@@ -110,7 +163,7 @@ class _Body:
     held       tensors that the rules of nodes read, beside their operands
 
     Values have places: ("slice", k), ("stack", k), ("constant", k); ("bundle", places) is that of
-    the results of a scan within.
+    the results of a scan within, ("again", node) of what is computed again.
     """
 
     def __init__(self, step: Step, carry: Tensors, slices: Tensors) -> None:
@@ -124,12 +177,14 @@ class _Body:
         """One step; its outputs have the values after them that a backward pass reads."""
         first = Node(Composite("scan", ()), (), None, {}).index
         state, parts = list(state), list(parts)
+        if not mode.grad:
+            return self._watched(state, parts)
         seen = [(state, k) for k in self.carried] + [(parts, k) for k in self.sliced]
         for xs, k in seen:
             xs[k] = source(xs[k], "scan")
         self.starts = [xs[k]._node for xs, k in seen]
         carries, values = [state[k]._value for k in self.carried], [x._value for x in parts]
-        after, ys = self.step(state, parts)
+        after, ys = self._watched(state, parts)
         self._walk([*after, *ys], first)
         is_live = any(x._requires_grad for x in (*after, *ys))
         self.is_recorded = is_live and (self.is_wanted or bool(self.around))
@@ -137,6 +192,28 @@ class _Body:
             return _bare(after), _bare(ys)
         self._note(carries, values, [*after, *ys])
         return _bare(after), [*_bare(ys), *map(wrap, self.stacked)]
+
+    def _watched(self, state: Tensors, parts: Tensors) -> Results:
+        """One step, if it gives no tensor from around a value that is to be carried."""
+        written: dict[int, tuple[Tensor, bool]] = {}
+        outer = mode.written
+
+        def note(x: Tensor) -> None:
+            if outer is not None:
+                outer(x)
+            if id(x) not in written:
+                written[id(x)] = x, _Trace().is_of_a_round(x._value)
+
+        mode.written = note
+        try:
+            after, ys = self.step(state, parts)
+        finally:
+            mode.written = outer
+        changed = [x for x, is_made_here in written.values() if not is_made_here]
+        carried = [x for x in changed if x._requires_grad or isinstance(x._value, Lifted)]
+        if carried:
+            raise _Changed(self.step, carried)
+        return after, ys
 
     def _walk(self, results: Tensors, first: int) -> None:
         """Find the nodes that this step has made, and what was there before."""
@@ -163,12 +240,14 @@ class _Body:
         self.places: dict[int, Place] = {id(v): ("slice", k) for k, v in enumerate(slices)}
         self.kept = [*carries, *slices]  # so that no other value gets their identity
         self.held: Tensors = []
+        self.fixed: set[Place] = set()
+        self.makers = {id(node.output): node for node in self.nodes}
         starts = {self.place(v): node for v, node in zip(carries, self.starts, strict=False)}
         self.carries = list(starts)
         for node in self.nodes:
+            if node.values is None:
+                raise Unreplayable  # a backward pass in the body has freed it
             held = _held(node.op)
-            if held is None or node.values is None:
-                raise Unreplayable
             self.held += held
             for value in (*node.values, node.output, *(x._value for x in held)):
                 self.place(value)
@@ -182,6 +261,8 @@ class _Body:
         if found is None:
             if isinstance(value, Bundled):
                 found = "bundle", tuple(map(self.place, value.values))
+            elif self._is_shown(value):
+                found = "again", self.makers[id(value)]
             elif self.trace.is_of_a_round(value):
                 found = "stack", len(self.stacked)
                 self.stacked.append(value)
@@ -191,9 +272,30 @@ class _Body:
             self.places[id(value)] = found
         return found
 
+    def _is_shown(self, value: Any) -> bool:
+        """Whether a value is computed again rather than stacked."""
+        node = self.makers.get(id(value))
+        if node is None or not node.values or node.op is loops.item:
+            return False
+        if isinstance(node.op, Composite):
+            return False
+        places = [self.place(v) for v in node.values]
+        if all(kind == "constant" or place in self.fixed for place in places for kind in place[:1]):
+            self.fixed.add(("again", node))
+            return True
+        return node.op.name in _SHOWS and all(
+            place[0] in ("slice", "constant") or place in self.fixed or _size(v) <= _size(value)
+            for v, place in zip(node.values, places, strict=True)
+        )
 
-def _held(op: Any) -> Sequence[Tensor] | None:
-    """What the rules of an operation read beside its operands; None if nobody knows."""
+
+def _size(value: Any) -> int:
+    size: int = math.prod(value.shape) * value.dtype.itemsize
+    return size
+
+
+def _held(op: Any) -> Sequence[Tensor]:
+    """What the rules of an operation read beside its operands."""
     return op.held() if isinstance(op, Composite) and op.held is not None else ()
 
 
@@ -314,6 +416,7 @@ class _Round:
         parents = [*body.starts, *body.around]
         self.given: dict[Any, Tensor] = dict(zip(parents, self.sources, strict=True))
         self.made: dict[Any, Node] = {}
+        self.again: dict[Node, Any] = {}
         for node in body.nodes:
             assert node.values is not None
             operands = zip(node.values, node.parents, strict=True)
@@ -326,12 +429,21 @@ class _Round:
         kind, number = place
         if kind == "bundle":
             return Bundled([self._value(part) for part in number])
+        if kind == "again":
+            if number not in self.again:
+                operands = zip(number.values, number.parents, strict=True)
+                inputs = [self._tensor(self.body.places[id(v)], p, False) for v, p in operands]
+                self.again[number] = bind(number.op, *inputs, **number.attributes)._value
+            return self.again[number]
         return self.known[kind][number]._value
 
-    def _tensor(self, place: Place, parent: Any) -> Tensor:
-        if parent in self.given:
-            return self.given[parent]  # the tape outside goes through its value
+    def _tensor(self, place: Place, parent: Any, is_recorded: bool = True) -> Tensor:
+        if parent in self.given:  # the tape outside goes through its value
+            x = self.given[parent]
+            return x if is_recorded else wrap(x._value)
         x = wrap(self._value(place))
+        if not is_recorded:
+            return x
         x._node = self.made.get(parent)
         x._requires_grad = x._node is not None
         return x

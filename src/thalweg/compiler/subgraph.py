@@ -1,58 +1,37 @@
-"""A graph within a graph: what a scan does with each slice, and the tape that leads back."""
+"""A graph within a graph: what a scan does with each slice, or a branch."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from thalweg._tensor import Tensor
 from thalweg.compiler.graph import Atom, Equation, Graph, Variable
 from thalweg.compiler.interpret import interpret
-from thalweg.primitives.loops import Cotangents, parts_of
-from thalweg.tape import Node, wrap
+from thalweg.dtypes import as_dtype
+from thalweg.ops.lift import _literal
+from thalweg.ops.loops import Results, Tensors, cond_of_lists, scan_along_0
+from thalweg.primitives import loops
+from thalweg.primitives.core import Primitive
+from thalweg.primitives.loops import parts_of
+from thalweg.tape import Node, bind
 
-__all__ = ["Parent", "Subgraph", "Tape", "keep_items", "parent_of"]
+__all__ = ["Parent", "Subgraph", "applied", "keep_items", "parent_of"]
 
 Parent = Node | Tensor | None  # where a value came from on the tape: None where nowhere
 _numbers = itertools.count()
 
 
-class Tape:
-    """What a traced function left on the tape: a leaf for each input, a parent of each output."""
-
-    def __init__(self, leaves: Sequence[Tensor], parents: Sequence[Parent]) -> None:
-        self.leaves = list(leaves)
-        self.parents = list(parents)
-
-    def parent(self, variable: Variable) -> Parent:
-        """Where the value of `variable` came from."""
-        for leaf in self.leaves:
-            if leaf._value is variable:
-                return leaf if leaf._requires_grad else None
-        pending, seen = list(self.parents), set[int]()
-        while pending:
-            node = pending.pop()
-            if isinstance(node, Node) and node.index not in seen:
-                if node.output is variable:
-                    return node
-                seen.add(node.index)
-                pending += node.parents
-        return None
-
-
 class Subgraph:
-    """A graph that is an attribute of an equation; it differs from any other.
+    """A graph that is an attribute of an equation; it differs from any other."""
 
-    tape   of the function that it was traced from; without one, the tape that its equations leave
-    """
+    __slots__ = ("graph", "number")
 
-    __slots__ = ("_tape", "graph", "number")
-
-    def __init__(self, graph: Graph, tape: Tape | None = None) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.number = next(_numbers)
-        self._tape = tape
 
     def __repr__(self) -> str:
         return f"<Subgraph {self.number}>"
@@ -67,53 +46,50 @@ class Subgraph:
         """What it gives."""
         return self.graph.outputs
 
-    @property
-    def tape(self) -> Tape:
-        """The tape that leads from the outputs to the inputs."""
-        if self._tape is None:
-            self._tape = _replayed(self.graph)
-        return self._tape
-
     def evaluate(self, arrays: Sequence[Any]) -> list[Any]:
         """The outputs, by NumPy."""
         return interpret(self.graph, arrays)
 
-    def pullback(
-        self, g: Cotangents, out: Tensor, operands: Sequence[Tensor], **attributes: Any
-    ) -> list[Tensor | None]:
-        """The cotangents of a scan's operands: those of another scan, from its end."""
-        from thalweg.compiler.transpose import pullback
 
-        return pullback(self, g, out, operands, **attributes)
+def applied(graph: Graph, operands: Sequence[Tensor]) -> list[Tensor]:
+    """The operations of a graph, applied to tensors."""
+    known: dict[Atom, Any] = dict(zip(graph.inputs, operands, strict=True))
 
-    def pullback_of_branch(
-        self, other: Subgraph, g: Cotangents, pred: Tensor, operands: Sequence[Tensor]
-    ) -> list[Tensor | None]:
-        """The cotangents of a cond's operands: those of another cond."""
-        from thalweg.compiler.branches import pullback  # which makes subgraphs
+    def tensor(atom: Atom) -> Any:
+        if isinstance(atom, Variable):
+            return known[atom]
+        return _literal(atom.value, as_dtype(atom.dtype))
 
-        return pullback(self, other, g, pred, operands)
-
-
-def _replayed(graph: Graph) -> Tape:
-    """The tape of a graph as if each of its equations had just been recorded."""
-    tensors: dict[Variable, Tensor] = {}
-
-    def tensor(atom: Atom) -> Tensor:
-        return tensors[atom] if isinstance(atom, Variable) else wrap(atom)
-
-    for variable in graph.inputs:
-        tensors[variable] = leaf = wrap(variable)
-        leaf._requires_grad = variable.dtype.kind == "f"
     for e in graph.equations:
-        tensors[e.output] = x = wrap(e.output)
-        inputs = tuple(map(tensor, e.inputs))
-        floating = e.output.dtype.kind in "fV" and e.op.vjp is not None
-        if floating and any(operand._requires_grad for operand in inputs):
-            x._node, x._requires_grad = Node(e.op, inputs, e.output, e.attributes), True
-    return Tape(
-        [tensors[v] for v in graph.inputs], [parent_of(tensor(atom)) for atom in graph.outputs]
-    )
+        given = [tensor(atom) for atom in e.inputs]
+        known[e.output] = _OF_BUNDLES.get(e.op, partial(bind, e.op))(*given, **e.attributes)
+    return [tensor(atom) for atom in graph.outputs]
+
+
+def _scanned(
+    *given: Tensor, body: Subgraph, length: int, reverse: bool, consts: int, carry: int
+) -> list[Tensor]:
+    fixed, state, slices = given[:consts], given[consts : consts + carry], given[consts + carry :]
+
+    def step(state: Tensors, parts: Tensors) -> Results:
+        found = applied(body.graph, [*fixed, *state, *parts])
+        return found[:carry], found[carry:]
+
+    after, stacks = scan_along_0(step, list(state), list(slices), length, reverse)
+    return [*after, *stacks]
+
+
+def _chosen(pred: Tensor, *operands: Tensor, true: Subgraph, false: Subgraph) -> list[Tensor]:
+    sides = [partial(applied, side.graph, operands) for side in (true, false)]
+    return cond_of_lists(pred, *sides)
+
+
+# Where operations are applied the value of a bundle is the list of its values.
+_OF_BUNDLES: dict[Primitive, Callable[..., Any]] = {
+    loops.scan: _scanned,
+    loops.cond: _chosen,
+    loops.item: lambda bundle, *, index: bundle[index],
+}
 
 
 def parent_of(x: Tensor) -> Parent:

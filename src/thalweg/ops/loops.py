@@ -81,15 +81,11 @@ def scan(
 def scan_along_0(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool) -> Results:
     """`scan` of lists of tensors, along axis 0: one equation in a trace, else a loop."""
     level: Any = mode.level
-    if level is None and mode.trace is not None:
-        from thalweg.compiler import loops
-
-        return loops.scan(step, carry, slices, count, reverse)
-    if level is not None and level.is_traced:
+    if mode.trace is not None if level is None else level.is_traced:
         from thalweg.autodiff import rounds
 
         try:
-            return rounds.scan(level, step, carry, slices, count, reverse)
+            return rounds.scan(step, carry, slices, count, reverse)
         except rounds.Unreplayable:
             pass
     return _in_turn(step, carry, slices, count, reverse)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from thalweg.errors import DTypeError, ShapeError
-from thalweg.primitives.core import Abstract, AllOperands, Shape, primitive
+from thalweg.primitives.core import Abstract, Shape, primitive
 
 __all__ = ["Body", "Bundle", "Cotangents", "cond", "item", "parts_of", "results", "scan"]
 
@@ -39,16 +39,6 @@ class Body(Protocol):
 
     def evaluate(self, arrays: Sequence[Any]) -> Sequence[Any]:
         """The results, by NumPy."""
-
-    def pullback(
-        self, g: Cotangents, out: Any, operands: Sequence[Any], **attributes: Any
-    ) -> Sequence[Any]:
-        """The cotangents of the operands of a scan over this body, None where there is none."""
-
-    def pullback_of_branch(
-        self, other: Any, g: Cotangents, pred: Any, operands: Sequence[Any]
-    ) -> Sequence[Any]:
-        """The cotangents of the operands of a cond, None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +158,13 @@ def _item_infer(bundle: Abstract, *, index: int) -> Result:
     return parts[index]
 
 
+# On the tape a scan and a cond are operations of the functions that they are made of, see
+# autodiff/rounds.py and compiler/branches.py; inside a function transform they are others outside.
 # fmt: off
-scan = primitive("scan", _scan_infer, _scan_evaluate,
-                 AllOperands(lambda g, out, *operands, body, **how: body.pullback(g, out, operands, **how)))
+scan = primitive("scan", _scan_infer, _scan_evaluate, None)
 cond = primitive("cond", _cond_infer,
                  lambda pred, *operands, true, false: _bundled((true if pred else false).evaluate(operands)),
-                 AllOperands(lambda g, out, pred, *operands, true, false:
-                             (None, *true.pullback_of_branch(false, g, pred, operands))))
+                 None)
 item = primitive("item", _item_infer, lambda bundle, *, index: np.asarray(bundle[()][index]),
                  (lambda g, out, bundle, *, index: Cotangents({index: g}),))
 # fmt: on

@@ -148,7 +148,8 @@ class _Again:
     """The second computation, as the VJP of the first."""
 
     def __init__(self, function: Callable[[], list[Any]], watch: _Watch, state: Any) -> None:
-        self.function, self.state = function, state
+        self.function = function
+        self.state = [(x, wrap(before)) for x, before in state]
         used = [(x, v) for place, (x, v) in watch.used.items() if place not in watch.written]
         self.used = [x for x, _ in used]
         self.operands = tuple(x if x._value is v else wrap(v) for x, v in used)
@@ -173,7 +174,7 @@ class _Again:
         if len({y._value.dtype for y in live}) > 1:
             raise ConfigError("checkpoint: results of one floating type expected; cast them")
         joint = wrap(live[0]._value if len(live) == 1 else cat([y.flatten() for y in live])._value)
-        op = Composite("checkpoint", AllOperands(self.cotangents), self.values)
+        op = Composite("checkpoint", AllOperands(self.cotangents), self.before)
         joint._node = Node(op, self.operands, joint._value, {})
         joint._requires_grad = True
         leaves = list(leaves)
@@ -181,9 +182,9 @@ class _Again:
             leaves[k] = y
         return leaves
 
-    def values(self) -> Sequence[Tensor] | None:
-        """What is read beside the operands: nothing, or state as it was, which is no tensor."""
-        return None if self.state else ()
+    def before(self) -> Sequence[Tensor]:
+        """What is read beside the operands: state as it was."""
+        return [x for _, x in self.state]
 
     def parts(self, joint: Tensor) -> Sequence[Tensor]:
         """The results that stand in a joint tensor."""
@@ -198,7 +199,7 @@ class _Again:
         sources = [source(given[k], "checkpoint") for k in self.wanted]
         for k, x in zip(self.wanted, sources, strict=True):
             given[k] = x
-        state = [(x, _held(wrap(before), g)) for x, before in self.state]
+        state = [(x, _held(before, g)) for x, before in self.state]
         with borrowed([*state, *zip(self.used, given, strict=True)]):
             leaves, _ = recorded(self.function)
         outputs = [leaves[k] for k in self.places]
