@@ -15,7 +15,7 @@ from thalweg.train.pictures import colors_of_terminal, draw, side_by_side, width
 
 __all__ = ["gallery"]
 
-_CAPTION = 8  # cells: room for "3, is 8"
+_CAPTION = 20  # cells, at most: room for "Sneaker, is Sandal"
 _MOST = 8
 
 
@@ -41,7 +41,8 @@ def gallery(model: Module, splits: Sources) -> str:
 def _strip(rows: Any, pixels: Any, predicted: Any, labels: Any, splits: Sources) -> str:
     """As many pictures as fit beside one another, each with what it was taken for."""
     cells = width_of(pixels[0])
-    width = max(cells, _CAPTION)
+    longest = max(map(len, splits.classes))
+    width = max(cells, min(2 * longest + len(", is "), _CAPTION) + 1)
     widest = shutil.get_terminal_size((80, 24)).columns
     count = min(max(1, (widest + 2) // (width + 2)), _MOST, len(rows))
     left, colors = (width - cells) // 2, colors_of_terminal(sys.stdout)

@@ -133,7 +133,10 @@ def load_splits(config: Config) -> Sources:
         return _text(path, config)
     if not name.endswith(".csv") and not path.exists():
         known = (*CATALOG, "a path ending in .csv or .txt", "a folder of pictures")
-        raise ConfigError(f"unknown data set {name!r}: {nearest(name, known)}")
+        raise ConfigError(
+            f"unknown data set {name!r}, and nothing of that name in {Path.cwd()}: "
+            f"{nearest(name, known)}"
+        )
     if not config.target:
         raise ConfigError(f"{name}: say which column to predict: --target COLUMN")
     task: Any = None if config.task == "auto" else config.task
