@@ -168,7 +168,8 @@ def cond(
 
     `pred` is a bool, or a tensor of one bool; the functions give tensors of the same structure,
     shapes and dtypes. In a compiled function `pred` may be a value of the trace, which an `if`
-    cannot ask.
+    cannot ask. In a function transform that is compiled both functions are called, and `pred` may
+    differ from case to case of a `vmap`.
 
     >>> import thalweg as tw
     >>> x = tw.tensor(2.0)
