@@ -18,11 +18,16 @@ BLOCKS = 5  # of each chain, for threads to share
 
 
 @contextmanager
-def any_chain(machine: Machine | None = None) -> Iterator[Machine]:
-    """Within, all loops over the same rows become chains; gives the machine to compile for."""
+def any_chain(machine: Machine | None = None, short: int = 0) -> Iterator[Machine]:
+    """Within, all loops over the same rows become chains; gives the machine to compile for.
+
+    Rows of fewer points than `short` are taken together until they have 20.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chains, "_LEAST", 1)
         patch.setattr(chains, "_FEWEST", 2)
+        patch.setattr(chains, "_SHORT", short)
+        patch.setattr(chains, "_TOGETHER", 20)
         patch.setattr(parts, "_FEWEST_PARTS", 2)
         patch.setattr(parts, "_FEWEST_ROWS", 2)
         patch.setattr(lower.chains, "blocks_for", lambda *work: BLOCKS)

@@ -140,6 +140,14 @@ def test_plan(name: str) -> None:
         assert shown(planned(fn, shapes)) == wanted
 
 
+@pytest.mark.parametrize(("shape", "rows"), [((24, 6), 6), ((4, 9, 5), 9), ((7, 3), None)])
+def test_short_rows_are_taken_together(shape: tuple[int, ...], rows: int | None) -> None:
+    """Four of 6 points are one of 24, four of 5 one of 20; of 7 rows only all would be."""
+    with any_chain(short=10):
+        plan = planned(lambda x: F.softmax(x, -1), [shape])
+    assert [k.rows for k in plan.kernels if isinstance(k, Chain)] == ([rows] if rows else [])
+
+
 def test_text() -> None:
     with any_chain():
         plan = planned(lambda x: normalized(x).sum(0), [(16, 6)])

@@ -27,6 +27,7 @@ __all__ = ["chained"]
 _LEAST = 1 << 18  # bytes that need not come from memory again; less stays in a cache anyway
 _LARGEST_ROW = 3 << 18  # bytes of all that is touched at a row, to stay in a cache
 _FEWEST = 16  # rows, for threads to share
+_SHORT, _TOGETHER = 64, 512  # points of a row below which rows of so many are taken for one
 _FAR = 24  # kernels that may lie between two loops
 
 
@@ -56,8 +57,16 @@ def _row_counts(kernels: Iterable[Kernel]) -> list[int]:
                 if axis in kernel.reduced:
                     break
                 size *= own
-                counts.add(size)
+                counts.add(size // _neighbours(own, math.prod(kernel.space[axis + 1 :])))
     return sorted((count for count in counts if count >= _FEWEST), reverse=True)
+
+
+def _neighbours(rows: int, points: int) -> int:
+    """How many neighbours of `rows` rows, of so many `points`, are one: vectors run along a row."""
+    if points >= _SHORT:
+        return 1
+    enough = (n for n in range(1, rows) if not rows % n and n * points >= _TOGETHER)
+    return next(enough, rows)
 
 
 # --- a loop in rows ------------------------------------------------------------------------------
