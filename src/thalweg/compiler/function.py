@@ -279,7 +279,7 @@ class _Entry:
         for guard in self.guards:
             if not guard.holds():
                 return False
-        return self.bound.fits() and self.surroundings.hold()
+        return self.bound.fits() and (self.surroundings.is_empty or self.surroundings.hold())
 
     def is_same(self, trace: Trace, text: str) -> bool:
         """Whether another trace is the same program over the same tensors."""

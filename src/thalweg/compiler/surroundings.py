@@ -54,6 +54,8 @@ class Surroundings:
         self._values: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
         self._arrays: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []
         _Walk(self).run(roots)
+        noted = self._cells, self._tables, self._lists, self._dicts, self._arrays
+        self.is_empty = not any(noted)
 
     def hold(self) -> bool:
         """Whether all is as it was."""
