@@ -350,7 +350,7 @@ def test_nothing_that_draws_is_left_out() -> None:
         *("bernoulli", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like"),
         *("randn", "randn_like", "randperm"),
     }
-    constants = {"calculate_gain", "constant_", "eye_", "ones_", "zeros_"}
+    constants = {"calculate_gain", "constant_", "dirac_", "eye_", "ones_", "zeros_"}
     assert set(init.__all__) - constants <= {*CONTINUOUS, "orthogonal_", "sparse_"}
     kinds = {name for name in nn.__all__ if "ropout" in name}
     assert kinds == {name.split(",")[0] for name in DROPOUTS}

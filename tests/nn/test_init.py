@@ -179,6 +179,8 @@ def test_weights_without_elements() -> None:
         (lambda: init.xavier_normal_(tw.empty(3)), ShapeError, r"\(3,\). For a bias use zeros_"),
         (lambda: init.orthogonal_(tw.empty(3)), ShapeError, r"a matrix expected, got shape \(3,\)"),
         (lambda: init.eye_(tw.empty(3)), ShapeError, "eye_: a matrix"),
+        (lambda: init.dirac_(tw.empty(3, 3)), ShapeError, r"dirac_: .*got \(3, 3\)"),
+        (lambda: init.dirac_(tw.empty(4, 3, 3), 3), ConfigError, "groups=3 must divide out=4"),
         (lambda: init.sparse_(tw.empty(3), 0.5), ShapeError, "sparse_: a matrix"),
         (
             lambda: init.sparse_(tw.empty(3, 3), 1.5),

@@ -49,6 +49,12 @@ TABLE: list[tuple[type[nn.Module], Function, tuple[Any, ...], dict[str, Any]]] =
     (nn.MSELoss, F.mse_loss, (X, T), {}),
     (nn.MarginRankingLoss, F.margin_ranking_loss, (X, T, SIGNS_2D), {"margin": 0.7}),
     (nn.MultiMarginLoss, F.multi_margin_loss, (X, LABELS), {"p": 2, "margin": 4.0, "weight": W}),
+    (
+        nn.MultiLabelSoftMarginLoss,
+        F.multilabel_soft_margin_loss,
+        (X, P),
+        {"weight": tw.tensor([0.5, 2.0, 1.0])[: X.shape[-1]]},
+    ),
     (nn.NLLLoss, F.nll_loss, (LOGS, LABELS), {"weight": W, "ignore_index": 0}),
     (
         nn.PoissonNLLLoss,

@@ -61,9 +61,12 @@ _SOFT = [
 ]
 
 LOSSES: dict[str, list[Call]] = {
-    "mse_loss":        [call(_X, _Y), call(normal(), normal()), call(_X, Fixed(_Y))],
-    "l1_loss":         [call(_X, _Y), call(given(1.0, 2.0), given(1.0, 3.0)), call(_X, Fixed(_Y))],
+    "mse_loss":        [call(_X, _Y), call(normal(), normal()), call(_X, Fixed(_Y)),
+                        call(_X, _Y, weight=Fixed(positive(3, 4)))],
+    "l1_loss":         [call(_X, _Y), call(given(1.0, 2.0), given(1.0, 3.0)), call(_X, Fixed(_Y)),
+                        call(_X, _Y, weight=Fixed(positive(3, 4)))],
     "huber_loss":      [call(_X, _Y), call(_X, _Y, delta=0.3),
+                        call(_X, _Y, delta=0.7, weight=Fixed(positive(3, 4))),
                         call(given(1.0, 2.0, 0.0), given(1.0, 3.0, 5.0), delta=1.0)],
     "smooth_l1_loss":  [call(_X, _Y), call(_X, _Y, beta=0.3),
                         call(given(1.0, 2.0, 0.0), given(1.0, 3.0, 5.0)), call(_X, _Y, beta=0.0)],
@@ -80,6 +83,10 @@ LOSSES: dict[str, list[Call]] = {
         call(_X, _SHARES, pos_weight=Fixed(positive(4))),
         call(_X, Fixed(_SHARES), weight=Fixed(positive(4)), pos_weight=Fixed(positive(3, 4))),
         call(given(0.0, 0.0), Fixed(given(0.0, 1.0)))],
+    "multilabel_soft_margin_loss": [
+        call(_X, Fixed(_SIGNS > 0)), call(_X, Fixed(_SHARES), weight=Fixed(positive(4))),
+        call(_X * 30, Fixed(_SHARES), weight=Fixed(positive(3, 4))),
+        call(_X[0], Fixed(_SHARES[0]))],
     "kl_div":          [call(np.log(_probabilities(3, 4)), _probabilities(3, 4)),
                         call(_X, _Y, log_target=True),
                         call(_X, Fixed(given(0.0, 0.3, 0.7, 0.0) * np.ones((3, 1)))),

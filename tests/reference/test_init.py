@@ -46,6 +46,10 @@ FIXED: dict[str, tuple[str, dict[str, Any]]] = {
     "zeros": ("zeros_", {}), "ones": ("ones_", {}), "constant": ("constant_", {"val": 0.01}),
               "eye": ("eye_", {}),
 }
+DIRACS: dict[str, tuple[tuple[int, ...], int]] = {
+    "square": ((4, 4, 3), 1), "few inputs": ((6, 2, 3, 5), 1), "groups": ((6, 2, 4, 3), 3),
+    "few outputs": ((2, 5, 1), 2),
+}
 GAINS: list[tuple[str, float | None]] = [
     *((name, None) for name in ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose2d",
     "sigmoid", "tanh", "relu", "selu",
@@ -84,6 +88,13 @@ def test_the_bounds(case: str) -> None:
 def test_values_without_chance(case: str) -> None:
     name, options = FIXED[case]
     ours, theirs = (draw(tw, name, (3, 5), options) for tw in BOTH)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("case", DIRACS)
+def test_dirac(case: str) -> None:
+    shape, groups = DIRACS[case]
+    ours, theirs = (draw(tw, "dirac_", shape, {"groups": groups}) for tw in BOTH)
     np.testing.assert_array_equal(ours, theirs)
 
 

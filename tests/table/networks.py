@@ -323,6 +323,8 @@ LOSSES = [
     f("binary_cross_entropy_with_logits", loss(lambda x, y, q: bce_logits(x, y, 1, q)),
         s(X, P, CLASSES), call=lambda x, y, q: tw.nn.functional.binary_cross_entropy_with_logits(x,
             y, pos_weight=q)),
+    f("multilabel_soft_margin_loss", loss(lambda x, y, w=1: bce_logits(x, y, w).mean(-1)),
+        reductions(X, P), s(X, P, CLASSES), s(X[0], P[0]), bad=PAIRS),
     f("cross_entropy", entropy_of_labels, reductions(X, LABELS), reductions(X, LABELS, CLASSES),
         reductions(X, LABELS, ignore_index=0),
         reductions(X, LABELS, CLASSES, label_smoothing=0.25, ignore_index=0), s(IMAGE, PLACES),

@@ -52,6 +52,24 @@ def transposed(
     return out if b is None else out + b.reshape(-1, *(1,) * rank)
 
 
+def columns(
+    x: Array, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Array:
+    """A window at a time."""
+    if x.ndim == 3:
+        return columns(x[None], kernel_size, dilation, padding, stride)[0]
+    options = (kernel_size, dilation, padding, stride)
+    (k, n), (d, e), (p, q), (r, c) = (spread(o, 2) for o in options)
+    x = np.pad(x, ((0, 0), (0, 0), (p, p), (q, q)))
+    tall, wide = d * (k - 1) + 1, e * (n - 1) + 1
+    found = [
+        x[:, :, h : h + tall : d, w : w + wide : e].reshape(len(x), -1)
+        for h in range(0, x.shape[2] - tall + 1, r)
+        for w in range(0, x.shape[3] - wide + 1, c)
+    ]
+    return np.stack(found, -1)
+
+
 def adaptive(of: Callable[..., Any], rank: int) -> Callable[..., Array]:
     def oracle(x: Array, output_size: Any) -> Array:
         given = (output_size,) * rank if isinstance(output_size, int) else output_size
@@ -221,6 +239,10 @@ SIZES = [
         s(normal(1, 3, 6), args=(3,)),
         kinds="s", exact=True,
         bad=Bad((SQUARES,), (2,), mentions=("(2, 8, 2, 3)", "multiples of 2"))),
+    f("unfold", columns, s(PLANE, args=(2,)), s(PLANE[0], args=((3, 2),)),
+        s(PLANE, args=((2, 3),), dilation=2, padding=(1, 2), stride=(2, 1)), kinds="s", exact=True,
+        bad=(Bad((PLANE,), (7,), mentions=("(7, 7)", "(5, 6)")),
+             Bad((PLANE[0, 0],), (2,), mentions=("(5, 6)",)))),
     f("channel_shuffle", dealt, s(SQUARES, args=(2,)), s(SQUARES, args=(4,)), kinds="s", exact=True,
         bad=Bad((SQUARES,), (3,), mentions=("(2, 8, 2, 3)", "multiple of 3"))),
 ]

@@ -30,6 +30,7 @@ from thalweg.nn.activations import (
     Sigmoid,
     SiLU,
     Softmax,
+    Softmax2d,
     Softmin,
     Softplus,
     Softshrink,
@@ -60,6 +61,7 @@ from thalweg.nn.losses import (
     KLDivLoss,
     L1Loss,
     MSELoss,
+    MultiLabelSoftMarginLoss,
     NLLLoss,
     PoissonNLLLoss,
     SmoothL1Loss,
@@ -113,7 +115,7 @@ from thalweg.nn.positional import LearnedEncoding, RotaryEncoding, SinusoidalEnc
 from thalweg.nn.record import record
 from thalweg.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from thalweg.nn.residual import Residual
-from thalweg.nn.resizing import ChannelShuffle, PixelShuffle, PixelUnshuffle, Upsample
+from thalweg.nn.resizing import ChannelShuffle, PixelShuffle, PixelUnshuffle, Unfold, Upsample
 from thalweg.nn.shape import Flatten, Unflatten
 from thalweg.nn.summary import summary
 from thalweg.nn.transformer import (
@@ -194,6 +196,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
     "MultiheadAttention",
     "NLLLoss",
@@ -224,6 +227,7 @@ __all__ = [
     "SmoothL1Loss",
     "SoftMarginLoss",
     "Softmax",
+    "Softmax2d",
     "Softmin",
     "Softplus",
     "Softshrink",
@@ -238,6 +242,7 @@ __all__ = [
     "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
+    "Unfold",
     "Upsample",
     "VariationalDropout",
     "ZeroPad1d",

@@ -12,6 +12,7 @@ from thalweg._tensor import Parameter, Tensor
 from thalweg.nn import functional as F
 from thalweg.nn.functional.arguments import checked, nonzero, one_of
 from thalweg.nn.functional.checks import require_order
+from thalweg.nn.functional.sliding import require_images
 from thalweg.nn.module import Module
 from thalweg.ops.creation import full
 
@@ -35,6 +36,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softmax2d",
     "Softmin",
     "Softplus",
     "Softshrink",
@@ -437,6 +439,19 @@ class LogSoftmax(_AlongDim):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.log_softmax(x, self.dim)
+
+
+class Softmax2d(_Activation):
+    """`Softmax` over the channels of images, (N, C, H, W) or (C, H, W), at each place.
+
+    >>> import thalweg as tw
+    >>> tw.nn.Softmax2d()(tw.zeros(4, 1, 2))[0]
+    tensor([[0.2500, 0.2500]])
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        require_images("Softmax2d", x, 2)
+        return F.softmax(x, -3)
 
 
 class Softmin(_AlongDim):

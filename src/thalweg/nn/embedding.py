@@ -80,7 +80,13 @@ class Embedding(_Table):
 
     @classmethod
     def from_pretrained(
-        cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
     ) -> Self:
         """An embedding with these weights, (num_embeddings, embedding_dim); frozen or trained.
 
@@ -94,7 +100,8 @@ class Embedding(_Table):
                 f"from_pretrained: a matrix of embeddings expected, got shape {embeddings.shape}"
             )
         count, size = embeddings.shape
-        layer = cls(count, size, padding_idx, _weight=embeddings.detach())
+        options = (padding_idx, max_norm, norm_type, scale_grad_by_freq)
+        layer = cls(count, size, *options, _weight=embeddings.detach())
         return layer.requires_grad_(not freeze)
 
     def forward(self, indices: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ import numpy as np
 from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError, ShapeError
-from thalweg.nn.functional.arguments import above, checked, one_of
-from thalweg.nn.functional.checks import require_order
+from thalweg.nn.functional.arguments import above, checked, least, one_of
+from thalweg.nn.functional.checks import require_divisor, require_order
 from thalweg.ops.creation import eye, from_numpy
 from thalweg.ops.random import Generator, rand, randn
 from thalweg.tape import no_grad
@@ -25,6 +25,7 @@ from thalweg.tape import no_grad
 __all__ = [
     "calculate_gain",
     "constant_",
+    "dirac_",
     "eye_",
     "glorot_normal_",
     "glorot_uniform_",
@@ -92,6 +93,31 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ShapeError(f"eye_: a matrix expected, got shape {tuple(tensor.shape)}")
     return tensor.copy_(eye(*tensor.shape))
+
+
+@checked(groups=least(1))
+@no_grad()
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """The identity, of a convolution's weight: each channel passes its input on, in its group.
+
+    Shape (out, in, taps) or (out, in, taps, taps): 1 in the middle of the taps.
+
+    >>> import thalweg as tw
+    >>> tw.nn.init.dirac_(tw.empty(2, 2, 3))[1].tolist()
+    [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    """
+    shape = tuple(tensor.shape)
+    if len(shape) not in (3, 4):
+        raise ShapeError(
+            f"dirac_: a weight (out, in, taps..) of a convolution expected, got {shape}"
+        )
+    require_divisor("dirac_", "groups", groups, out=shape[0])
+    each = shape[0] // groups
+    middle = np.zeros(shape)
+    for channel in range(shape[0]):
+        if channel % each < shape[1]:
+            middle[(channel, channel % each, *(n // 2 for n in shape[2:]))] = 1
+    return tensor.copy_(from_numpy(middle))
 
 
 @checked()

@@ -20,6 +20,7 @@ __all__ = [
     "KLDivLoss",
     "L1Loss",
     "MSELoss",
+    "MultiLabelSoftMarginLoss",
     "NLLLoss",
     "PoissonNLLLoss",
     "SmoothL1Loss",
@@ -295,3 +296,24 @@ class KLDivLoss(Module):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class MultiLabelSoftMarginLoss(Module):
+    """Binary cross-entropy of each of C classes, from logits; the mean over the classes.
+
+    For samples that may have any of the labels: y (N, C) of 0 and 1.
+
+    >>> import thalweg as tw
+    >>> tw.nn.MultiLabelSoftMarginLoss()(tw.zeros(1, 3), tw.tensor([[1.0, 0.0, 1.0]]))
+    tensor(0.6931)
+    """
+
+    weight: Tensor | None
+
+    @checked()
+    def __init__(self, weight: Tensor | None = None, *, reduction: str = "mean") -> None:
+        self.register_buffer("weight", weight)
+        self.reduction = reduction
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.multilabel_soft_margin_loss(input, target, self.weight, self.reduction)

@@ -90,7 +90,8 @@ class _Recurrent(Module):
 
     def _weights(self, suffix: str) -> Weights:
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-        return Weights(*(getattr(self, name + suffix, None) for name in names))  # type: ignore[arg-type]
+        found: list[Any] = [getattr(self, name + suffix, None) for name in names]
+        return Weights(*found)
 
     # --- running ---------------------------------------------------------------------------------
 

@@ -9,9 +9,10 @@ from thalweg.errors import ConfigError
 from thalweg.nn import functional as F
 from thalweg.nn.functional.arguments import checked, least, one_of
 from thalweg.nn.functional.resizing import MODES, Factors
+from thalweg.nn.functional.sliding import Sizes
 from thalweg.nn.module import Module
 
-__all__ = ["ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Upsample"]
+__all__ = ["ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Unfold", "Upsample"]
 
 
 class Upsample(Module):
@@ -117,3 +118,28 @@ class ChannelShuffle(Module):
     def extra_repr(self) -> str:
         """groups=2"""
         return f"groups={self.groups}"
+
+
+class Unfold(Module):
+    """Each window of an image as a column: (N, C, H, W) to (N, C k l, windows). See `F.unfold`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.Unfold(3, padding=1)(tw.ones(2, 4, 8, 8)).shape
+    Size([2, 36, 64])
+    """
+
+    @checked()
+    def __init__(
+        self, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1
+    ) -> None:
+        self.kernel_size, self.dilation = kernel_size, dilation
+        self.padding, self.stride = padding, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The columns."""
+        return F.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self) -> str:
+        """kernel_size=3, dilation=1, padding=0, stride=1"""
+        names = ("kernel_size", "dilation", "padding", "stride")
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names)

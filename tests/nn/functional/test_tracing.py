@@ -82,6 +82,8 @@ CALLS: dict[str, tuple[Callable[..., tw.Tensor], tuple[tw.Tensor, ...]]] = {
     "pixel_shuffle": (lambda x: F.pixel_shuffle(x.reshape(4, 1, 2), 2), (X,)),
     "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x.unsqueeze(0), 2), (X,)),
     "channel_shuffle": (lambda x: F.channel_shuffle(x.reshape(1, 4, 2, 1), 2), (X,)),
+    "unfold": (lambda x: F.unfold(x.unsqueeze(0), 2), (X,)),
+    "multilabel_soft_margin_loss": (F.multilabel_soft_margin_loss, (X, Y)),
     "dropout1d": (lambda x: F.dropout1d(x, generator=tw.Generator(0)), (X,)),
     "dropout2d": (lambda x: F.dropout2d(x.unsqueeze(0), generator=tw.Generator(0)), (X,)),
     "alpha_dropout": (

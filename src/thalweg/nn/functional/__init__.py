@@ -61,6 +61,7 @@ from thalweg.nn.functional.normalization import (
     rms_norm,
 )
 from thalweg.nn.functional.padding import pad
+from thalweg.nn.functional.patches import unfold
 from thalweg.nn.functional.piecewise import (
     hardshrink,
     hardsigmoid,
@@ -77,6 +78,7 @@ from thalweg.nn.functional.probability import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     kl_div,
+    multilabel_soft_margin_loss,
 )
 from thalweg.nn.functional.regression import (
     gaussian_nll_loss,
@@ -156,6 +158,7 @@ __all__ = [
     "mse_loss",
     "multi_head_attention_forward",
     "multi_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
     "one_hot",
@@ -183,5 +186,6 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "unfold",
     "variational_dropout",
 ]

@@ -30,9 +30,20 @@ __all__ = [
     "require_integers",
     "require_order",
     "require_same_shape",
+    "weighted",
 ]
 
 _Shape = tuple[int, ...]
+
+
+def weighted(name: str, losses: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    """`reduced` of weighted losses, whose mean divides by the sum of the weights."""
+    if weight is None:
+        return reduced(name, losses, reduction)
+    require_same_shape(name, losses, weight, "weight")
+    if reduction == "mean":
+        return (losses * weight).sum() / weight.sum()
+    return reduced(name, losses * weight, reduction)
 
 
 def reduced(name: str, losses: Tensor, reduction: str) -> Tensor:
@@ -48,12 +59,12 @@ def reduced(name: str, losses: Tensor, reduction: str) -> Tensor:
     )
 
 
-def require_same_shape(name: str, input: Tensor, target: Tensor) -> None:
+def require_same_shape(name: str, input: Tensor, target: Tensor, what: str = "target") -> None:
     """A `ShapeError` unless input and target have one shape: a loss never broadcasts them."""
     shape, wanted = input._value.shape, target._value.shape
     if shape != wanted:
         raise ShapeError(
-            f"{name}: input has shape {shape}, target {wanted}. They must have the same shape: "
+            f"{name}: input has shape {shape}, {what} {wanted}. They must have the same shape: "
             f"broadcasting would compare every element with others. {_to_line_up(shape, wanted)}"
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from thalweg._tensor import Tensor
-from thalweg.errors import DataError
+from thalweg.errors import DataError, ShapeError
 from thalweg.nn.functional.activations import logsigmoid
 from thalweg.nn.functional.arguments import KL_REDUCTIONS, checked, one_of
 from thalweg.nn.functional.checks import (
@@ -22,7 +22,12 @@ from thalweg.nn.functional.checks import (
 from thalweg.ops.lift import floating, promote
 from thalweg.tape import composite
 
-__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"]
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "kl_div",
+    "multilabel_soft_margin_loss",
+]
 
 
 # --- binary cross-entropy ------------------------------------------------------------------------
@@ -153,3 +158,25 @@ def kl_div(
     if reduction == "batchmean":
         return losses.sum() / (input._value.shape[0] if input._value.shape else 1)
     return reduced("kl_div", losses, reduction)
+
+
+@checked()
+def multilabel_soft_margin_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """-(y log sigmoid(x) + (1 - y) log sigmoid(-x)), for scores x and labels y of 0 or 1.
+
+    Its mean over the last dimension, the C classes, each of which a sample may have or not;
+    `weight` (C,), or of input's shape, weighs the classes. Input and target (.., C), of one shape.
+
+    >>> import thalweg as tw
+    >>> x, y = tw.tensor([[0.0, 100.0]]), tw.tensor([[1.0, 1.0]])
+    >>> tw.nn.functional.multilabel_soft_margin_loss(x, y)
+    tensor(0.3466)
+    """
+    name = "multilabel_soft_margin_loss"
+    require_same_shape(name, input, target)
+    if not input._value.shape:
+        raise ShapeError(f"{name}: an input of shape (.., C) expected, got ()")
+    losses = binary_cross_entropy_with_logits(input, target, weight, "none")
+    return reduced(name, losses.mean(-1), reduction)

@@ -13,7 +13,7 @@ from typing import Any
 from thalweg._tensor import Tensor
 from thalweg.errors import DataError, ShapeError
 from thalweg.nn.functional.arguments import checked, least
-from thalweg.nn.functional.checks import first_place, reduced, require, require_same_shape
+from thalweg.nn.functional.checks import first_place, reduced, require, require_same_shape, weighted
 from thalweg.ops.lift import floating
 from thalweg.tape import composite
 
@@ -28,8 +28,12 @@ __all__ = [
 
 
 @checked()
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+def mse_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
     """(x - y)^2, the L2 loss; its mean over the samples is least squares.
+
+    With `weight`, of input's shape, w times that; the mean divides by the sum of the weights.
 
     >>> import thalweg as tw
     >>> tw.nn.functional.mse_loss(tw.tensor([1.0, 2.0]), tw.tensor([1.0, 4.0]))
@@ -38,19 +42,21 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     Source: deck 001 ("L2 loss").
     """
     require_same_shape("mse_loss", input, target)
-    return reduced("mse_loss", floating(input - target).square(), reduction)
+    return weighted("mse_loss", floating(input - target).square(), weight, reduction)
 
 
 @checked()
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """|x - y|; where they are equal the derivative is 0.
+def l1_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """|x - y|; where they are equal the derivative is 0. `weight` as in `mse_loss`.
 
     >>> import thalweg as tw
     >>> tw.nn.functional.l1_loss(tw.tensor([1.0, 2.0]), tw.tensor([1.0, 4.0]))
     tensor(1.)
     """
     require_same_shape("l1_loss", input, target)
-    return reduced("l1_loss", floating(input - target).abs(), reduction)
+    return weighted("l1_loss", floating(input - target).abs(), weight, reduction)
 
 
 def _huber_slope(g: Any, out: Any, d: Any, *, delta: float) -> Any:
@@ -67,9 +73,15 @@ def _huber(d: Tensor, *, delta: float) -> Tensor:
 
 @checked()
 def huber_loss(
-    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2), with d = x - y.
+
+    With `weight`, of input's shape, w times that; the mean is over the elements, as in PyTorch.
 
     Raises `ConfigError` unless delta > 0.
 
@@ -80,7 +92,11 @@ def huber_loss(
     Source: Huber, "Robust estimation of a location parameter", 1964.
     """
     require_same_shape("huber_loss", input, target)
-    return reduced("huber_loss", _huber(floating(input - target), delta=delta), reduction)
+    losses = _huber(floating(input - target), delta=delta)
+    if weight is not None:
+        require_same_shape("huber_loss", losses, weight, "weight")
+        losses = losses * weight
+    return reduced("huber_loss", losses, reduction)
 
 
 @checked(beta=least(0))

@@ -1,0 +1,49 @@
+"""The windows of images, laid out as columns."""
+
+from __future__ import annotations
+
+import math
+
+from thalweg._tensor import Tensor
+from thalweg.errors import ShapeError
+from thalweg.nn.functional.arguments import checked
+from thalweg.nn.functional.sliding import Sizes, enclosed, per_axis, require_images, spans
+
+__all__ = ["unfold"]
+
+
+@checked()
+def unfold(
+    input: Tensor, kernel_size: Sizes, dilation: Sizes = 1, padding: Sizes = 0, stride: Sizes = 1
+) -> Tensor:
+    """Each window of an image as a column: (N, C, H, W) to (N, C k l, windows).
+
+    Or (C, H, W) to (C k l, windows); windows of k by l elements in row-major order, and so are the
+    elements in a column, channel by channel. A convolution is a matrix product with these columns.
+    Raises `ShapeError` where no window fits.
+
+    >>> import thalweg as tw
+    >>> x = tw.arange(9.0).reshape(1, 1, 3, 3)
+    >>> tw.nn.functional.unfold(x, 2)[0]
+    tensor([[0., 1., 3., 4.],
+            [1., 2., 4., 5.],
+            [3., 4., 6., 7.],
+            [4., 5., 7., 8.]])
+    """
+    require_images("unfold", input, 2)
+    sizes = per_axis("unfold", "kernel_size", kernel_size, 2, 1)
+    dilations = per_axis("unfold", "dilation", dilation, 2, 1)
+    margins = per_axis("unfold", "padding", padding, 2, 0)
+    strides = per_axis("unfold", "stride", stride, 2, 1)
+    *lead, channels, height, width = input._value.shape
+    room = tuple(n + 2 * p for n, p in zip((height, width), margins, strict=True))
+    reach = spans(sizes, dilations)
+    if any(n < k for n, k in zip(room, reach, strict=True)):
+        raise ShapeError(
+            f"unfold: a kernel that spans {reach} does not fit into an input of size "
+            f"{(height, width)} with padding {margins}"
+        )
+    windows = enclosed(input, margins, margins).windows(sizes, strides, dilations)
+    columns = windows.movedim((-2, -1), (-4, -3))
+    count = math.prod(columns._value.shape[-2:])
+    return columns.reshape(*lead, channels * math.prod(sizes), count)
