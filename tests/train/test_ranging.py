@@ -218,5 +218,8 @@ def test_what_cannot_be_tested() -> None:
     model = network()
     with pytest.raises(ConfigError, match="LBFGS looks for its step sizes itself"):
         outcome(model, tw.optim.LBFGS(model.parameters()))
+    whole: Any = some_splits()
+    with pytest.raises(ConfigError, match=r"a Splits to train on; expected one set, splits\.train"):
+        range_test(model, F.cross_entropy, tw.optim.SGD(model.parameters()), whole)
     with pytest.raises(ConfigError, match="lr is 0"):
         outcome(model, tw.optim.SGD(model.parameters(), lr=0.0))

@@ -239,6 +239,11 @@ def test_what_is_no_data() -> None:
         load_arrays(np.ones((40, 2)), np.arange(40) % 4, classes=("a", "b"), block=4)
     with pytest.raises(DataError, match=r"20 examples in blocks of 30: .*or smaller blocks"):
         load_arrays(np.ones((20, 2)), np.arange(20) % 2, block=30)
+    for options, said in (({"block": 0}, "block=0"), ({"blok": 3}, "did you mean 'block'")):
+        with pytest.raises(ConfigError, match=said):
+            load_arrays(np.ones((40, 2)), np.arange(40) % 2, **options)
+    with pytest.raises(DataError, match="a label of -1; classes are numbered from 0"):
+        load_arrays(np.ones((40, 2)), np.arange(40) % 2 - 1)
     with pytest.raises(DataError, match=r"train: 4 tokens have no stretch of 5"):
         TokenSplits(*[tw.arange(4)] * 3, Characters("abcd")).windows(5)
 

@@ -13,7 +13,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.data import Splits
-from thalweg.errors import CheckpointError, ConfigError
+from thalweg.errors import CheckpointError, ConfigError, OutOfRangeError, ThalwegError
 from thalweg.nn import functional as F
 from thalweg.train import Progress, RunFolder, Trainer, Watcher
 
@@ -244,11 +244,33 @@ def test_resume_without_a_schedule_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"), [({"accumulate": 0}, "accumulate"), ({"patience": 0}, "patience")]
+    ("options", "said"),
+    [
+        ({"accumulate": 0}, "accumulate=0; expected a whole number, 1 or more"),
+        ({"accumulate": 0.5}, "accumulate=0.5"),
+        ({"patience": 0}, "patience=0"),
+        ({"batch_size": "8"}, "batch_size='8'"),
+    ],
 )
-def test_wrong_options_are_named(options: dict[str, int], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_wrong_options_are_named(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ThalwegError, match=said):
         some_trainer(**options)
+
+
+def test_what_would_train_nothing_is_refused() -> None:
+    model, other = tw.nn.Linear(4, 2), tw.nn.Linear(4, 2)
+    with pytest.raises(ConfigError, match="none of the model's parameters"):
+        Trainer(model, F.cross_entropy, tw.optim.SGD(other.parameters()))
+    with pytest.raises(ConfigError, match="loss is a NoneType"):
+        Trainer(model, None, tw.optim.SGD(model.parameters()))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_a_label_without_an_output_is_named(compile: bool) -> None:
+    model = tw.nn.Linear(4, 1)
+    trainer = Trainer(model, F.cross_entropy, tw.optim.SGD(model.parameters()), compile=compile)
+    with pytest.raises(OutOfRangeError, match="cross_entropy: label 1 at .*: there are 1 classes"):
+        trainer.fit(some_splits(), 1)
 
 
 def test_wrong_epochs_and_resume_without_a_folder() -> None:

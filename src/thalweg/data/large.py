@@ -11,8 +11,9 @@ from thalweg.data.encoding import Encoding, Task
 from thalweg.data.scaling import Standardize
 from thalweg.data.source import Sources
 from thalweg.data.splits import class_names, split, target_names
-from thalweg.data.stream import Array, Readable, Stream, mapped
+from thalweg.data.stream import Array, Readable, Stream, check_pair, mapped
 from thalweg.errors import DataError
+from thalweg.settings import refuse_unknown, whole
 
 __all__ = ["choose_blocks", "default_block", "load_arrays", "streams"]
 
@@ -47,13 +48,22 @@ def load_arrays(
     <Sources some: (4,) -> 2 classes; 400 train, 50 dev, 50 test>
     """
     name = name or (Path(x).stem if isinstance(x, str | Path) else "own data")
+    refuse_unknown("load_arrays", sizes, ("block", "mixed", "prefetch"))
+    for option, size in sizes.items():
+        whole(f"load_arrays: {option}", size, 1)
     x, y = mapped(x), np.asanyarray(mapped(y))
+    if isinstance(x, list | np.ndarray):
+        x = np.asanyarray(x)
+        x = x[:, None] if x.ndim == 1 else x
+    check_pair(x, y)
     sizes.setdefault("block", default_block(len(x)))
     if y.dtype.kind not in "fiub":
         raise DataError(f"{name}: the targets are {y.dtype}; expected numbers: labels from 0 up")
     task = task or ("regression" if y.dtype.kind == "f" else "classification")
     names: tuple[str, ...] = ()
     if task == "classification":
+        if int(y.min()) < 0:
+            raise DataError(f"{name}: a label of {int(y.min())}; classes are numbered from 0")
         names = tuple(classes) if classes else class_names(y, name)
     elif y.ndim == 1:
         y = y[:, None]

@@ -26,7 +26,7 @@ from thalweg.tape import wrap
 if TYPE_CHECKING:
     from thalweg.data.encoding import Encoding
 
-__all__ = ["Readable", "Reading", "Stream", "mapped"]
+__all__ = ["Readable", "Reading", "Stream", "check_pair", "mapped"]
 
 Array = npt.NDArray[Any]
 _KEY: Final = 2**31  # an epoch's order is one of its square
@@ -95,11 +95,7 @@ class Stream(Source):
             if type(size) is not int or size < 1:
                 raise ConfigError(f"{option} = {size!r}; expected a whole number of 1 or more")
         self.x, self.y = mapped(x), np.asanyarray(mapped(y))
-        if len(self.y) != len(self.x) or not len(self.x):
-            raise DataError(
-                f"{len(self.x)} inputs and {len(self.y)} targets; expected as many of one as of "
-                "the other, and one at least"
-            )
+        check_pair(self.x, self.y)
         self.block, self.mixed, self.prefetch = block, mixed, prefetch
         self.inputs, self.targets, self.name = inputs, targets, name
         self.blocks = np.arange(-(-len(self.x) // block)) if blocks is None else np.asarray(blocks)
@@ -258,6 +254,15 @@ class Reading(Epoch):
         if self.coming is not None:
             self.coming.close()
         self.coming, self.held, self.at = None, [], -1
+
+
+def check_pair(x: Readable, y: Readable) -> None:
+    """Raise `DataError` unless there are as many inputs as targets, and one at least."""
+    if len(y) != len(x) or not len(x):
+        raise DataError(
+            f"{len(x)} inputs and {len(y)} targets; expected as many of one as of the other, and "
+            "one at least"
+        )
 
 
 def mapped(source: str | Path | Readable) -> Readable:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg._tensor import Tensor
 from thalweg.data.source import Epoch, Sources, check_batch
-from thalweg.errors import AnomalyError, CheckpointError, ConfigError, DataError
+from thalweg.errors import AnomalyError, CheckpointError, ConfigError, DataError, OutOfRangeError
 from thalweg.inspect.anomaly import detect_anomaly
 from thalweg.ops.random import default_generator
 from thalweg.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -174,9 +174,14 @@ class Loop:
         """Steps for about a tenth of a second, at most up to `end`."""
         progress, start = self.progress, self.progress.step
         before = self._state()
-        for counted in self.steps.run(epoch, start, end, _CHUNK_SECONDS, interrupted.is_set):
-            progress.add(*counted)
-            progress.step += 1
+        try:
+            for counted in self.steps.run(epoch, start, end, _CHUNK_SECONDS, interrupted.is_set):
+                progress.add(*counted)
+                progress.step += 1
+        except OutOfRangeError:  # such as a label without an output: step by step says which
+            self._put_back(before)
+            self.steps.repeat(epoch)
+            raise
         if progress.diverged:
             self.diagnosis = self._diagnose(epoch, before)
 

@@ -136,6 +136,10 @@ def range_test(
             f"range_test: start={start:g}, end={end:g}, smoothing={smoothing}, stop={stop}; "
             "expected start below end, smoothing from 0 up to, without, 1, and stop above 1"
         )
+    if not isinstance(train, Source):
+        raise ConfigError(
+            f"range_test: a {type(train).__name__} to train on; expected one set, splits.train"
+        )
     if isinstance(optimizer, ClosureOptimizer):
         raise ConfigError(
             f"range_test: {type(optimizer).__name__} looks for its step sizes itself; expected an "

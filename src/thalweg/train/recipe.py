@@ -224,7 +224,8 @@ def make_loss(config: Config, encoding: Encoding) -> Callable[[Tensor, Tensor], 
     task, loss = _choose("loss", name, LOSSES)
     if task != encoding.task:
         raise DataError(f"loss {name!r} is for {task}, but {encoding.name} is a {encoding.task}")
-    return loss  # type: ignore[no-any-return]
+    result: Callable[[Tensor, Tensor], Tensor] = loss
+    return result
 
 
 def make_trainer(config: Config, encoding: Encoding) -> Trainer:

@@ -27,7 +27,7 @@ from thalweg.optim.closures import ClosureOptimizer
 from thalweg.optim.lr_scheduler import Scheduler
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from thalweg.settings import fraction, nonnegative
+from thalweg.settings import fraction, nonnegative, whole
 from thalweg.train.evaluation import Evaluation, Loss
 from thalweg.train.loop import Loop, interruptible, open_folder
 from thalweg.train.metrics import Measures
@@ -93,10 +93,13 @@ class Trainer:
         measures: Measures | None = None,
         compile: bool = True,
     ) -> None:
-        if accumulate < 1:
-            raise ConfigError(f"accumulate={accumulate}; expected 1 or more batches an update")
-        if patience is not None and patience < 1:
-            raise ConfigError(f"patience={patience}; expected 1 or more epochs, or None")
+        whole("Trainer: batch_size", batch_size, 1)
+        whole("Trainer: accumulate", accumulate, 1)
+        if patience is not None:
+            whole("Trainer: patience", patience, 1)
+        if not callable(loss):
+            raise ConfigError(f"loss is a {type(loss).__name__}; expected loss(outputs, targets)")
+        _check_trained(model, optimizer)
         if isinstance(optimizer, ClosureOptimizer) and (accumulate > 1 or clip_norm is not None):
             raise ConfigError(
                 f"{type(optimizer).__name__} evaluates each batch several times: expected "
@@ -142,8 +145,8 @@ class Trainer:
                 f"fit: a {type(splits).__name__} for the data; expected Splits or Sources: "
                 "data.load(name), data.Splits.from_arrays(x, y), data.load_text(path).windows(64)"
             )
-        if epochs < 1 or evaluations < 1:
-            raise ConfigError(f"epochs={epochs}, evaluations={evaluations}; expected 1 or more")
+        whole("fit: epochs", epochs, 1)
+        whole("fit: evaluations", evaluations, 1)
         folder = open_folder(run, resume)
         try:
             loop = Loop(self, splits, epochs, folder, watcher or Watcher(), evaluations)
@@ -196,6 +199,16 @@ class Trainer:
             known = Evaluation(self.evaluated, self.loss, measures, self.compile)
             self._evaluation = known
         return known(split)
+
+
+def _check_trained(model: Module, optimizer: Optimizer) -> None:
+    """Raise `ConfigError` where the optimizer would change nothing of the model."""
+    own = {id(p) for p in model.parameters()}
+    if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
+        raise ConfigError(
+            "the optimizer has none of the model's parameters: it would train another model. Make "
+            "it with this one's: model.parameters()"
+        )
 
 
 def _listed(schedule: Any, optimizer: Optimizer) -> list[Scheduler]:
