@@ -164,8 +164,8 @@ _ALIASES = {
     "Sizes": "int | Sequence[int]",
     "nn.Module": "Module",
 }
-# What is right whatever its value, looked up by its type alone.
-_AT_ONCE = {"None": type(None), "Tensor": Tensor, "bool": bool, "Module": None, "Generator": None}
+# The usual types of a kind; of these a number only has to be in range, and the rest is right.
+_USUAL = {"None": type(None), "Tensor": Tensor, "bool": bool, "float": float, "int": int}
 
 
 def _alternatives(annotation: str) -> tuple[str, ...]:
@@ -189,10 +189,14 @@ class Argument:
     kinds: tuple[str, ...]
     limit: Limit
 
-    @property
-    def at_once(self) -> frozenset[Any]:
-        """The types whose every value is right."""
-        return frozenset(_AT_ONCE[kind] for kind in self.kinds if kind in _AT_ONCE)
+    def at_sight(self) -> dict[type, Callable[[Any], bool] | None]:
+        """For the usual types, what tells a value that is right: None if each of them is."""
+        found: dict[type, Callable[[Any], bool] | None] = {
+            _USUAL[kind]: self.limit.fits if kind in ("float", "int") else None
+            for kind in self.kinds
+            if kind in _USUAL
+        }
+        return {int: self.limit.fits, **found} if float in found else found
 
     def check(self, owner: str, value: Any) -> None:
         """An error of `owner` that names the argument unless `value` is what it may be."""
@@ -237,9 +241,8 @@ class _Dtype(Argument):
 
     trained: bool
 
-    @property
-    def at_once(self) -> frozenset[Any]:
-        return frozenset({type(None)})
+    def at_sight(self) -> dict[type, Callable[[Any], bool] | None]:
+        return {type(None): None}
 
     def check(self, owner: str, value: Any) -> None:
         try:
@@ -288,24 +291,26 @@ def checked(**limits: Limit) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         known = arguments(function, limits)
-        by_name = {argument.name: (argument.at_once, argument) for argument in known.values()}
-        by_place = [(place, *by_name[known[place].name]) for place in sorted(known)]
+        by_place = [(place, known[place].at_sight(), known[place]) for place in sorted(known)]
+        by_name = {argument.name: (sight, argument) for _, sight, argument in by_place}
         called = function.__name__
+
+        def check(sight: Mapping[type, Any], argument: Argument, value: Any, args: Any) -> None:
+            fits = sight.get(type(value), argument)
+            if fits is not None and (fits is argument or not fits(value)):
+                argument.check(_owner(called, args), value)
 
         @functools.wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            given = [
-                (argument, args[place])
-                for place, at_once, argument in by_place[: len(args)]
-                if place < len(args) and type(args[place]) not in at_once
-            ]
-            given += [
-                (by_name[name][1], value)
-                for name, value in kwargs.items()
-                if name in by_name and type(value) not in by_name[name][0]
-            ]
-            for argument, value in given:
-                argument.check(_owner(called, args), value)
+            count = len(args)
+            for place, sight, argument in by_place:
+                if place >= count:
+                    break
+                if sight.get(type(args[place]), argument) is not None:
+                    check(sight, argument, args[place], args)
+            for name, value in kwargs.items():
+                if name in by_name:
+                    check(*by_name[name], value, args)
             return function(*args, **kwargs)
 
         return wrapper
