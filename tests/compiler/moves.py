@@ -183,7 +183,7 @@ def normalized(m: Maker) -> None:
     axes = (len(shape) - 1,) if m.chance(70) else m.axes(len(shape), least=1)
     kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
     count = _counted(shape, axes)
-    if not count:
+    if not count or math.prod(shape) > m.largest:
         return
 
     def over(name: str, value: int | None) -> int | None:

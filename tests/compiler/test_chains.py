@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -102,6 +103,28 @@ def test_some_rows_at_a_time(name: str) -> None:
     for chain, code in chains:
         assert 0 < code.scratch < sum(b.size * b.dtype.itemsize for b in chain.within)
         assert code.blocks > 1
+
+
+@pytest.mark.parametrize("width", WIDTHS[:2])
+def test_results_may_begin_anywhere(width: int) -> None:
+    """Those that begin at a line are written past the caches."""
+    fn = PROGRAMS["rms norm"][0]
+    shapes = PROGRAMS["rms norm"][1]
+    graph = tw.trace(fn, *(tw.randn(*shape) for shape in shapes))
+    with any_chain(of_width(width)) as machine:
+        native = Native(graph, {}, machine)
+    assert "!nontemporal" in native.program.llvm()
+    given = arrays_for(graph)
+    found = []
+    for shift in (0, 1, 8):
+        room = [np.zeros(atom.shape[0] * 64 + 64, np.float32) for atom in graph.outputs]
+        starts = [-(a.ctypes.data // 4) % 16 + shift for a in room]
+        results = [a[start:] for a, start in zip(room, starts, strict=True)]
+        native.program.run([a.ctypes.data for a in (*given, *results)], 2)
+        assert not any(a[:start].any() for a, start in zip(room, starts, strict=True))
+        sizes = [math.prod(atom.shape) for atom in graph.outputs]
+        found.append([a[:size].tobytes() for a, size in zip(results, sizes, strict=True)])
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_number_that_is_none_stays_in_its_row() -> None:

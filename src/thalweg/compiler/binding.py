@@ -11,6 +11,7 @@ captures it in another program sees nothing else.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -32,10 +33,17 @@ __all__ = ["Bound"]
 
 Array = npt.NDArray[Any]
 _SAMPLE_BYTES = 4 << 20
+_LARGE = 1 << 16  # bytes of a result that is worth aligning
 
 
 def _address(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
+
+
+def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array for a result; a large one at the start of a line."""
+    large = math.prod(shape) * dtype.itemsize >= _LARGE
+    return aligned_array(shape, dtype) if large else np.empty(shape, dtype)
 
 
 def _aligned(array: Array, order: Order | None) -> Array:
@@ -160,7 +168,7 @@ class Bound:
         for number in self.free:
             if number < self.trace.results:
                 atom = outputs[number]
-                array = np.empty(lead + atom.shape, atom.dtype)
+                array = _room(lead + atom.shape, atom.dtype)
                 results.append(array)
             else:
                 atom = outputs[number]

@@ -55,7 +55,7 @@ _SHORT_BOUND: Final = {"fma": "fma", "cache": "cache", "memory": "mem"}
 class Row:
     """A kernel and its measured time.
 
-    operations  the names of what was fused, joined by +
+    operations  the names of what was fused, joined by +; those of a chain's loops by |
     origins     the user's lines
     space       its loops: of a contraction batch, rows, columns, and what is summed over; before
                 them, within a scan, the number of its rounds

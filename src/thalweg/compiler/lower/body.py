@@ -48,6 +48,7 @@ class Body:
         self.vectors = vectors
         self.pointers = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
         self.counters: dict[int, Value] = {}
+        self.streamed: frozenset[Buffer] = frozenset()  # what is written past the caches
 
     def count(self, turn: Value, axes: Sequence[int], space: Sequence[int]) -> None:
         """The counters of `axes` from the number of a turn, the last axis running fastest."""
@@ -156,10 +157,20 @@ class Body:
         assert varying is None, "only a scatter writes to computed places"
         if lanes == 1:
             b.store(value, pointer)
+        elif stride == 1 and turn.mask is None and self._is_streamed(access):
+            b.stream(value.spread(lanes), pointer)
         elif stride == 1:
             b.store(value.spread(lanes), pointer, turn.mask)
         else:
             b.scatter(value.spread(lanes), pointer, self._steps(stride, lanes), turn.mask)
+
+    def _is_streamed(self, access: Access) -> bool:
+        """Whether its vectors are written past the caches: wide, at multiples of their size."""
+        axis, lanes = self.vectors.axis, self.vectors.lanes
+        others = [stride for n, stride in enumerate(access.strides) if n != axis]
+        even = not any(place % lanes for place in (access.offset, *others))
+        wide = lanes * access.buffer.dtype.itemsize >= 32
+        return access.buffer in self.streamed and even and wide
 
     def add(self, value: Value, access: Access, turn: Turn) -> None:
         """Add `value` to what stands at `access`: one place, or neighbours along the vector."""

@@ -12,9 +12,10 @@ and so finds its rows there. How many rows there are depends on sizes only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from thalweg.compiler.kernels import Access, Buffer, Chain
+from thalweg.compiler.kernels import Access, Buffer, Chain, Loop
 from thalweg.compiler.lower.emit import I64, Builder, Value
 from thalweg.compiler.lower.loops import Part, lower_loop
 from thalweg.compiler.lower.lowered import Lowered, finished
@@ -30,37 +31,82 @@ __all__ = ["lower_chain"]
 _SHARE, _SHARE_OF_SUMS = 4, 2
 _MOST = 2 / 3  # of the first cache for a row; rows that take more go through the second
 _LINE = 64
+_CACHES = 24  # second caches' worth of memory that all caches together hardly hold
 
 
 def lower_chain(chain: Chain, name: str, machine: Machine) -> Lowered:
     """The native code of a chain of loops."""
-    part = Part(chain.rows, frozenset(chain.within))
-    each = [lower_loop(x, f"{name}.{n}", machine, part) for n, x in enumerate(chain.loops)]
+    streamed, part = _streamed(chain, machine), Part(chain.rows, frozenset(chain.within))
+    plain = [lower_loop(x, f"{name}.{n}", machine, part) for n, x in enumerate(chain.loops)]
+    part = replace(part, streamed=streamed)
+    past = [
+        lower_loop(x, f"{code.name}.past", machine, part) if streamed & _written(x) else code
+        for x, code in zip(chain.loops, plain, strict=True)
+    ]
     buffers = tuple(
-        b for b in dict.fromkeys(b for code in each for b in code.buffers) if b not in chain.within
+        b for b in dict.fromkeys(b for code in plain for b in code.buffers) if b not in chain.within
     )
-    flops, bytes = sum(code.flops for code in each), _traffic(chain)
+    flops, bytes = sum(code.flops for code in plain), _traffic(chain)
     block, per = _rows_of_a_block(chain, flops, bytes, machine), _rows_at_a_time(chain, machine)
     b, scratch = Builder(), _Scratch(chain, per)
-    low, high = (Value(b, f"%{end}", I64) for end in ("low", "high"))
-    with b.loop(low, high, unrolled=False) as number:
-        start = number.index * block
-        end = b.intrinsic("smin", start + block, b.integer(chain.rows))
-        with b.loop(start, end, per, unrolled=False) as turn:
-            pointers = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
-            pointers |= scratch.pointers(b, turn.index)
-            after = b.intrinsic("smin", turn.index + per, end)
-            for code in each:
-                given = [f"ptr {pointers[buffer]}" for buffer in code.buffers]
-                given += ["ptr %error", "ptr %scratch", turn.index.typed, after.typed]
-                b.emit(f"call void @{code.name}({', '.join(given)})")
-    for code in each:
+    pointers = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
+
+    def some_rows(start: Value, end: Value, each: Sequence[Lowered]) -> None:
+        own = pointers | scratch.pointers(b, start)
+        for code in each:
+            given = [f"ptr {own[buffer]}" for buffer in code.buffers]
+            given += ["ptr %error", "ptr %scratch", start.typed, end.typed]
+            b.emit(f"call void @{code.name}({', '.join(given)})")
+
+    def all_rows(each: Sequence[Lowered]) -> None:
+        low, high = (Value(b, f"%{end}", I64) for end in ("low", "high"))
+        with b.loop(low, high, unrolled=False) as number:
+            start = number.index * block
+            end = b.intrinsic("smin", start + block, b.integer(chain.rows))
+            with b.loop(start, end, per, unrolled=False) as turn:
+                some_rows(turn.index, b.intrinsic("smin", turn.index + per, end), each)
+
+    if streamed:
+        even = _at_lines(b, [pointers[buffer] for buffer in buffers if buffer in streamed])
+        with b.when(even):
+            all_rows(past)
+            b.emit("fence seq_cst")
+        with b.when(~even):
+            all_rows(plain)
+    else:
+        all_rows(plain)
+    every = {code.name: code for code in (*plain, *past)}.values()
+    for code in every:
         b.declarations |= code.declarations
         b.helpers.update(code.helpers)
-    blocks = -(-chain.rows // block)
-    whole = finished(name, buffers, b, blocks, flops, bytes, scratch.size)
-    inner = [code.ir.replace("define void", "define internal void", 1) for code in each]
+    whole = finished(name, buffers, b, -(-chain.rows // block), flops, bytes, scratch.size)
+    inner = [code.ir.replace("define void", "define internal void", 1) for code in every]
     return replace(whole, ir="\n".join([*inner, whole.ir]))
+
+
+def _written(loop: Loop) -> set[Buffer]:
+    return {store.access.buffer for store in loop.stores}
+
+
+def _streamed(chain: Chain, machine: Machine) -> frozenset[Buffer]:
+    """What is written and not read, and larger than caches: to write it past them saves reading
+    it first."""
+    touched = [access.buffer for loop in chain.loops for access in accesses(loop)]
+    written = set[Buffer]().union(*map(_written, chain.loops))
+    return frozenset(
+        buffer
+        for buffer in written.difference(chain.within)
+        if touched.count(buffer) == 1
+        and buffer.size * buffer.dtype.itemsize >= _CACHES * machine.l2
+    )
+
+
+def _at_lines(b: Builder, pointers: Sequence[str]) -> Value:
+    """Whether all of these addresses are at the start of a line."""
+    bits = b.integer(0)
+    for pointer in pointers:
+        bits = bits | b.op(f"ptrtoint ptr {pointer} to i64", I64)
+    return (bits & (_LINE - 1)).equals(0)
 
 
 def _summed(chain: Chain) -> int:

@@ -426,6 +426,12 @@ class Builder:
         self.declarations.add(f"declare void @{name}({raw.type}, ptr, i32, {mask.type})")
         self.emit(f"call void @{name}({raw.typed}, ptr {pointer}, i32 {align}, {mask.typed})")
 
+    def stream(self, value: Value, pointer: str) -> None:
+        """Write a vector past the caches to `pointer`, a multiple of its bytes, or of a line."""
+        raw, align = _to_memory(value), min(64, value.dtype.itemsize * value.lanes)
+        self.declarations.add("!1002 = !{i32 1}")
+        self.emit(f"store {raw.typed}, ptr {pointer}, align {align}, !nontemporal !1002")
+
     def prefetch(self, pointer: str, *, write: bool = False, near: bool = True) -> None:
         """Ask for the cache line at `pointer`, which may lie outside of any buffer: in the first
         cache, or where not `near` in the second."""

@@ -63,12 +63,14 @@ class Part:
     If the second of these is reduced, what a call finds is combined with what the calls for the
     rows before have stored; all rows of a call have the same place on the first.
 
-    rows     how many there are
-    shifted  buffers of which only some rows are there, where they would be among all
+    rows      how many there are
+    shifted   buffers of which only some rows are there, where they would be among all
+    streamed  buffers that begin at a line and are written past the caches
     """
 
     rows: int
     shifted: frozenset[Buffer]
+    streamed: frozenset[Buffer] = frozenset()
 
 
 def lower_loop(loop: Loop, name: str, machine: Machine, part: Part | None = None) -> Lowered:
@@ -88,6 +90,7 @@ def lower_loop(loop: Loop, name: str, machine: Machine, part: Part | None = None
         lead,
     )
     if part:
+        nest.body.streamed = part.streamed
         b.outside = {p for buffer, p in nest.body.pointers.items() if buffer in part.shifted}
     nest.emit()
     return finished(name, buffers, b, nest.blocks, work.flops, work.bytes)
