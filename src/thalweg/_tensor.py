@@ -172,11 +172,11 @@ class Tensor(
 
     # Elementwise, as NumPy's, where Python expects a bool.
 
-    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]
+    def __eq__(self, other: object) -> Tensor:  # type: ignore[override]  # no bool
         operand: Any = other
         return self.eq(operand) if isinstance(other, _COMPARABLE) else NotImplemented
 
-    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]
+    def __ne__(self, other: object) -> Tensor:  # type: ignore[override]  # no bool
         operand: Any = other
         return self.ne(operand) if isinstance(other, _COMPARABLE) else NotImplemented
 
@@ -209,10 +209,9 @@ class Tensor(
 
     def _plain(self, what: str) -> np.ndarray[Any, Any]:
         """The values as NumPy has them: storage types as float16 or float32."""
-        array = self._concrete(what)
-        if self.dtype is dtypes.bfloat16:
-            return to_dtype(self, dtypes.float32)._concrete(what)  # type: ignore[no-any-return]
-        return array["float16"] if self.dtype is dtypes.float16 else array  # type: ignore[no-any-return]
+        wide = to_dtype(self, dtypes.float32) if self.dtype is dtypes.bfloat16 else self
+        array: np.ndarray[Any, Any] = wide._concrete(what)
+        return array["float16"] if self.dtype is dtypes.float16 else array
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""

@@ -276,14 +276,10 @@ def _pullback(
         pairs = zip(parents, together, strict=True)
         return [(parent, g) for parent, g in pairs if parent is not None and g is not None]
     return [
-        (parent, vjp[position](cotangent, out, *operands, **attributes))  # type: ignore[misc]
+        (parent, rule(cotangent, out, *operands, **attributes))
         for position, parent in enumerate(parents)
-        if parent is not None and (position < 0 or _differentiable(vjp, position))
+        if parent is not None and (rule := vjp[position]) is not None
     ]
-
-
-def _differentiable(vjp: Any, position: int) -> bool:
-    return vjp[position] is not None
 
 
 def _saved(value: Any, parent: Node | Tensor | None) -> Tensor:

@@ -85,9 +85,10 @@ class Batching(Transform):
     def unwrap(self, x: Tensor) -> Tensor:
         """The tensor outside, with the axis of cases in front."""
         if self.owns(x):
-            if x._value.has_cases:
-                return x._value.tensor  # type: ignore[no-any-return]
-            x = x._value.tensor
+            value: Batched = x._value
+            if value.has_cases:
+                return value.tensor
+            x = value.tensor
         return x.expand((self.size, *x._value.shape))
 
     def lifted(self, x: Tensor) -> Any:

@@ -240,4 +240,5 @@ class _Call:
                 f"{self.cls.__name__}.backward: the gradient of argument {number} has shape "
                 f"{tuple(g._value.shape)}, expected {tuple(x._value.shape)}"
             )
-        return unbroadcast(g, x)  # type: ignore[no-any-return]
+        result: Tensor = unbroadcast(g, x)
+        return result

@@ -249,8 +249,9 @@ class _Gradient:
             value: Array = grad._value
             if sys.getrefcount(value) <= 3 and value.shape == shape:
                 return value
-        self.grad = wrap(aligned_array(shape, dtype, self.order))
-        return self.grad._value  # type: ignore[no-any-return]
+        made: Array = aligned_array(shape, dtype, self.order)
+        self.grad = wrap(made)
+        return made
 
     def set(self) -> None:
         """Let the tensor have the gradient that was just computed."""

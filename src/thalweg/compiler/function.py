@@ -71,21 +71,24 @@ class Compiled(Generic[P, R]):
             return self.fn(*args, **kwargs)
         leaves, structure = flatten((args, kwargs))
         if level is not None:
-            return self._within(leaves, structure)  # type: ignore[no-any-return]  # fn's R
+            return self._within(leaves, structure)
         entry = self._entry(leaves, structure, differentiate=mode.grad)
         if entry is None:
             return self.fn(*args, **kwargs)
         given = [x for x in leaves if isinstance(x, Tensor)]
         if entry.trace.pullback is not None:
-            return entry.recorded(self, leaves, structure)  # type: ignore[no-any-return]
-        return entry.result(entry.bound.call(given))  # type: ignore[no-any-return]
+            recorded: R = entry.recorded(self, leaves, structure)
+            return recorded
+        result: R = entry.result(entry.bound.call(given))
+        return result
 
-    def _within(self, leaves: Sequence[Any], structure: Structure) -> Any:
+    def _within(self, leaves: Sequence[Any], structure: Structure) -> R:
         """A call inside a function transform."""
         from thalweg.compiler import within
 
         signature = _signature(leaves, structure, differentiate=False)
-        return within.call(self, leaves, structure, signature)
+        found: R = within.call(self, leaves, structure, signature)
+        return found
 
     @cached_property
     def made(self) -> Made:

@@ -39,7 +39,8 @@ class InnerTracer(Tracer):
             return value
         if value.__class__ is Variable:
             self.touch(x)
-            return x._value  # type: ignore[no-any-return]
+            known: Variable = x._value
+            return known
         return super().atom(x)
 
     def touch(self, x: Tensor) -> None:

@@ -131,7 +131,8 @@ class Tracer:
         if is_literal(x):
             return Literal(value.item(), value.dtype)
         self.touch(x)
-        return x._value  # type: ignore[no-any-return]
+        captured: Variable = x._value
+        return captured
 
     def touch(self, x: Tensor) -> None:
         """Capture `x`, if it is concrete: it is about to be read or given a new value."""

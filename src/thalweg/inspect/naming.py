@@ -78,7 +78,8 @@ def _pairs(named: Any) -> Iterable[tuple[str, Any]]:
     if named is None:
         return ()
     if hasattr(named, "named_parameters"):
-        return named.named_parameters()  # type: ignore[no-any-return]
+        found: Iterable[tuple[str, Any]] = named.named_parameters()
+        return found
     if isinstance(named, Mapping):
         return named.items()
     try:

@@ -129,7 +129,8 @@ class Seq2Seq(nn.Module):
                 f"{self.config.max_len}; got {shape}"
             )
         x = embedding(tokens) * math.sqrt(self.config.d_model)
-        return self.dropout(self.position(x))  # type: ignore[no-any-return]
+        result: Tensor = self.dropout(self.position(x))
+        return result
 
     @no_grad()
     def generate(self, source: Tensor, max_len: int | None = None) -> Tensor:

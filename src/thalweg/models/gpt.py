@@ -79,7 +79,8 @@ class _SelfAttention(nn.Module):
             k, v, seen = kept.keys, kept.values, kept.seen(place)
         dropout = self.dropout if self.training else 0.0
         y = F.scaled_dot_product_attention(q, k, v, seen, dropout, is_causal=seen is None)
-        return self.resid_dropout(self.c_proj(y.transpose(-3, -2).flatten(-2)))  # type: ignore[no-any-return]
+        result: Tensor = self.resid_dropout(self.c_proj(y.transpose(-3, -2).flatten(-2)))
+        return result
 
 
 class _FeedForward(nn.Module):
@@ -93,7 +94,8 @@ class _FeedForward(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.c_proj(self.gelu(self.c_fc(x))))  # type: ignore[no-any-return]
+        result: Tensor = self.dropout(self.c_proj(self.gelu(self.c_fc(x))))
+        return result
 
 
 class _Block(nn.Module):
@@ -109,7 +111,8 @@ class _Block(nn.Module):
         self, x: Tensor, kept: KeyValues | None = None, place: Tensor | None = None
     ) -> Tensor:
         x = x + self.attn(self.ln_1(x), kept, place)
-        return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
+        result: Tensor = x + self.mlp(self.ln_2(x))
+        return result
 
 
 class CharGPT(nn.Module):
@@ -147,7 +150,8 @@ class CharGPT(nn.Module):
         )
         self.lm_head = nn.Linear(width, vocabulary, bias=False, dtype=dtype)
         if config.tied:
-            self.lm_head.weight = self.transformer["wte"].weight  # type: ignore[attr-defined]
+            embedding: Any = self.transformer["wte"]
+            self.lm_head.weight = embedding.weight
         self._begin()
 
     def _begin(self) -> None:
@@ -174,7 +178,8 @@ class CharGPT(nn.Module):
         x = parts["drop"](parts["wte"](tokens) + parts["wpe"](places))
         for layer, block in enumerate(parts["h"].children()):
             x = block(x, kept[layer] if kept else None, place)
-        return self.lm_head(parts["ln_f"](x))  # type: ignore[no-any-return]
+        result: Tensor = self.lm_head(parts["ln_f"](x))
+        return result
 
     @property
     def longest(self) -> int:

@@ -49,7 +49,8 @@ class LeNet(nn.Module):
         act = self.activation
         x = self.pool(act(self.conv1(x)))
         x = self.pool(act(self.conv2(x))).flatten(1)
-        return self.fc3(act(self.fc2(act(self.fc1(x)))))  # type: ignore[no-any-return]
+        result: Tensor = self.fc3(act(self.fc2(act(self.fc1(x)))))
+        return result
 
 
 def _chosen(name: str, activation: str) -> nn.Module:

@@ -47,7 +47,8 @@ class BasicBlock(nn.Module):
         past = x if self.downsample is None else self.downsample(x)
         out = self.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out)) + past
-        return self.relu(out)  # type: ignore[no-any-return]
+        result: Tensor = self.relu(out)
+        return result
 
 
 class ResNet(nn.Module):
@@ -106,7 +107,8 @@ class ResNet(nn.Module):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x = stage(x)
-        return self.fc(self.avgpool(x).flatten(1))  # type: ignore[no-any-return]
+        result: Tensor = self.fc(self.avgpool(x).flatten(1))
+        return result
 
 
 def _conv(inplanes: int, planes: int, kernel: int, stride: int, dtype: Any) -> nn.Conv2d:

@@ -70,7 +70,8 @@ class VGG(nn.Module):
                 f"images of shape (N, 3, H, W) expected, of 32 x 32 or more: they are halved five "
                 f"times; got {x._value.shape}"
             )
-        return self.classifier(self.avgpool(self.features(x)).flatten(1))  # type: ignore[no-any-return]
+        result: Tensor = self.classifier(self.avgpool(self.features(x)).flatten(1))
+        return result
 
 
 def _features(plan: tuple[int | str, ...], batch_norm: bool, dtype: Any) -> nn.Sequential:

@@ -63,8 +63,9 @@ def tensor(
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """`data` itself if it is a tensor (of that dtype), else `tensor(data)`."""
     check_device(device)
+    given: Any = data
     if isinstance(data, TensorBase):
-        return data if dtype is None else to_dtype(data, as_dtype(dtype))  # type: ignore[return-value, arg-type]
+        return given if dtype is None else to_dtype(given, as_dtype(dtype))
     return tensor(data, dtype=dtype)
 
 
@@ -80,8 +81,10 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
 
 
 def _array(data: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
+    given: Any = data
     if isinstance(data, TensorBase):
-        return to_dtype(data, dtype or data.dtype)._value  # type: ignore[arg-type, attr-defined, no-any-return]
+        held: np.ndarray[Any, Any] = to_dtype(given, dtype or given.dtype)._value
+        return held
     if isinstance(data, np.ndarray | np.generic):
         return _from_numpy(np.asarray(data), dtype)
     array = _from_sequence(data)
@@ -121,7 +124,8 @@ def _plain(data: Any) -> Any:
     """Nested sequences with the tensors in them as NumPy arrays."""
     if isinstance(data, list | tuple):
         return [_plain(entry) for entry in data]
-    return data.numpy() if isinstance(data, TensorBase) else data  # type: ignore[attr-defined]
+    given: Any = data
+    return given.numpy() if isinstance(data, TensorBase) else data
 
 
 def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:

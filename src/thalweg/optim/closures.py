@@ -61,7 +61,8 @@ class ClosureOptimizer(Optimizer):
         def evaluate() -> tuple[float, Tensor]:
             with enable_grad():
                 losses.append(closure())
-            value, gradient = float(losses[-1]), self._gradient()  # type: ignore[arg-type]
+            loss: Any = losses[-1]
+            value, gradient = float(loss), self._gradient()
             return (-value, -gradient) if group["maximize"] else (value, gradient)
 
         self.search(evaluate, group.raw)

@@ -96,7 +96,8 @@ class Training:
         """Raise `ConfigError` for a value that `thalweg train` would not take."""
         fixed = Config.from_dict(self.fixed)
         for name, parameter in space.items():
-            given = getattr(parameter, "values", None) or (parameter.low, parameter.high)  # type: ignore[union-attr]
+            either: Any = parameter
+            given = getattr(parameter, "values", None) or (either.low, either.high)
             for value in given:
                 check_names(fixed.updated({name: value}, "search"))
 

@@ -65,8 +65,10 @@ def margins_of(equation: Equation, product: Product, layout: Layout) -> tuple[Ma
     """Where the left operand, windows of a padded image, holds nothing but padding."""
     found: list[Margin] = []
     for atom in equation.inputs:
-        windows = layout.equations.get(atom) if isinstance(atom, Variable) else None
-        if windows is None or windows.op.name != "windows" or layout.place[atom] != product.a:  # type: ignore[index]
+        if not isinstance(atom, Variable):
+            continue
+        windows = layout.equations.get(atom)
+        if windows is None or windows.op.name != "windows" or layout.place[atom] != product.a:
             continue
         (image,) = windows.inputs
         padded = layout.equations.get(image) if isinstance(image, Variable) else None

@@ -100,8 +100,12 @@ def kind_of(equation: Equation) -> Kind:
         return "line"
     if name in HOST:
         return "host"
-    kinds = {"contraction": "contraction", "scatter_add": "scatter", "item": "inside"}
-    return kinds.get(name, "loop")  # type: ignore[return-value]
+    kinds: dict[str, Kind] = {
+        "contraction": "contraction",
+        "scatter_add": "scatter",
+        "item": "inside",
+    }
+    return kinds.get(name, "loop")
 
 
 def build(kind: Kind, layout: Layout, slots: Slots, members: list[Variable]) -> Draft | None:
