@@ -12,6 +12,7 @@ import pytest
 import thalweg as tw
 import thalweg.nn.functional as F
 from thalweg import nn, optim
+from thalweg.compiler.passes import held
 from thalweg.interop.safetensors import load_file, save_file
 
 TURNED = (2, 3, 1, 0)  # the taps, the input's channels, the output's
@@ -88,6 +89,54 @@ def test_any_number_of_threads_gives_the_same_bits() -> None:
     assert all(bits == found[0] for bits in found)
 
 
+ODD: dict[str, dict[str, Any]] = {
+    "pointwise": {"kernel_size": 1},
+    "strided, without a bias": {"kernel_size": 3, "stride": 2, "bias": False},
+    "dilated, much padding": {"kernel_size": (3, 2), "dilation": 2, "padding": 3},
+    "depthwise": {"kernel_size": 3, "groups": 5, "padding": 1},
+    "double": {"kernel_size": (1, 3), "dtype": tw.float64},
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_weights_of_any_size(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "_LARGE", 1)
+    monkeypatch.setenv("THALWEG_CODE_CACHE", "0")  # which does not know what is large
+    dtype = ODD[name].get("dtype", tw.float32)
+    data = tw.randn(12, 5, 7, 6, dtype=dtype)
+
+    def trained(run: Any) -> tuple[tw.Tensor, list[tw.Tensor], int]:
+        tw.manual_seed(1)
+        model = nn.Sequential(nn.Conv2d(5, 15, **ODD[name]), nn.Tanh())
+        optimizer = optim.Adam(model.parameters(), lr=0.01)
+
+        def step(index: tw.Tensor) -> Any:
+            loss = model(data[index]).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        trains = run(step)
+        losses = trains.scan(ROWS) if run is scanned else tw.stack([trains(x) for x in ROWS])
+        turned = trains.last.bound.program.input_orders if run is not eager else {}
+        return losses, list(model.parameters()), len(turned)
+
+    def eager(step: Any) -> Any:
+        return step
+
+    def scanned(step: Any) -> Any:
+        return tw.compile(step)
+
+    (wanted, _, _), (called, here, turned), (losses, there, _) = map(
+        trained, (eager, tw.compile, scanned)
+    )
+    near(wanted, called)
+    assert (called == losses).all()
+    assert all((x == y).all() for x, y in zip(here, there, strict=True))
+    assert turned == (0 if ODD[name].get("groups") else 3), "the weight and Adam's two states"
+
+
 def test_a_first_layer_is_turned_and_what_two_products_read_is_not() -> None:
     tw.manual_seed(0)
     data, found = tw.randn(20, 600), []
@@ -105,12 +154,12 @@ def test_a_first_layer_is_turned_and_what_two_products_read_is_not() -> None:
 
         run = tw.compile(step) if compiled else step
         losses = [run(row) for row in ROWS]
+        first, _, second, _ = model.parameters()
+        assert (order(first), order(second)) == (((0, 1), (1, 0))[compiled], (0, 1))
         with tw.no_grad():
             losses.append((tw.compile(model) if compiled else model)(data).mean())
         found.append(tw.stack([x.detach() for x in [*losses, *map(tw.sum, model.parameters())]]))
     near(*found)
-    first, _, second, _ = model.parameters()
-    assert (order(first), order(second)) == ((1, 0), (0, 1))
 
 
 READ_OTHERWISE: dict[str, Callable[[nn.Module], Any]] = {
@@ -138,6 +187,15 @@ def test_a_result_lies_in_row_major_order() -> None:
     assert order(given) == (0, 1, 2, 3)
 
 
+def test_a_scan_and_calls_that_can_be_differentiated_give_the_same_bits() -> None:
+    found = []
+    for scans in (False, True):
+        model, step = training()
+        compiled = tw.compile(lambda index, m=model, s=step: (s(index), weight(m).sum(2)))
+        found.append(compiled.scan(ROWS)[1] if scans else [compiled(row)[1] for row in ROWS])
+    assert all((x == y).all() for x, y in zip(*found, strict=True))
+
+
 def test_what_was_taken_before_stays_as_it_was() -> None:
     model, step = training()
     compiled = tw.compile(step)
@@ -159,11 +217,12 @@ def test_saved_loaded_and_evaluated(tmp_path: Path) -> None:
     assert (weight(other) == weight(model)).all()
     with tw.no_grad():
         seen = tw.compile(model)(DATA)
-        assert order(weight(model)) == TURNED, "evaluation reads it as training left it"
+        assert order(weight(model)) == (0, 1, 2, 3), "what only reads it turns it back"
         assert (tw.compile(other)(DATA) == seen).all()
         near(model(DATA), seen)
     near(tw.compile(model)(DATA), seen)
     near(compiled(ROWS[0]), F.cross_entropy(seen[:3], LABELS[:3]))
+    assert order(weight(model)) == TURNED
 
 
 def test_explain_runs_on_copies() -> None:

@@ -58,24 +58,12 @@ def _lies(array: Array, order: Order | None) -> bool:
     return (array if order is None else array.transpose(order)).flags.c_contiguous
 
 
-def _order(array: Array) -> Order | None:
-    """The order of axes in memory of what is dense, but not in row-major order."""
-    order = tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
-    return order if _lies(array, order) and not _lies(array, None) else None
-
-
-def _choice(trace: Trace) -> Choice | None:
-    """What the program may hold in an order of its own: what it captures, and their gradients. What
-    a pullback is to be computed from is given to another program, in row-major order."""
-    if trace.pullback is not None:
-        return None
+def _choice(trace: Trace) -> Choice:
+    """What the program may hold in an order of its own: what it captures, and their gradients."""
     gradients = (number for _, number in trace.gradients if number is not None)
-    captured = list(enumerate((slot.array for slot in trace.slots), trace.arguments))
-    orders = ((n, _order(array)) for n, array in captured if n not in trace.updates)
     return Choice(
-        frozenset(n for n, _ in captured),
+        frozenset(range(trace.arguments, len(trace.graph.inputs))),
         frozenset([*trace.updates.values(), *gradients]),
-        tuple((number, order) for number, order in orders if order is not None),
     )
 
 

@@ -95,7 +95,7 @@ def key_of_program(
         words.graph(graph)
     except _Unknown:
         return None
-    chosen = choice and (sorted(choice.inputs), sorted(choice.outputs), choice.lying)
+    chosen = choice and (sorted(choice.inputs), sorted(choice.outputs))
     parts = (*words.told, repr(sorted(updates.items())), repr(chosen), repr(machine))
     return cache.key_of(["program", *parts, *versions(), *_sources()])
 

@@ -9,8 +9,9 @@ array's strides say how it lies. A step of ResNet-18 on 64x64 images takes 41.0 
 (an epoch of a 784-128-10 network 65.3 ms, and 67.2); of others a second product, that of the
 gradient for what lies below, reads the rows that the first reads the columns of.
 
-Only what the caller leaves to the program is turned, and all of it or nothing: what is also read in
-another way than `layout` can follow stays in row-major order.
+Only what the program gives new values is turned, so that scans and calls do the same, and all that
+belongs together or nothing: what is also read in another way than `layout` can follow stays in
+row-major order. A program that only reads a weight turns it back.
 """
 
 from __future__ import annotations
@@ -32,12 +33,10 @@ _LARGE = 1 << 16  # elements of a weight from which on packing takes a time
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What may lie in any order: numbers of a graph's inputs, and of its outputs; `lying` are
-    inputs that do lie in another order than row-major: factors of products are not turned back."""
+    """What may lie in any order: numbers of a graph's inputs, and of its outputs."""
 
     inputs: frozenset[int] = frozenset()
     outputs: frozenset[int] = frozenset()
-    lying: tuple[tuple[int, Order], ...] = ()
 
 
 def held_orders(
@@ -46,9 +45,7 @@ def held_orders(
     """Inputs and results that are to lie in an order of their own; each group together or not."""
     if choice is None:
         return []
-    factors = {x for e in graph.equations if e.op.name == "contraction" for x in e.inputs}
-    lying = {graph.inputs[n]: order for n, order in choice.lying if graph.inputs[n] in factors}
-    wanted = {**dict(_wanted(graph, updates)), **lying}
+    wanted = {v: o for v, o in _wanted(graph) if graph.inputs.index(v) in updates}
     if not wanted:
         return []
     groups = _Groups(graph, updates)
@@ -70,15 +67,13 @@ def held_orders(
     return found
 
 
-def _wanted(graph: Graph, updates: Mapping[int, int]) -> Iterator[tuple[Variable, Order]]:
+def _wanted(graph: Graph) -> Iterator[tuple[Variable, Order]]:
     """Large weights of convolutions: the taps outside, then what is summed, the results inside. So
-    other weights that are trained, where no second product reads them the other way."""
+    other weights that no second product reads the other way."""
     windows: dict[Atom, int] = {
         e.output: len(e.attributes["sizes"]) for e in graph.equations if e.op.name == "windows"
     }
-    inputs: dict[Atom, int] = {
-        v: n for n, v in enumerate(graph.inputs) if elements(v.shape) >= _LARGE
-    }
+    inputs = {v for v in graph.inputs if elements(v.shape) >= _LARGE}
     reads = Counter[Atom](
         x for e in graph.equations for x in e.inputs if x in inputs and e.op.name not in ELEMENTWISE
     )
@@ -90,7 +85,7 @@ def _wanted(graph: Graph, updates: Mapping[int, int]) -> Iterator[tuple[Variable
         for (weight, names), (other, across) in (operands, operands[::-1]):
             if not isinstance(weight, Variable) or weight not in inputs:
                 continue
-            if other in windows or (inputs[weight] in updates and reads[weight] == 1):
+            if other in windows or reads[weight] == 1:
                 taps = across[-windows[other] :] if other in windows else ""
                 place = {name: (name not in taps, name in result) for name in names}
                 order = sorted(range(len(names)), key=lambda axis: place[names[axis]])
