@@ -9,9 +9,11 @@ from typing import Any
 from thalweg import nn
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError, ShapeError
-from thalweg.nn.functional.checks import require_integers
+from thalweg.nn.functional.arguments import checked
+from thalweg.nn.functional.checks import require_divisor, require_integers
 from thalweg.ops.creation import arange, full
 from thalweg.ops.joining import cat
+from thalweg.settings import fraction, whole
 from thalweg.tape import no_grad
 
 __all__ = ["Seq2Seq", "Seq2SeqConfig", "seq2seq"]
@@ -42,6 +44,12 @@ class Seq2SeqConfig:
     end: int = 2
 
     def __post_init__(self) -> None:
+        for name in ("source_vocab", "target_vocab", "max_len", "d_model", "nhead", "num_layers"):
+            whole(f"Seq2SeqConfig: {name}", getattr(self, name), 1)
+        for name in ("dim_feedforward", "pad", "start", "end"):
+            whole(f"Seq2SeqConfig: {name}", getattr(self, name))
+        fraction("Seq2SeqConfig: dropout", self.dropout)
+        require_divisor("Seq2SeqConfig", "nhead", self.nhead, d_model=self.d_model)
         special = {name: getattr(self, name) for name in ("pad", "start", "end")}
         if len(set(special.values())) < 3 or not all(
             0 <= token < self.target_vocab for token in special.values()
@@ -96,6 +104,7 @@ class Seq2Seq(nn.Module):
         for embedding in (self.source, self.target):
             nn.init.normal_(embedding.weight, 0, 1 / math.sqrt(width))
 
+    @checked()
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Logits of the token that follows each of the target."""
         return self.decode(target, *self.encode(source))

@@ -12,6 +12,7 @@ from thalweg._tensor import Tensor
 from thalweg.errors import ShapeError
 from thalweg.models.generation import Choice, KeyValues, Writer, Writers
 from thalweg.nn import functional as F
+from thalweg.nn.functional.arguments import checked
 from thalweg.nn.functional.checks import require_divisor, require_integers
 from thalweg.ops.creation import arange
 from thalweg.ops.random import Generator
@@ -162,6 +163,7 @@ class CharGPT(nn.Module):
             elif path.endswith("bias"):
                 nn.init.zeros_(parameter)
 
+    @checked()
     def forward(self, tokens: Tensor) -> Tensor:
         """The logits."""
         return self.logits(tokens, arange(self._length(tokens)))

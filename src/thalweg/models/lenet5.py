@@ -6,9 +6,13 @@ from typing import Any
 
 from thalweg import nn
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, ShapeError, nearest
+from thalweg.errors import ShapeError
+from thalweg.nn.functional.arguments import checked, least, one_of
 
 __all__ = ["LeNet", "lenet"]
+
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 class LeNet(nn.Module):
@@ -26,6 +30,7 @@ class LeNet(nn.Module):
     pooling in place of the trained subsampling there. Deck 003.
     """
 
+    @checked(activation=one_of(*_ACTIVATIONS), num_classes=least(1))
     def __init__(
         self,
         num_classes: int = 10,
@@ -40,8 +45,9 @@ class LeNet(nn.Module):
         self.fc2 = nn.Linear(120, 84, dtype=dtype)
         self.fc3 = nn.Linear(84, num_classes, dtype=dtype)
         self.pool = nn.MaxPool2d(2)
-        self.activation = _chosen("LeNet", activation)
+        self.activation = _ACTIVATIONS[activation]()
 
+    @checked()
     def forward(self, x: Tensor) -> Tensor:
         """The logits."""
         if tuple(x._value.shape[2:]) != (28, 28):
@@ -51,16 +57,6 @@ class LeNet(nn.Module):
         x = self.pool(act(self.conv2(x))).flatten(1)
         result: Tensor = self.fc3(act(self.fc2(act(self.fc1(x)))))
         return result
-
-
-def _chosen(name: str, activation: str) -> nn.Module:
-    """The activation of that name."""
-    kinds: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
-    if activation not in kinds:
-        raise ConfigError(
-            f"{name}: no activation {activation!r} here: {nearest(activation, kinds)}"
-        )
-    return kinds[activation]()
 
 
 def lenet(num_classes: int = 10, **options: Any) -> LeNet:

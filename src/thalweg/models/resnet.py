@@ -8,6 +8,7 @@ from typing import Any
 from thalweg import nn
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError, ShapeError
+from thalweg.nn.functional.arguments import checked, least
 
 __all__ = ["BasicBlock", "ResNet", "resnet18", "resnet34"]
 
@@ -25,6 +26,7 @@ class BasicBlock(nn.Module):
     Size([2, 8, 6, 6])
     """
 
+    @checked(inplanes=least(1), planes=least(1))
     def __init__(
         self,
         inplanes: int,
@@ -69,6 +71,7 @@ class ResNet(nn.Module):
     Source: He et al., "Deep residual learning for image recognition", 2015.
     """
 
+    @checked(layers=least(1), num_classes=least(1))
     def __init__(
         self,
         layers: Sequence[int],
@@ -78,8 +81,8 @@ class ResNet(nn.Module):
         in_channels: int = 3,
         dtype: Any = None,
     ) -> None:
-        if len(layers) != 4 or min(layers) < 1:
-            raise ConfigError(f"ResNet: four numbers of blocks expected, 1 or more; got {layers}")
+        if len(layers) != 4:
+            raise ConfigError(f"ResNet: layers={layers}; expected four numbers of blocks")
         self.conv1 = nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False, dtype=dtype)
         self.bn1 = nn.BatchNorm2d(64, dtype=dtype)
         self.relu = nn.ReLU()
@@ -100,6 +103,7 @@ class ResNet(nn.Module):
             if zero_init_residual and last is not None:
                 nn.init.zeros_(last)
 
+    @checked()
     def forward(self, x: Tensor) -> Tensor:
         """The logits."""
         if len(x._value.shape) != 4:

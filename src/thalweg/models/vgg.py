@@ -7,6 +7,7 @@ from typing import Any
 from thalweg import nn
 from thalweg._tensor import Tensor
 from thalweg.errors import ShapeError
+from thalweg.nn.functional.arguments import checked, least
 
 __all__ = ["VGG", "vgg11", "vgg11_bn"]
 
@@ -31,6 +32,7 @@ class VGG(nn.Module):
     Source: Simonyan, Zisserman, "Very deep convolutional networks", 2014.
     """
 
+    @checked(num_classes=least(1), hidden=least(1))
     def __init__(
         self,
         plan: tuple[int | str, ...],
@@ -63,6 +65,7 @@ class VGG(nn.Module):
             if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
+    @checked()
     def forward(self, x: Tensor) -> Tensor:
         """The logits."""
         if len(x._value.shape) != 4 or min(x._value.shape[2:]) < 32:
