@@ -97,6 +97,7 @@ from thalweg.ops.random import (
     Generator,
     bernoulli,
     default_generator,
+    get_rng_state,
     initial_seed,
     manual_seed,
     multinomial,
@@ -109,6 +110,7 @@ from thalweg.ops.random import (
     randn_like,
     randperm,
     seed,
+    set_rng_state,
 )
 from thalweg.tape import (
     enable_grad,
@@ -191,6 +193,7 @@ __all__ = [
     "func",
     "get_default_dtype",
     "get_num_threads",
+    "get_rng_state",
     "graph",
     "half",
     "hstack",
@@ -242,6 +245,7 @@ __all__ = [
     "set_grad_enabled",
     "set_num_threads",
     "set_printoptions",
+    "set_rng_state",
     "softmax",
     "stack",
     "tensor",

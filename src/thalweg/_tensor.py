@@ -323,6 +323,10 @@ class Tensor(
         """The tensor itself: how a value lies in memory is not the caller's concern."""
         return self
 
+    def is_contiguous(self) -> Any:
+        """True, as for what `contiguous` gives."""
+        return True
+
     # --- gradients ---------------------------------------------------------------------------
 
     @property

@@ -90,6 +90,7 @@ def _described(tw: Any, x: Any) -> Any:
         x.ndim,
         x.numel(),
         x.nelement(),
+        x.is_contiguous(),
         x.nbytes,
         x.element_size(),
         len(x),

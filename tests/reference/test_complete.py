@@ -59,7 +59,8 @@ ELSEWHERE = {
     "cases_inplace": {"data", "detach_"},
     "cases_reductions": {"einsum"},
     "cases_shape": {
-        "T", "broadcast_shapes", "device", "dim", "element_size", "is_floating_point", "is_tensor",
+        "T", "broadcast_shapes", "device", "dim", "element_size", "is_contiguous",
+        "is_floating_point", "is_tensor",
         "item", "mT", "nbytes", "ndim", "nelement", "numel", "shape", "size", "tolist",
     },
     "test_autograd": {
@@ -69,7 +70,8 @@ ELSEWHERE = {
     },
     "test_promotion": {"dtype", "promote_types"},
     "test_random": {
-        "Generator", "bernoulli", "bernoulli_", "default_generator", "initial_seed", "manual_seed",
+        "Generator", "bernoulli", "bernoulli_", "default_generator", "get_rng_state",
+        "initial_seed", "manual_seed", "set_rng_state",
         "multinomial", "normal", "normal_", "rand", "rand_like", "randint", "randint_like", "randn",
         "randn_like", "randperm", "seed", "uniform_",
     },

@@ -122,6 +122,10 @@ def test_generators(tw: Any) -> None:
     beside = tw.rand(4).tolist()
     mine.set_state(kept)
     assert tw.rand(4, generator=mine).tolist() == numbers != beside
+    kept = tw.get_rng_state()
+    numbers = tw.rand(4).tolist()
+    tw.set_rng_state(kept)
+    assert tw.rand(4).tolist() == numbers
     assert isinstance(tw.seed(), int)
     assert isinstance(tw.default_generator, tw.Generator)
 

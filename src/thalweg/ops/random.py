@@ -28,6 +28,7 @@ __all__ = [
     "Generator",
     "bernoulli",
     "default_generator",
+    "get_rng_state",
     "initial_seed",
     "manual_seed",
     "multinomial",
@@ -40,6 +41,7 @@ __all__ = [
     "randn_like",
     "randperm",
     "seed",
+    "set_rng_state",
 ]
 
 
@@ -119,6 +121,28 @@ def seed() -> int:
     chosen = int.from_bytes(os.urandom(7), "little")
     manual_seed(chosen)
     return chosen
+
+
+def get_rng_state() -> Tensor:
+    """Where the default stream stands, int64 of shape (2,): for `set_rng_state`.
+
+    >>> import thalweg as tw
+    >>> tw.get_rng_state().shape
+    Size([2])
+    """
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Let the default stream continue from what `get_rng_state` gave.
+
+    >>> import thalweg as tw
+    >>> state, first = tw.get_rng_state(), tw.rand(3)
+    >>> tw.set_rng_state(state)
+    >>> tw.equal(tw.rand(3), first)
+    True
+    """
+    default_generator.set_state(new_state)
 
 
 def initial_seed() -> int:
