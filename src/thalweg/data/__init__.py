@@ -5,6 +5,9 @@ A data set of the catalogue, a CSV file, or arrays of your own, then batches of 
     splits = data.load("digits")            # train, dev, test
     splits = data.load_csv("cars.csv", target="price")
     splits = data.Splits.from_arrays(x, y)
+    splits = data.load_images("animals")                    # a folder a class
+    sources = data.load_arrays("x.npy", "y.npy")            # larger than memory
+    sources = data.load_text("book.txt").windows(64)
     for x, y in data.Loader(splits.train, batch_size=10): ...
     x = data.transforms.RandomHorizontalFlip()(x)
 """
