@@ -11,6 +11,7 @@ import pytest
 import thalweg as tw
 from tests.compiler.looping import F64, near, scans
 from thalweg.compiler.graph import Graph
+from thalweg.compiler.passes import optimize
 from thalweg.compiler.structure import flatten
 from thalweg.func import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, vjp, vmap
 from thalweg.utils.checkpoint import checkpoint
@@ -249,3 +250,15 @@ def test_a_slice_that_all_cases_share_is_not_repeated() -> None:
     (body,) = scans(graph)
     assert [tuple(v.shape) for v in body.inputs] == [(4, 3), (3,)]
     assert np.array_equal(tw.compile(run)(XS[1])[1].numpy(), run(XS[1])[1].numpy())
+
+
+def test_only_what_a_backward_pass_reads_is_stacked() -> None:
+    """Of a cell with a sum, a product and a tanh: the state, by which there is all that is read."""
+    w = W.clone().requires_grad_()
+
+    def loss(xs: tw.Tensor) -> Any:
+        return tw.scan(lambda h, x: (tw.tanh(h @ w * 2 + x), h.sum()), XS[0, 0], xs)[0].sum()
+
+    for run in (lambda: tw.autograd.grad(loss(XS[0]), w), lambda: vmap(grad(loss))(XS)):
+        forward, _ = scans(optimize(tw.trace(run)))
+        assert len(forward.outputs) == 1

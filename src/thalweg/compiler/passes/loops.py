@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable
+from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable, inner_graphs
 from thalweg.compiler.passes.cse import spelled
+from thalweg.compiler.passes.dce import remove_dead_code
 from thalweg.compiler.passes.operations import MOVEMENT
 from thalweg.compiler.passes.scans import (
     Carried,
@@ -34,7 +35,16 @@ __all__ = ["settle_scans"]
 
 def settle_scans(graph: Graph, optimize: Callable[[Graph], Graph]) -> Graph:
     """`graph` with smaller scans; `optimize` is what is done to the graph of a body."""
-    return for_each_scan(graph, partial(_settled, optimize=optimize))
+    return for_each_scan(_wanted(graph), partial(_settled, optimize=optimize))
+
+
+def _wanted(graph: Graph) -> Graph:
+    """`graph` without the stacks that only what nobody wants of later scans reads."""
+    count = -1
+    while count != (now := sum(len(g.outputs) for e in graph.equations for g in inner_graphs(e))):
+        count = now
+        graph = remove_dead_code(for_each_scan(graph, _drop_dead))
+    return graph
 
 
 def _settled(scan: Scanned, optimize: Callable[[Graph], Graph]) -> None:
