@@ -123,7 +123,8 @@ def test_it_measures_what_was_run() -> None:
         explain(bound)
 
 
-def test_figures() -> None:
+def test_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     origins = (Origin("/far/a.py", 3, "f"), Origin("/far/b.py", 14, "g"))
     rows = (
         Row(0, "exp+" * 30, origins, "64x10", 2e6, 1e3, 4e-3, 50, ROOF),
