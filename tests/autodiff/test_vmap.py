@@ -255,8 +255,16 @@ def test_errors() -> None:
         vmap(lambda a, b: a, in_dims=(0,))(B, B)
     with pytest.raises(ConfigError, match="in_dims is an int"):
         vmap(lambda a: a[0], in_dims=((0, 0, 0),))((B, B))
-    with pytest.raises(ConfigError, match="out_dims"):
+    with pytest.raises(ConfigError, match="out_dims is an int for every result, got None"):
         vmap(lambda a: a, out_dims=None)(B)
+    with pytest.raises(ShapeError, match="out_dims: dimension 2 of a tensor of rank 2"):
+        vmap(lambda a: a, out_dims=2)(B)
+    with pytest.raises(ConfigError, match=r"out_dims is an int.*got \(0, 1\) for Tensor"):
+        vmap(lambda a: a, out_dims=(0, 1))(B)
+    with pytest.raises(ConfigError, match="in_dims is an int.*got True"):
+        vmap(lambda a: a, in_dims=True)(B)
+    with pytest.raises(ShapeError, match="in_dims: dimension 0 of a tensor of rank 0"):
+        vmap(lambda a: a)(tw.tensor(1.0))
     with pytest.raises(ConfigError, match="randomness is one of"):
         vmap(lambda a: a, randomness="some")
     with pytest.raises(ConfigError, match="chunk_size is a positive int"):

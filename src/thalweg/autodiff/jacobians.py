@@ -75,6 +75,8 @@ def jacrev(
     @wraps(func)
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         positions, given = _arguments("jacrev", args, argnums)
+        points, _ = tensors_of("jacrev: an argument that is differentiated", given)
+        _check_floating("jacrev", points)
 
         def of_chosen(*values: Any) -> Any:
             return func(*_with(args, positions, values), **kwargs)
@@ -189,7 +191,9 @@ def _with(args: Sequence[Any], positions: Sequence[int], values: Sequence[Any]) 
 def _check_floating(name: str, tensors: Sequence[Tensor]) -> None:
     for x in tensors:
         if x._value.dtype.kind != "f":
-            raise DTypeError(f"{name}: {x.dtype!r} has no derivative: use x.float()")
+            raise DTypeError(
+                f"{name}: {x.dtype!r} has no derivative, float32 and float64 have: use x.float()"
+            )
 
 
 def hessian(func: Callable[..., Any], argnums: Any = 0) -> Callable[..., Any]:
