@@ -17,6 +17,7 @@ from thalweg.compiler.graph import Graph, Variable
 from thalweg.compiler.structure import Structure, flatten
 from thalweg.compiler.surroundings import Surroundings
 from thalweg.compiler.trace import Guard, Trace, trace_program
+from thalweg.dtypes import as_dtype
 from thalweg.errors import ConfigError, ShapeError, TraceError
 from thalweg.tape import ESCAPED, mode, no_trace_here, tracing, wrap
 
@@ -310,9 +311,10 @@ class _Entry:
         saved = [before[v] if v in before else after[v] for v in pullback.saved]
         results = [wrap(array) for array in arrays[: self.trace.constants.count(Variable)]]
         arguments = Nested.of(leaves, structure)
-        live = {k: (results[k]._value.shape, results[k].dtype) for k in pullback.results}
 
         def again() -> Derivative:
+            outputs = self.trace.graph.outputs
+            live = {k: (outputs[k].shape, as_dtype(outputs[k].dtype)) for k in pullback.results}
             return Derivative.of(compiled, arguments, captured, pullback.inputs, live)
 
         values = [wrap(array) for array in before.values()]

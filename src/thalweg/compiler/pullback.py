@@ -78,15 +78,14 @@ class Pullback:
 
         `again` makes the derivative that can be differentiated, and batched, in its turn.
         """
-        kinds = [(results[k]._value.shape, results[k]._value.dtype) for k in self.results]
 
         def rule(g: Cotangents, out: Tensor, *operands: Tensor) -> list[Tensor | None]:
             given, kept = operands[: len(inputs)], operands[len(inputs) :]
             nothing = [None] * len(kept)
             if mode.grad or any(type(x._value) is not np.ndarray for x in g.values()):
                 return [*again().cotangents(g, out, *given), *nothing]
-            pairs = zip(self.results, kinds, strict=True)
-            full = [g[k]._value if k in g else np.zeros(*kind) for k, kind in pairs]
+            seeds = zip(self.results, self.graph.inputs[len(kept) :], strict=True)
+            full = [g[k]._value if k in g else np.zeros(v.shape, v.dtype) for k, v in seeds]
             found = dict(zip(self.inputs, self([x._value for x in kept], full), strict=True))
             arrived = [wrap(found[k]) if k in found else None for k in range(len(inputs))]
             return [*arrived, *nothing]
