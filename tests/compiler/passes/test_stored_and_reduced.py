@@ -108,3 +108,17 @@ def test_what_follows_a_reduction_at_all_points_waits_for_it() -> None:
         t4 : f32[4]   = max[axes=(1)](x)
         outputs t2, t3, t4""")
     assert labels(plan) == ["sum+max", "subtract+sum"]
+
+
+def test_what_may_fail_is_not_reduced_at_once() -> None:
+    """The sum may become a state, which keeps its value where an index is out of range."""
+    plan = plan_of(
+        """
+        inputs x: f32[9], i: i64[2,6], s: f32
+        t0 : f32[2,6] = gather[axes=(0) wrap=True](x, i)
+        t1 : f32      = sum[axes=(0,1)](t0)
+        t2 : f32      = add(s, t1)
+        outputs t0, t2""",
+        {2: 1},
+    )
+    assert labels(plan) == ["gather", "sum+add"]

@@ -149,12 +149,24 @@ def _joined(fused: Fused, number: int, alone: Draft) -> Draft | None:
 
 
 def _may_join(draft: Draft, alone: Draft) -> bool:
-    """Whether the root of `alone` may be computed at the points of `draft`, or at those left."""
-    if alone.kind == "loop":
-        return draft.kind in ("loop", "reduce", "contraction") and same_points(
-            draft, alone.members[0]
-        )
-    return draft.kind == "reduce" or (draft.kind == "loop" and _as_many_points(draft, alone))
+    """Whether the root of `alone` may be computed at the points of `draft`, or at those left.
+
+    A loop that may meet an index out of range is not reduced at once: what follows may be a state,
+    which then stays as it was.
+    """
+    if alone.kind == "reduce" == draft.kind:
+        return True
+    if alone.kind == "loop" and draft.kind in ("loop", "contraction"):
+        return same_points(draft, alone.members[0])
+    if {alone.kind, draft.kind} != {"loop", "reduce"}:
+        return False
+    if _as_many_points(draft, alone):
+        return not (_may_fail(draft) or _may_fail(alone))
+    return alone.kind == "loop" and same_points(draft, alone.members[0])
+
+
+def _may_fail(draft: Draft) -> bool:
+    return any(read.at.indirect for read in draft.reads())
 
 
 def _as_many_points(a: Draft, b: Draft) -> bool:
