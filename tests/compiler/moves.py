@@ -453,7 +453,7 @@ MOVES = [
     smooth, smooth, powers, jumps, signs, arithmetic, arithmetic, arithmetic, shared, division,
     comparison, logic, shifts, select, select, casts, sums, sums, products, extremes, along, along,
     reshapes, transposes, transposes, broadcasts, slices, pads, flips, joins, gathers, gathers,
-    scatters, windows, contractions, contractions, contractions, sources, normalized, normalized,
+    scatters, windows, contractions, contractions, contractions, sources,
 ]
 OF_ROWS = [
     normalized, normalized, normalized, normalized, normalized, arithmetic, arithmetic, smooth,
