@@ -14,7 +14,7 @@ operations that users call, so it holds at any level, and for derivatives of any
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -255,6 +255,25 @@ class _Body:
         stacked: list[Place] = [("stack", k) for k in range(len(self.stacked))]
         self.results += [(place, starts.get(place)) for place in stacked]
 
+    def reached(self, given: Collection[int]) -> list[int]:
+        """The numbers of inputs, carries first, then slices, then what is from around, that any of
+        the results `given` depends on, in any round."""
+        parents = [*self.starts, *self.around]
+        inside, ends = set(self.nodes), set(given)
+        while True:
+            pending: list[Any] = [parent for k in ends for parent in self.results[k][1:]]
+            seen: set[Any] = set()
+            while pending:
+                parent = pending.pop()
+                if parent is not None and parent not in seen:
+                    seen.add(parent)
+                    pending += parent.parents if parent in inside else ()
+            numbers = [n for n, parent in enumerate(parents) if parent in seen]
+            more = {self.carried[n] for n in numbers if n < len(self.carried)}
+            if more <= ends:
+                return numbers
+            ends |= more
+
     def place(self, value: Any) -> Place:
         """Where a later round finds a value of this one."""
         found = self.places.get(id(value))
@@ -373,37 +392,50 @@ class _Recorded:
         results = body.results
         stacks = [self._item(out, k) for k in range(len(results) - len(body.stacked), len(results))]
         given = [k for k in sorted(g) if k >= len(carry)]
+        reached = body.reached(g)
+        edges = len(body.carried), len(body.starts)
+        live = [n for n, k in enumerate(body.carried) if k in g or n in reached]
+        sliced = [n for n in reached if edges[0] <= n < edges[1]]
+        summed = [n for n in reached if n >= edges[1]]
 
         def step(state: Tensors, parts: Tensors) -> Results:
             xs, parts = parts[: len(slices)], parts[len(slices) :]
             own, arrived = parts[: len(stacks)], parts[len(stacks) :]
             known = {"slice": xs, "stack": own, "constant": constants}
-            roots = dict(zip([*body.carried, *given], [*state[: len(live)], *arrived], strict=True))
+            ends = [*(body.carried[n] for n in live), *given]
+            roots = dict(zip(ends, [*state[: len(live)], *arrived], strict=True))
             inputs = [
                 *(own[place[1]] for place in body.carries),
                 *(xs[k] for k in body.sliced),
                 *around,
             ]
             found = _Round(body, known, inputs).cotangents(roots)
-            sums = found[len(live) + len(body.sliced) :]
-            totals = [a + b for a, b in zip(state[len(live) :], sums, strict=True)]
-            return [*found[: len(live)], *totals], found[len(live) : len(live) + len(body.sliced)]
+            totals = zip(state[len(live) :], summed, strict=True)
+            return (
+                [*(found[n] for n in live), *(total + found[n] for total, n in totals)],
+                [found[n] for n in sliced],
+            )
 
-        live = [g[k] if k in g else zeros_like(carry[k]) for k in body.carried]
-        first = [*live, *map(zeros_like, around)]
+        first = [carry[body.carried[n]] for n in live]
         after, ys = scan_along_0(
             step,
-            first,
+            [
+                *(g.get(body.carried[n], zeros_like(x)) for n, x in zip(live, first, strict=True)),
+                *(zeros_like(around[n - edges[1]]) for n in summed),
+            ],
             [*slices, *stacks, *(g[k] for k in given)],
             self.count,
             not self.reverse,
         )
         cotangents: list[Tensor | None] = [None] * len(operands)
-        places = [*body.carried, *(len(carry) + len(slices) + k for k in range(len(around)))]
-        for k, x in zip(places, after, strict=True):
-            cotangents[k] = x
-        for k, y in zip(body.sliced, ys, strict=True):
-            cotangents[len(carry) + k] = y
+        places = [
+            *body.carried,
+            *(len(carry) + k for k in body.sliced),
+            *range(len(carry) + len(slices), len(operands)),
+        ]
+        for n, x in zip([*live, *summed, *sliced], [*after, *ys], strict=True):
+            if n in reached or not self.count:
+                cotangents[places[n]] = x
         return cotangents
 
 

@@ -403,8 +403,9 @@ class _Nest:
         full, width = self._full_turns(), self.vectors.lanes * self.unroll
         if full:
             partials = self._repeated(full, width, partials, inside)
-        rest = self._rest()
-        return self._computed(rest, partials[: len(rest)]) + partials[len(rest) :]
+        if rest := self._rest():
+            return self._computed(rest, partials[: len(rest)]) + partials[len(rest) :]
+        return partials
 
     def _computed(self, turns: list[Turn], partials: Partials) -> Partials:
         self.body.compute(self.levels[-1], turns, {})

@@ -1,8 +1,9 @@
 """The order of the kernels, and which state they may write in place.
 
 A kernel may write the new value of a state into the state's own buffer if every other kernel that
-reads the old value can run before it, and it reads the old value itself only at the very element
-that it is about to write. Otherwise the new value is a temporary, copied at the end.
+reads the old value can run before it, it reads the old value itself only at the very element that
+it is about to write, and it cannot meet an index out of range, after which every state is to be as
+it was. Otherwise the new value is a temporary, copied at the end.
 """
 
 from __future__ import annotations
@@ -135,6 +136,8 @@ def _in_place(
 ) -> bool:
     """Whether `root` may be written over `state`; if so, its other readers come first."""
     writers = {fused.home[w] for w in fused.layout.writers(root) if w in fused.home}
+    if any(_may_fail(fused.drafts[number]) for number in writers):
+        return False
     others = readers.get(state, set())
     joined = root not in fused.home
     for number in writers & others:
@@ -146,6 +149,13 @@ def _in_place(
     for writer in writers:
         before[writer] |= others
     return bool(writers)
+
+
+def _may_fail(draft: Draft) -> bool:
+    """Whether a kernel computes places in a tensor, which may be outside."""
+    places = [read.at for body in draft.bodies for read in body.reads]
+    places += [draft.scattered[1]] if draft.scattered is not None else []
+    return any(place.indirect for place in places)
 
 
 def _reads_where_it_writes(draft: Draft, state: Variable, root: Variable) -> bool:
