@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.timing import interleaved
-from thalweg.compiler.jit import Library, compile_modules
 from thalweg.compiler.kernels import Access, Axis, Buffer, Contraction, Scalar, Store
 from thalweg.compiler.lower.contraction import lower_contraction
 from thalweg.compiler.machine import Machine, host
+from thalweg.compiler.native.jit import Library, compile_modules
 
 __all__ = ["CASES", "Case", "main", "peak"]
 

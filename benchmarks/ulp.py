@@ -20,7 +20,7 @@ import numpy as np
 
 from thalweg.compiler.kernels import Access, Buffer, Loop, Plan, Scalar, Store, View
 from thalweg.compiler.machine import host
-from thalweg.compiler.program import Program
+from thalweg.compiler.native.program import Program
 
 __all__ = [
     "FUNCTIONS",

@@ -137,8 +137,8 @@ if TYPE_CHECKING:
         utils,
     )
     from thalweg.compiler.function import compile
-    from thalweg.compiler.runtime import get_num_threads, set_num_threads
-    from thalweg.compiler.trace import trace
+    from thalweg.compiler.native.runtime import get_num_threads, set_num_threads
+    from thalweg.compiler.tracing.trace import trace
     from thalweg.inspect.anomaly import detect_anomaly
     from thalweg.inspect.graph import graph
     from thalweg.interop.saving import load, save
@@ -282,15 +282,15 @@ _LAZY = dict.fromkeys(
     )
 ) | {
     "compile": "compiler.function",
-    "get_num_threads": "compiler.runtime",
+    "get_num_threads": "compiler.native.runtime",
     "cond": "ops.loops",
     "detect_anomaly": "inspect.anomaly",
     "graph": "inspect.graph",
     "load": "interop.saving",
     "save": "interop.saving",
     "scan": "ops.loops",
-    "set_num_threads": "compiler.runtime",
-    "trace": "compiler.trace",
+    "set_num_threads": "compiler.native.runtime",
+    "trace": "compiler.tracing.trace",
 }
 
 keep_freed_memory()

@@ -12,7 +12,7 @@ import thalweg as tw
 from tests.compiler.looping import F64, near, scans
 from thalweg.compiler.graph import Graph
 from thalweg.compiler.passes import optimize
-from thalweg.compiler.structure import flatten
+from thalweg.compiler.tracing.structure import flatten
 from thalweg.func import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, vjp, vmap
 from thalweg.utils.checkpoint import checkpoint
 

@@ -14,7 +14,7 @@ from tests.compiler.recipes import Recipe
 from tests.compiler.rounding import complaint
 from thalweg.compiler.interpret import interpret
 from thalweg.compiler.reference import run
-from thalweg.compiler.trace import Trace
+from thalweg.compiler.tracing.trace import Trace
 from thalweg.tape import wrap
 
 __all__ = ["check"]

@@ -15,7 +15,7 @@ from thalweg.compiler.parse import parse
 from thalweg.compiler.passes import build_plan, optimize
 from thalweg.compiler.passes.verify import verify
 from thalweg.compiler.reference import run as run_plan
-from thalweg.compiler.structure import flatten
+from thalweg.compiler.tracing.structure import flatten
 
 __all__ = ["F64", "Cell", "check", "names", "near", "scans"]
 

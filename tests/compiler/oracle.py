@@ -10,10 +10,10 @@ import numpy as np
 from thalweg.compiler.graph import Graph
 from thalweg.compiler.kernels import Plan
 from thalweg.compiler.machine import Machine, host
+from thalweg.compiler.native.program import Program
 from thalweg.compiler.passes import build_plan
-from thalweg.compiler.program import Program
-from thalweg.compiler.structure import flatten
-from thalweg.compiler.trace import Trace, trace_program
+from thalweg.compiler.tracing.structure import flatten
+from thalweg.compiler.tracing.trace import Trace, trace_program
 
 __all__ = ["Native", "difference", "traced"]
 

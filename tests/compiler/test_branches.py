@@ -9,7 +9,7 @@ import pytest
 import thalweg as tw
 from tests.compiler.looping import F64, Cell, check, names, near, scans
 from thalweg.compiler.passes import build_plan, optimize
-from thalweg.compiler.structure import flatten
+from thalweg.compiler.tracing.structure import flatten
 from thalweg.errors import DTypeError, ShapeError
 from thalweg.func import vmap
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from thalweg.compiler import cache
+from thalweg.compiler.native import cache
 from thalweg.errors import ConfigError
 
 CODE = bytes(range(256)) * 3

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from thalweg.compiler import jit
-from thalweg.compiler.jit import assembly, compile_modules, emit, optimised
 from thalweg.compiler.machine import Machine, host
+from thalweg.compiler.native import jit
+from thalweg.compiler.native.jit import assembly, compile_modules, emit, optimised
 from thalweg.errors import ThalwegError
 
 TWICE = "define i64 @twice(i64 %x) {\n  %y = shl i64 %x, 1\n  ret i64 %y\n}\n"

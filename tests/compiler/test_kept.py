@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.compiler import kept, program
-from thalweg.compiler.kept import key_of_program
 from thalweg.compiler.machine import host
+from thalweg.compiler.native import kept, program
+from thalweg.compiler.native.kept import key_of_program
 from thalweg.errors import OutOfRangeError
 
 Function = Callable[..., tw.Tensor]

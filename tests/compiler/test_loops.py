@@ -13,7 +13,7 @@ from tests.compiler.looping import F64, Cell, check, names, near, scans
 from tests.compiler.oracle import traced
 from thalweg.compiler.kernels import Repeat
 from thalweg.compiler.passes import build_plan, optimize
-from thalweg.compiler.structure import flatten
+from thalweg.compiler.tracing.structure import flatten
 from thalweg.errors import OutOfRangeError, TraceError
 from thalweg.func import grad, hessian, jacrev, jvp, vmap
 

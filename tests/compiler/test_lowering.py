@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from tests.compiler.toys import F32
-from thalweg.compiler import lower, lowering
+from thalweg.compiler import lower
 from thalweg.compiler.graph import Origin
 from thalweg.compiler.kernels import Access, Buffer, Loop, Plan, Scalar, Store
-from thalweg.compiler.lowering import describe, lower_all
 from thalweg.compiler.machine import host
-from thalweg.compiler.program import Program
+from thalweg.compiler.native import lowering
+from thalweg.compiler.native.lowering import describe, lower_all
+from thalweg.compiler.native.program import Program
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ import pytest
 from tests.compiler.toys import F32, I64, Toy, at, kernel, lowered, toy
 from thalweg.compiler.kernels import Buffer, Plan, View
 from thalweg.compiler.machine import host
-from thalweg.compiler.program import Program
+from thalweg.compiler.native.program import Program
 from thalweg.errors import OutOfMemoryError, OutOfRangeError, ThalwegError
 
 RNG = np.random.default_rng(11)
@@ -338,8 +338,8 @@ def test_a_profile_counts_as_runs() -> None:
 
 
 def test_a_pause_between_iterations_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thalweg.compiler.running._CHUNK_SECONDS", 0.0)
-    monkeypatch.setattr("thalweg.compiler.running.TRY", 0.0)
+    monkeypatch.setattr("thalweg.compiler.native.running._CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr("thalweg.compiler.native.running.TRY", 0.0)
     for threads in (None, 1, 2, 3):
         program, other = toy(), toy()
         got = program.scan(XS, threads)

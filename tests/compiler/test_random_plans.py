@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pytest
 
 from tests.compiler.toys import at, kernel, lowered
-from thalweg.compiler import program, schedule
 from thalweg.compiler.kernels import Buffer, Plan
 from thalweg.compiler.machine import host
-from thalweg.compiler.program import Program
+from thalweg.compiler.native import program, schedule
+from thalweg.compiler.native.program import Program
 
 I32 = np.dtype(np.int32)
 SIZE = 84  # a multiple of every number of blocks

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from tests.compiler.toys import toy
-from thalweg.compiler import runtime
-from thalweg.compiler.runtime import available_cores, get_num_threads, pool, set_num_threads
+from thalweg.compiler.native import runtime
+from thalweg.compiler.native.runtime import available_cores, get_num_threads, pool, set_num_threads
 from thalweg.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -300,7 +300,7 @@ def test_the_environment_reaches_a_program() -> None:
 def test_importing_the_compiler_loads_no_llvm() -> None:
     script("""
         import sys
-        import thalweg.compiler, thalweg.compiler.program
+        import thalweg.compiler, thalweg.compiler.native.program
         assert "llvmlite" not in sys.modules
     """)
 

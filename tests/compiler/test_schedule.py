@@ -23,7 +23,7 @@ from thalweg.compiler.kernels import (
     View,
 )
 from thalweg.compiler.lower.lowered import Lowered
-from thalweg.compiler.schedule import effects, schedule, threads_worth
+from thalweg.compiler.native.schedule import effects, schedule, threads_worth
 
 A, B, C, D = (Buffer(name, 16, F32, "state") for name in "abcd")
 

@@ -15,7 +15,7 @@ import pytest
 
 import thalweg as tw
 from thalweg import nn
-from thalweg.compiler.surroundings import Surroundings
+from thalweg.compiler.tracing.surroundings import Surroundings
 from thalweg.errors import TraceError
 
 SETTING = 1.0

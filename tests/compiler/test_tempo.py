@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from thalweg.compiler.tempo import TRY, Tempo
+from thalweg.compiler.native.tempo import TRY, Tempo
 
 
 def simulate(threads: int, cost: Callable[[int, float], float], until: float) -> dict[int, float]:

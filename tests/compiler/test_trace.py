@@ -7,8 +7,8 @@ import pytest
 
 import thalweg as tw
 from thalweg.compiler.graph import Literal, Variable
-from thalweg.compiler.structure import flatten
-from thalweg.compiler.trace import Trace, trace_program
+from thalweg.compiler.tracing.structure import flatten
+from thalweg.compiler.tracing.trace import Trace, trace_program
 from thalweg.errors import ShapeError, TraceError
 
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from thalweg.compiler.frame import Frame, aligned_bytes
-from thalweg.compiler.jit import Library, compile_modules, emit
 from thalweg.compiler.machine import host
-from thalweg.compiler.waiting import barrier_text, waiting_text
+from thalweg.compiler.native.frame import Frame, aligned_bytes
+from thalweg.compiler.native.jit import Library, compile_modules, emit
+from thalweg.compiler.native.waiting import barrier_text, waiting_text
 from thalweg.errors import ThalwegError
 
 DOOR = """

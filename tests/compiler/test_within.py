@@ -11,7 +11,7 @@ import pytest
 
 import thalweg as tw
 from tests.compiler.looping import F64, near
-from thalweg.compiler.structure import flatten
+from thalweg.compiler.tracing.structure import flatten
 from thalweg.errors import TransformError
 from thalweg.func import functional_call, grad, hessian, hvp, jacfwd, jacrev, jvp, vjp, vmap
 

@@ -22,7 +22,7 @@ from thalweg.compiler.kernels import (
 )
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.machine import host
-from thalweg.compiler.program import Program
+from thalweg.compiler.native.program import Program
 
 F32, I64 = np.dtype(np.float32), np.dtype(np.int64)
 Array = npt.NDArray[Any]

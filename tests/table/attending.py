@@ -111,7 +111,7 @@ ROWS = [
     f("multi_head_attention_forward", multihead, s(*X, *W, count=2), s(*X, *W, SEEN, count=1),
       s(*X, *W, mask(2 * 2, 3, 5).reshape(4, 3, 5)[:1].repeat(4, 0), count=2),
       s(*X, *W, count=4, is_causal=True), call=forward, bad=(
-        Bad((*X, *W), kwargs={"count": 3}, error=ConfigError, mentions=("embed_dim=4", "num_heads=3")),
+        Bad((*X, *W), kwargs={"count": 3}, error=ConfigError, mentions=("embed_dim=4", "heads=3")),
         Bad((X[0], X[1], X[2][:3].copy(), *W), kwargs={"count": 2},
             mentions=("(3, 2, 4)", "a value for each key")),
         Bad((X[0], X[1][:, :1].copy(), X[2][:, :1].copy(), *W), kwargs={"count": 2},

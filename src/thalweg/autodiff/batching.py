@@ -12,7 +12,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from thalweg.autodiff.levels import Transform, application, drop
-from thalweg.compiler.structure import Structure, flatten
+from thalweg.compiler.tracing.structure import Structure, flatten
 from thalweg.errors import ConfigError, ShapeError, TransformError
 from thalweg.ops.joining import cat
 from thalweg.primitives.core import (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.autodiff.levels import Transform, application, drop, tensors_of
 from thalweg.autodiff.reverse import split_aux, vjp
-from thalweg.compiler.structure import Structure
+from thalweg.compiler.tracing.structure import Structure
 from thalweg.errors import DTypeError, ShapeError
 from thalweg.ops.creation import ones_like, zeros_like
 from thalweg.primitives.core import VJP, AllOperands, Primitive

@@ -14,7 +14,7 @@ from thalweg.autodiff.batching import vmap
 from thalweg.autodiff.forward import jvp
 from thalweg.autodiff.levels import tensors_of
 from thalweg.autodiff.reverse import chosen, grad_and_value, vjp
-from thalweg.compiler.structure import Structure
+from thalweg.compiler.tracing.structure import Structure
 from thalweg.errors import DTypeError
 from thalweg.ops.creation import eye, ones_like, zeros_like
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from thalweg.compiler.structure import Structure, flatten
+from thalweg.compiler.tracing.structure import Structure, flatten
 from thalweg.errors import ThalwegError, TransformError
 from thalweg.primitives.core import Primitive
 from thalweg.tape import Composite, Lifted, TensorBase, bind, compose, mode, not_a_tensor

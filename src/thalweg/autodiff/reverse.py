@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.autodiff.backward import pulled
 from thalweg.autodiff.levels import tensors_of
-from thalweg.compiler.structure import Structure, flatten
+from thalweg.compiler.tracing.structure import Structure, flatten
 from thalweg.errors import ConfigError, DTypeError, ShapeError
 from thalweg.ops.creation import zeros_like
 from thalweg.ops.lift import literal

@@ -20,13 +20,13 @@ import numpy as np
 import numpy.typing as npt
 
 from thalweg._tensor import Tensor
-from thalweg.compiler.frame import aligned_array
 from thalweg.compiler.kernels import Plan
 from thalweg.compiler.machine import host
+from thalweg.compiler.native.frame import aligned_array
+from thalweg.compiler.native.program import Program
 from thalweg.compiler.passes.channels import Order
 from thalweg.compiler.passes.held import Choice
-from thalweg.compiler.program import Program
-from thalweg.compiler.trace import Slot, Trace
+from thalweg.compiler.tracing.trace import Slot, Trace
 from thalweg.tape import tracing, wrap
 
 __all__ = ["Bound"]

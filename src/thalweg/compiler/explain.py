@@ -35,8 +35,8 @@ from thalweg.compiler.kernels import (
     leaves,
 )
 from thalweg.compiler.lower.lowered import Lowered
+from thalweg.compiler.native.runtime import checked_count, get_num_threads
 from thalweg.compiler.roof import Roof, roof
-from thalweg.compiler.runtime import checked_count, get_num_threads
 from thalweg.errors import TraceError
 
 __all__ = ["Explanation", "Row", "explain"]

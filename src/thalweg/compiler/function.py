@@ -14,9 +14,9 @@ import numpy as np
 from thalweg._tensor import Tensor
 from thalweg.compiler.binding import Bound
 from thalweg.compiler.graph import Graph, Variable
-from thalweg.compiler.structure import Structure, flatten
-from thalweg.compiler.surroundings import Surroundings
-from thalweg.compiler.trace import Guard, Trace, trace_program
+from thalweg.compiler.tracing.structure import Structure, flatten
+from thalweg.compiler.tracing.surroundings import Surroundings
+from thalweg.compiler.tracing.trace import Guard, Trace, trace_program
 from thalweg.dtypes import as_dtype
 from thalweg.errors import ConfigError, ShapeError, TraceError
 from thalweg.tape import ESCAPED, mode, no_trace_here, tracing, wrap

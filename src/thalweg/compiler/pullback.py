@@ -24,14 +24,14 @@ from thalweg.autodiff.backward import grad
 from thalweg.autodiff.bundles import bundle, item
 from thalweg.compiler.graph import Atom, Graph, Variable
 from thalweg.compiler.machine import host
+from thalweg.compiler.native.program import Program
 from thalweg.compiler.passes import build_plan
-from thalweg.compiler.program import Program
-from thalweg.compiler.subgraph import keep_items
+from thalweg.compiler.tracing.subgraph import keep_items
 from thalweg.primitives.loops import Cotangents
 from thalweg.tape import Node, mode, wrap
 
 if TYPE_CHECKING:
-    from thalweg.compiler.trace import Tracer
+    from thalweg.compiler.tracing.trace import Tracer
     from thalweg.compiler.within import Derivative
 
 __all__ = ["Pullback", "on_tape", "pullback_of"]

@@ -19,11 +19,11 @@ from typing import Final
 
 import numpy as np
 
-from thalweg.compiler.frame import aligned_bytes
 from thalweg.compiler.kernels import Access, Buffer, Loop, Plan, Scalar, Store, View
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.machine import Machine, host
-from thalweg.compiler.program import Program
+from thalweg.compiler.native.frame import aligned_bytes
+from thalweg.compiler.native.program import Program
 from thalweg.files import size_text
 
 __all__ = ["Roof", "report", "roof"]

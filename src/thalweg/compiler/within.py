@@ -17,9 +17,9 @@ from thalweg.autodiff.borrowing import borrowed
 from thalweg.autodiff.bundles import bundle, item
 from thalweg.autodiff.levels import Transform
 from thalweg.autodiff.reverse import vjp
-from thalweg.compiler.structure import Structure, flatten
-from thalweg.compiler.surroundings import Surroundings
-from thalweg.compiler.trace import Guard, trace_program
+from thalweg.compiler.tracing.structure import Structure, flatten
+from thalweg.compiler.tracing.surroundings import Surroundings
+from thalweg.compiler.tracing.trace import Guard, trace_program
 from thalweg.ops.creation import zeros
 from thalweg.primitives.loops import Cotangents
 from thalweg.tape import Lifted, concretely, mode, wrap

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thalweg.compiler.trace import user_line
+from thalweg.compiler.tracing.trace import user_line
 from thalweg.errors import AnomalyError, ConfigError
 from thalweg.primitives.core import Primitive
 from thalweg.tape import mode

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from thalweg.compiler.structure import Structure, flatten
+from thalweg.compiler.tracing.structure import Structure, flatten
 from thalweg.dtypes import as_dtype
 from thalweg.errors import ConfigError, DTypeError, ShapeError, ThalwegError
 from thalweg.ops.creation import zeros
@@ -82,11 +82,11 @@ def scan_along_0(step: Step, carry: Tensors, slices: Tensors, count: int, revers
     """`scan` of lists of tensors, along axis 0: one equation in a trace, else a loop."""
     level: Any = mode.level
     if mode.trace is not None if level is None else level.is_traced:
-        from thalweg.autodiff import rounds
+        from thalweg.autodiff import one_round, rounds
 
         try:
             return rounds.scan(step, carry, slices, count, reverse)
-        except rounds.Unreplayable:
+        except one_round.Unreplayable:
             pass
     return _in_turn(step, carry, slices, count, reverse)
 
@@ -111,7 +111,7 @@ def _nothing(step: Step, carry: Tensors, slices: Tensors) -> Tensors:
     if mode.trace is not None:  # within a function transform
         with no_grad():
             return [y.unsqueeze(0)[:0] for y in step(carry, like)[1]]
-    from thalweg.compiler.trace import trace
+    from thalweg.compiler.tracing.trace import trace
 
     kinds = trace(lambda: step(carry, like)[1]).outputs
     return [zeros(0, *y.shape, dtype=as_dtype(y.dtype)) for y in kinds]
@@ -210,7 +210,7 @@ def _either(pred: Tensor, true_fn: Callable[[], Any], false_fn: Callable[[], Any
 def cond_of_lists(pred: Tensor, true: Branch, false: Branch) -> Tensors:
     """`cond` in a trace, of functions that give lists of tensors of the same types."""
     if mode.level is None:
-        from thalweg.compiler import branches
+        from thalweg.compiler.tracing import branches
 
         return branches.cond(pred, true, false)
     from thalweg.ops.functions import where

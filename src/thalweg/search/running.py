@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thalweg.compiler.runtime import available_cores
+from thalweg.compiler.native.runtime import available_cores
 from thalweg.errors import ConfigError, ThalwegError
 from thalweg.search.objective import Failed, Interrupted, Objective, Pruned, Trial
 from thalweg.search.results import Results

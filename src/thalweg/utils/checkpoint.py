@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.autodiff.borrowing import borrowed
 from thalweg.autodiff.reverse import cotangents_of, recorded, source
-from thalweg.compiler.structure import flatten
+from thalweg.compiler.tracing.structure import flatten
 from thalweg.errors import ConfigError
 from thalweg.ops.joining import cat
 from thalweg.primitives.core import AllOperands, Primitive

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from thalweg.compiler.jit import compile_modules
 from thalweg.compiler.kernels import Access, Axis, Buffer, Contraction, Scalar, Store
 from thalweg.compiler.lower.contraction import lower_contraction
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.machine import Machine
+from thalweg.compiler.native.jit import compile_modules
 
 Array = np.ndarray[Any, Any]
 

@@ -11,9 +11,9 @@ import pytest
 
 from benchmarks import ulp
 from tests.compiler.native import module_text, of_width
-from thalweg.compiler.jit import assembly
 from thalweg.compiler.kernels import Access, Buffer, Loop, Scalar, Store
 from thalweg.compiler.lower import lower, maths
+from thalweg.compiler.native.jit import assembly
 
 # The worst error in ulps that is promised.
 FLOAT32, FLOAT64 = 2.0, 4.0

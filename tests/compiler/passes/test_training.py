@@ -10,8 +10,8 @@ import pytest
 import thalweg as tw
 from tests.compiler.passes.running import agree
 from thalweg.compiler.kernels import Contraction, Plan
-from thalweg.compiler.structure import flatten
-from thalweg.compiler.trace import trace_program
+from thalweg.compiler.tracing.structure import flatten
+from thalweg.compiler.tracing.trace import trace_program
 
 F = tw.nn.functional
 

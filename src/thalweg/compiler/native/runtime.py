@@ -28,10 +28,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from thalweg.compiler.frame import LINE, aligned_bytes
-from thalweg.compiler.jit import Library, compile_modules
 from thalweg.compiler.machine import host
-from thalweg.compiler.waiting import waiting_text
+from thalweg.compiler.native.frame import LINE, aligned_bytes
+from thalweg.compiler.native.jit import Library, compile_modules
+from thalweg.compiler.native.waiting import waiting_text
 from thalweg.errors import ConfigError
 
 __all__ = [

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property, partial
 
-from thalweg.compiler import kept
 from thalweg.compiler.graph import Graph
-from thalweg.compiler.jit import assembly, compile_modules
 from thalweg.compiler.kernels import Buffer, Kernel, Plan, leaves
 from thalweg.compiler.lower.lowered import Lowered
-from thalweg.compiler.lowering import lower_all
 from thalweg.compiler.machine import Machine
-from thalweg.compiler.main import MainText, scratch_bytes
+from thalweg.compiler.native import kept
+from thalweg.compiler.native.jit import assembly, compile_modules
+from thalweg.compiler.native.lowering import lower_all
+from thalweg.compiler.native.main import MainText, scratch_bytes
+from thalweg.compiler.native.running import Running
+from thalweg.compiler.native.runtime import MOST
+from thalweg.compiler.native.schedule import Turn, effects, schedule, threads_worth
 from thalweg.compiler.passes import build_plan
 from thalweg.compiler.passes.held import Choice
-from thalweg.compiler.running import Running
-from thalweg.compiler.runtime import MOST
-from thalweg.compiler.schedule import Turn, effects, schedule, threads_worth
 from thalweg.errors import ThalwegError
 
 __all__ = ["Program"]

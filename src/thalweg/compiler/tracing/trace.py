@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,7 +23,7 @@ import numpy as np
 from thalweg._tensor import Tensor
 from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Origin, Variable
 from thalweg.compiler.pullback import Pullback, pullback_of
-from thalweg.compiler.structure import Structure, flatten
+from thalweg.compiler.tracing.structure import Structure, flatten
 from thalweg.errors import TraceError
 from thalweg.ops.lift import is_literal
 from thalweg.primitives.core import Primitive
@@ -30,7 +31,7 @@ from thalweg.tape import mode, tracing, wrap
 
 __all__ = ["Guard", "Slot", "Trace", "Tracer", "trace", "trace_program", "user_line"]
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_PACKAGE = str(Path(__file__).parents[2]) + os.sep
 _TRAINING = os.path.join(_PACKAGE, "train", "")  # written on the public names, as users write
 
 

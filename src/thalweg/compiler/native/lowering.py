@@ -18,10 +18,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from thalweg.compiler import cache, kernels, lower, machine
+from thalweg.compiler import kernels, lower, machine
 from thalweg.compiler.kernels import Buffer, Kernel
 from thalweg.compiler.lower.lowered import Lowered
 from thalweg.compiler.machine import Machine
+from thalweg.compiler.native import cache
 
 __all__ = ["describe", "lower_all"]
 

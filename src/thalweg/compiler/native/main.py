@@ -16,11 +16,11 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from thalweg.compiler.frame import FAILED, PAUSED, Frame
 from thalweg.compiler.kernels import Buffer, Link
 from thalweg.compiler.lower.lowered import Lowered
-from thalweg.compiler.schedule import Fork, Rounds, Step, Turn, steps_of
-from thalweg.compiler.waiting import barrier_text, waiting_text
+from thalweg.compiler.native.frame import FAILED, PAUSED, Frame
+from thalweg.compiler.native.schedule import Fork, Rounds, Step, Turn, steps_of
+from thalweg.compiler.native.waiting import barrier_text, waiting_text
 
 __all__ = ["CLOCK", "MAIN", "MainText", "scratch_bytes"]
 

@@ -19,7 +19,7 @@ import platform
 import sys
 from functools import cache
 
-from thalweg.compiler.frame import Frame
+from thalweg.compiler.native.frame import Frame
 from thalweg.errors import ThalwegError
 
 __all__ = ["barrier_text", "waiting_text"]

@@ -21,10 +21,10 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from thalweg import primitives
-from thalweg.compiler import cache
 from thalweg.compiler.graph import Atom, Graph, Literal, Variable
-from thalweg.compiler.jit import Library, kept_library, versions
 from thalweg.compiler.machine import Machine
+from thalweg.compiler.native import cache
+from thalweg.compiler.native.jit import Library, kept_library, versions
 from thalweg.compiler.passes.held import Choice
 from thalweg.primitives.loops import Bundle
 
@@ -159,7 +159,7 @@ def _dtype(dtype: Any) -> str:
 @once
 def _sources() -> tuple[str, ...]:
     """What makes programs: its files' sizes and times, for who works on them."""
-    folders = [Path(__file__).parent, Path(primitives.__file__).parent]
+    folders = [Path(__file__).parents[1], Path(primitives.__file__).parent]
     return tuple(line for folder in folders for line in sorted(_states(str(folder))))
 
 

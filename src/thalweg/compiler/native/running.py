@@ -10,15 +10,15 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from thalweg.compiler.frame import FAILED, Frame, aligned_bytes
 from thalweg.compiler.host import failure
-from thalweg.compiler.jit import Library
-from thalweg.compiler.kept import Facts
 from thalweg.compiler.kernels import Kernel, Plan, leaves
-from thalweg.compiler.main import CLOCK, MAIN
-from thalweg.compiler.runtime import get_num_threads, pool
-from thalweg.compiler.schedule import effects
-from thalweg.compiler.tempo import TRY, Tempo
+from thalweg.compiler.native.frame import FAILED, Frame, aligned_bytes
+from thalweg.compiler.native.jit import Library
+from thalweg.compiler.native.kept import Facts
+from thalweg.compiler.native.main import CLOCK, MAIN
+from thalweg.compiler.native.runtime import get_num_threads, pool
+from thalweg.compiler.native.schedule import effects
+from thalweg.compiler.native.tempo import TRY, Tempo
 from thalweg.errors import OutOfMemoryError, OutOfRangeError, ThalwegError
 from thalweg.files import size_text
 

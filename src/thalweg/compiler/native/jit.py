@@ -20,10 +20,10 @@ from functools import cache as once
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from thalweg.compiler import cache
 from thalweg.compiler.host import address
 from thalweg.compiler.lower.host import HOST
 from thalweg.compiler.machine import Machine
+from thalweg.compiler.native import cache
 from thalweg.errors import ThalwegError
 
 __all__ = [

@@ -14,7 +14,7 @@ import numpy as np
 
 from thalweg._tensor import Tensor
 from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable
-from thalweg.compiler.trace import Slot, Tracer
+from thalweg.compiler.tracing.trace import Slot, Tracer
 from thalweg.errors import TraceError
 from thalweg.tape import mode, wrap
 
