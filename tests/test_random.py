@@ -271,6 +271,16 @@ def test_multinomial_of_a_cube() -> None:
         tw.multinomial(tw.ones(2, 2, 2), 1)
 
 
+def test_the_state_of_the_stream_is_taken_and_set() -> None:
+    tw.manual_seed(3)
+    tw.randn(5)
+    state = tw.get_rng_state()
+    first = tw.randn(7)
+    tw.manual_seed(4)
+    tw.set_rng_state(state)
+    assert tw.equal(tw.randn(7), first)
+
+
 # --- shapes and dtypes ----------------------------------------------------------------------------
 
 

@@ -155,6 +155,7 @@ def test_a_misspelled_dtype_gets_the_nearest() -> None:
 def test_casting_a_tensor_to_its_own_dtype_is_the_tensor() -> None:
     x = tw.zeros(2)
     assert x.float() is x.to(tw.float32) is x.cpu() is x.contiguous() is x.to("cpu") is x
+    assert x.is_contiguous()
 
 
 def test_no_other_device() -> None:

@@ -20,10 +20,11 @@ TESTS = Path(__file__).parent.parent
 # What is no operation on values, or random, and the file that tests it instead.
 ELSEWHERE = {
     "test_tensor.py": """allclose as_tensor byte bfloat16 bool contiguous cpu dim double
-        element_size equal float from_numpy half int is_floating_point is_tensor item long nelement
-        numel numpy size tensor to tolist type type_as detach_""",
-    "test_random.py": """bernoulli bernoulli_ initial_seed manual_seed multinomial normal normal_
-        rand rand_like randint randint_like randn randn_like randperm seed uniform_""",
+        element_size equal float from_numpy half int is_contiguous is_floating_point is_tensor
+        item long nelement numel numpy size tensor to tolist type type_as detach_""",
+    "test_random.py": """bernoulli bernoulli_ get_rng_state initial_seed manual_seed multinomial
+        normal normal_ rand rand_like randint randint_like randn randn_like randperm seed
+        set_rng_state uniform_""",
     "test_indexing.py": "broadcast_shapes",
     "ops/test_loops.py": "cond scan",
     "test_inplace.py": "copy_ fill_ zero_ masked_fill_ lerp_",
