@@ -290,29 +290,59 @@ def checked(**limits: Limit) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        known = arguments(function, limits)
-        by_place = [(place, known[place].at_sight(), known[place]) for place in sorted(known)]
-        by_name = {argument.name: (sight, argument) for _, sight, argument in by_place}
-        called = function.__name__
-
-        def check(sight: Mapping[type, Any], argument: Argument, value: Any, args: Any) -> None:
-            fits = sight.get(type(value), argument)
-            if fits is not None and (fits is argument or not fits(value)):
-                argument.check(_owner(called, args), value)
+        checks = _Checks(function, limits)
+        right = checks.right
 
         @functools.wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
-            count = len(args)
-            for place, sight, argument in by_place:
-                if place >= count:
-                    break
-                if sight.get(type(args[place]), argument) is not None:
-                    check(sight, argument, args[place], args)
-            for name, value in kwargs.items():
-                if name in by_name:
-                    check(*by_name[name], value, args)
+            kinds = tuple(map(type, args))
+            if kinds not in right:
+                checks.by_place(args, kinds)
+            if kwargs:
+                checks.by_name(kwargs, args)
             return function(*args, **kwargs)
 
         return wrapper
 
     return decorate
+
+
+class _Checks:
+    """What the arguments of a function are held against.
+
+    right  the types of arguments by place that need no second look
+    """
+
+    def __init__(self, function: Callable[..., Any], limits: Mapping[str, Limit]) -> None:
+        known = arguments(function, limits)
+        self.called = function.__name__
+        self.places = [(place, known[place].at_sight(), known[place]) for place in sorted(known)]
+        self.names = {argument.name: (sight, argument) for _, sight, argument in self.places}
+        self.right: set[tuple[type, ...]] = set()
+
+    def by_place(self, args: tuple[Any, ...], kinds: tuple[type, ...]) -> None:
+        """Check all of them; note their types, if any values of these are right."""
+        are_right = True
+        for place, sight, argument in self.places:
+            if place < len(args):
+                are_right &= self._check(sight, argument, args[place], args)
+        if are_right:
+            self.right.add(kinds)
+
+    def by_name(self, kwargs: Mapping[str, Any], args: tuple[Any, ...]) -> None:
+        """Check those that were given by name."""
+        for name, value in kwargs.items():
+            if name in self.names:
+                self._check(*self.names[name], value, args)
+
+    def _check(
+        self, sight: dict[type, Any], argument: Argument, value: Any, args: tuple[Any, ...]
+    ) -> bool:
+        """Check one; gives whether every value of its type is right."""
+        kind = type(value)
+        fits = sight.get(kind, argument)
+        if fits is not None and (fits is argument or not fits(value)):
+            argument.check(_owner(self.called, args), value)
+            if isinstance(value, Tensor):  # a parameter, say
+                fits = sight[kind] = None
+        return fits is None
