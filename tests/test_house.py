@@ -38,6 +38,9 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 HEIGHT = {part: -depth for depth, parts in enumerate(LAYERS) for part in parts}
 
+# The rooms of the compiler, from the user's line down to the machine's instruction.
+ROOMS = ("tracing", "native", "passes", "lower")
+
 # PyTorch has these names a second time, such as torch.no_grad and torch.autograd.no_grad.
 SECOND_FACES = {"thalweg.autograd", "thalweg.nn.functional"}
 
@@ -142,6 +145,16 @@ def test_imports_point_down(module: str) -> None:
         if HEIGHT[part(i.module)] > own
     ]
     assert not upward
+
+
+def room(module: str) -> str:
+    return module.removeprefix("thalweg.compiler.").partition(".")[0]
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if room(m) in ROOMS])
+def test_imports_between_the_rooms_of_the_compiler_point_down(module: str) -> None:
+    above = ROOMS[: ROOMS.index(room(module))]
+    assert not [i.module for i in imports(module) if room(i.module) in above]
 
 
 def test_no_circle_of_imports() -> None:

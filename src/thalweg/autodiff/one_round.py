@@ -12,7 +12,7 @@ from thalweg.autodiff.bundles import Bundled
 from thalweg.autodiff.levels import Transform
 from thalweg.autodiff.reverse import cotangents_of, source
 from thalweg.compiler.graph import Variable
-from thalweg.compiler.tracing.subgraph import parent_of
+from thalweg.compiler.subgraph import parent_of
 from thalweg.ops.loops import Results, Step, Tensors
 from thalweg.primitives import loops
 from thalweg.tape import Composite, Lifted, Node, bind, mode, wrap

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.compiler.graph import _SHORT, Atom, Equation, Graph, Literal, Variable
-from thalweg.compiler.tracing.subgraph import Subgraph
+from thalweg.compiler.subgraph import Subgraph
 from thalweg.dtypes import as_dtype
 from thalweg.errors import TraceError
 from thalweg.primitives import REGISTRY

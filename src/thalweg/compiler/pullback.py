@@ -26,7 +26,7 @@ from thalweg.compiler.graph import Atom, Graph, Variable
 from thalweg.compiler.machine import host
 from thalweg.compiler.native.program import Program
 from thalweg.compiler.passes import build_plan
-from thalweg.compiler.tracing.subgraph import keep_items
+from thalweg.compiler.subgraph import keep_items
 from thalweg.primitives.loops import Cotangents
 from thalweg.tape import Node, mode, wrap
 

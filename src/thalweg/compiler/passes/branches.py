@@ -13,7 +13,7 @@ from typing import Any
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable
 from thalweg.compiler.passes.scans import alias, operands, renamed
-from thalweg.compiler.tracing.subgraph import Subgraph
+from thalweg.compiler.subgraph import Subgraph
 from thalweg.primitives import loops
 
 __all__ = ["settle_branches"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable
 from thalweg.compiler.passes.views import elements
-from thalweg.compiler.tracing.subgraph import Subgraph
+from thalweg.compiler.subgraph import Subgraph
 from thalweg.primitives import REGISTRY, loops
 
 __all__ = [

@@ -15,9 +15,9 @@ from thalweg._tensor import Tensor
 from thalweg.autodiff.backward import grad
 from thalweg.autodiff.bundles import bundle, item
 from thalweg.compiler.graph import Atom, Equation, Graph, Variable
+from thalweg.compiler.subgraph import Parent, Subgraph, applied, parent_of
 from thalweg.compiler.tracing.inner import InnerTracer
 from thalweg.compiler.tracing.loops import items
-from thalweg.compiler.tracing.subgraph import Parent, Subgraph, applied, parent_of
 from thalweg.ops.creation import zeros_like
 from thalweg.ops.loops import cond_of_lists
 from thalweg.primitives import loops

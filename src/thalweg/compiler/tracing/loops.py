@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from thalweg._tensor import Tensor
+from thalweg.compiler.subgraph import Subgraph
 from thalweg.compiler.tracing.inner import InnerTracer
-from thalweg.compiler.tracing.subgraph import Subgraph
 from thalweg.primitives import loops
 from thalweg.tape import bind, mode
 
