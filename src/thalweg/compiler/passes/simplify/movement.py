@@ -49,10 +49,10 @@ def _flipped_back(equation: Equation, known: Known) -> Atom | Equation | None:
     return instead(equation, "flip", x, axes=axes) if axes else x
 
 
-@rule(RULES, "reshape")
-def _reshaped_twice(equation: Equation, known: Known) -> Equation | None:
-    """A reshape of a reshape is one reshape."""
-    made = made_by(equation.inputs[0], "reshape", known)
+@rule(RULES, "reshape", "broadcast")
+def _shaped_twice(equation: Equation, known: Known) -> Equation | None:
+    """A reshape of a reshape is one reshape, a broadcast of a broadcast one broadcast."""
+    made = made_by(equation.inputs[0], equation.op.name, known)
     return replace(equation, inputs=made.inputs) if made else None
 
 
@@ -65,13 +65,6 @@ def _transposed_twice(equation: Equation, known: Known) -> Equation | None:
     first = made.attributes["axes"]
     axes = tuple(first[axis] for axis in equation.attributes["axes"])
     return instead(equation, "transpose", made.inputs[0], axes=axes)
-
-
-@rule(RULES, "broadcast")
-def _broadcast_twice(equation: Equation, known: Known) -> Equation | None:
-    """A broadcast of a broadcast is one broadcast."""
-    made = made_by(equation.inputs[0], "broadcast", known)
-    return replace(equation, inputs=made.inputs) if made else None
 
 
 @rule(RULES, "slice")
