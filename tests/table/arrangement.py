@@ -21,7 +21,9 @@ def split(x: Array, size: Any, dim: int = 0) -> list[Array]:
 
 
 def unfolded(x: Array, dim: int, sizes: Sequence[int]) -> Array:
-    return x.reshape((*x.shape[:dim], *sizes, *x.shape[dim + 1 :]))
+    axis = dim % x.ndim
+    inside = np.empty(x.shape[axis], np.bool_).reshape(sizes).shape  # NumPy infers a -1
+    return x.reshape((*x.shape[:axis], *inside, *x.shape[axis + 1 :]))
 
 
 def expanded(x: Array, *sizes: int) -> Array:
@@ -151,7 +153,8 @@ SHAPES = [
         if x.ndim else x.reshape(1), s(Y), s(Y, args=(1,)), s(Y, args=(0, 1)), s(normal()), **MOVES,
         bad=FLAT),
     row("ravel",     np.ravel, s(Y), s(normal(0, 2)), **MOVES),
-    row("unflatten", unfolded, s(normal(2, 6), args=(1, (2, 3))), **MOVES,
+    row("unflatten", unfolded, s(normal(2, 6), args=(1, (2, 3))),
+        s(normal(0, 6), args=(-1, (2, -1))), **MOVES,
         bad=Bad((normal(2, 6),), (1, (4, 2)), mentions=("(2, 6)",))),
     row("squeeze",   np.squeeze, s(normal(1, 3, 1)), s(normal(1, 3, 1), args=(0,)),
         s(normal(1, 3, 1), args=((0, 2),)), **MOVES, bad=FLAT),

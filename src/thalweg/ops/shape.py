@@ -88,6 +88,9 @@ class Shape:
         """One dimension as several of the given sizes."""
         shape = self._value.shape
         axis = normalize_axis("unflatten", dim, len(shape))
+        known = math.prod(size for size in sizes if size != -1)
+        if list(sizes).count(-1) == 1 and known and not shape[axis] % known:
+            sizes = [shape[axis] // known if size == -1 else size for size in sizes]
         return self.reshape(*shape[:axis], *sizes, *shape[axis + 1 :])
 
     def squeeze(self: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
