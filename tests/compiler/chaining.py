@@ -10,7 +10,7 @@ import pytest
 
 from thalweg.compiler import lower
 from thalweg.compiler.machine import Machine, host
-from thalweg.compiler.passes import chains, parts
+from thalweg.compiler.passes.plan import chains, parts
 
 __all__ = ["any_chain"]
 

@@ -13,7 +13,7 @@ from thalweg.compiler.graph import Graph, inner_graphs
 from thalweg.compiler.interpret import interpret
 from thalweg.compiler.parse import parse
 from thalweg.compiler.passes import build_plan, optimize
-from thalweg.compiler.passes.verify import verify
+from thalweg.compiler.passes.equations.verify import verify
 from thalweg.compiler.reference import run as run_plan
 from thalweg.compiler.tracing.structure import flatten
 

@@ -12,7 +12,7 @@ import pytest
 import thalweg as tw
 import thalweg.nn.functional as F
 from thalweg import nn, optim
-from thalweg.compiler.passes import held
+from thalweg.compiler.passes.fusion import held
 from thalweg.interop.safetensors import load_file, save_file
 
 TURNED = (2, 3, 1, 0)  # the taps, the input's channels, the output's

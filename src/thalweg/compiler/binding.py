@@ -24,8 +24,8 @@ from thalweg.compiler.kernels import Plan
 from thalweg.compiler.machine import host
 from thalweg.compiler.native.frame import aligned_array
 from thalweg.compiler.native.program import Program
-from thalweg.compiler.passes.channels import Order
-from thalweg.compiler.passes.held import Choice
+from thalweg.compiler.passes.fusion.channels import Order
+from thalweg.compiler.passes.fusion.held import Choice
 from thalweg.compiler.tracing.trace import Slot, Trace
 from thalweg.tape import tracing, wrap
 

@@ -33,7 +33,7 @@ from thalweg.compiler.kernels import (
     Store,
     View,
 )
-from thalweg.compiler.passes.memory import lifetimes, reads_of, writes_of
+from thalweg.compiler.passes.plan.memory import lifetimes, reads_of, writes_of
 from thalweg.errors import OutOfRangeError, TraceError
 from thalweg.primitives import REGISTRY
 from thalweg.primitives.sources import _philox

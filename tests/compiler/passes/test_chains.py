@@ -15,7 +15,7 @@ from tests.compiler.passes.running import agree, arrays_for
 from thalweg.compiler.hazards import check_rows
 from thalweg.compiler.kernels import Chain, Kernel, Loop, Plan
 from thalweg.compiler.passes import build_plan
-from thalweg.compiler.passes.parts import divided
+from thalweg.compiler.passes.plan.parts import divided
 from thalweg.errors import TraceError
 
 

@@ -10,9 +10,9 @@ import pytest
 from thalweg.compiler.graph import Variable
 from thalweg.compiler.interpret import interpret
 from thalweg.compiler.parse import parse
-from thalweg.compiler.passes.cse import share_common
-from thalweg.compiler.passes.dce import remove_dead_code
-from thalweg.compiler.passes.verify import verify
+from thalweg.compiler.passes.equations.cse import share_common
+from thalweg.compiler.passes.equations.dce import remove_dead_code
+from thalweg.compiler.passes.equations.verify import verify
 from thalweg.errors import ShapeError, TraceError
 
 TEXT = """\

@@ -10,7 +10,7 @@ from tests.compiler.passes.running import agree, arrays_for, plan_of
 from thalweg.compiler.kernels import Buffer
 from thalweg.compiler.parse import parse
 from thalweg.compiler.passes import build_plan
-from thalweg.compiler.passes.memory import check_memory, lifetimes, with_buffers, writes_of
+from thalweg.compiler.passes.plan.memory import check_memory, lifetimes, with_buffers, writes_of
 from thalweg.compiler.reference import run
 from thalweg.errors import TraceError
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.compiler.passes.running import agree
 from tests.compiler.programs import random_program
 from thalweg.compiler.parse import parse
-from thalweg.compiler.passes.verify import verify
+from thalweg.compiler.passes.equations.verify import verify
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

@@ -7,9 +7,9 @@ import pytest
 from tests.compiler.passes.running import arrays_for
 from thalweg.compiler.interpret import interpret
 from thalweg.compiler.parse import parse
-from thalweg.compiler.passes.dce import remove_dead_code
-from thalweg.compiler.passes.simplify import simplify
-from thalweg.compiler.passes.verify import verify
+from thalweg.compiler.passes.equations.dce import remove_dead_code
+from thalweg.compiler.passes.equations.simplify import simplify
+from thalweg.compiler.passes.equations.verify import verify
 
 # ruff: noqa: E501  # a row of the table is a line
 # fmt: off

@@ -17,7 +17,7 @@ from tests.compiler.sketch import F32, I64, Sketch
 from tests.compiler.slow import run_loop
 from thalweg.compiler.describe import describe
 from thalweg.compiler.kernels import Loop, Plan, Reduce
-from thalweg.compiler.passes.split import in_blocks, split_reductions
+from thalweg.compiler.passes.plan.split import in_blocks, split_reductions
 
 THREADS = (1, 2, 3, 8)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.compiler.passes.running import plan_of
 from thalweg.compiler.kernels import Plan
-from thalweg.compiler.passes.memory import writes_of
+from thalweg.compiler.passes.plan.memory import writes_of
 
 
 def labels(plan: Plan) -> list[str]:

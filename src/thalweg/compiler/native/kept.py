@@ -25,7 +25,7 @@ from thalweg.compiler.graph import Atom, Graph, Literal, Variable
 from thalweg.compiler.machine import Machine
 from thalweg.compiler.native import cache
 from thalweg.compiler.native.jit import Library, kept_library, versions
-from thalweg.compiler.passes.held import Choice
+from thalweg.compiler.passes.fusion.held import Choice
 from thalweg.primitives.loops import Bundle
 
 __all__ = ["Facts", "key_of_program", "load", "save"]

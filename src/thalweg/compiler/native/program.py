@@ -17,7 +17,7 @@ from thalweg.compiler.native.running import Running
 from thalweg.compiler.native.runtime import MOST
 from thalweg.compiler.native.schedule import Turn, effects, schedule, threads_worth
 from thalweg.compiler.passes import build_plan
-from thalweg.compiler.passes.held import Choice
+from thalweg.compiler.passes.fusion.held import Choice
 from thalweg.errors import ThalwegError
 
 __all__ = ["Program"]

@@ -1,24 +1,28 @@
 """From a graph to a plan of kernels: one function of named passes, in reading order.
 
-verify          every equation is what its primitive's shape rule says     (verify.py)
-simplify        algebra that is exact, constants                           (simplify/)
-share_common    equal equations once                                       (cse.py)
-join_pieces     a sum of padded values is their concatenation              (pieces.py)
-remove_dead     nothing that no output depends on                          (dce.py)
-settle_scans    loops: the same in their bodies, and what need not be within
-                                                           (loops.py, stacking.py, scans.py)
-settle_branches the same within branches                                   (branches.py)
-release_holds   what was held apart until now                              (holds.py)
-settle_outputs  every output has an equation of its own                    (outputs.py)
-fuse            what is stored, what is computed on the spot, and where
-                (operations.py, views.py, held.py, layout.py, channels.py, costs.py,
-                body.py, drafts.py, fuse.py)
-schedule        the order of the kernels, state written in place
-                (schedule.py, emit.py, contractions.py)
-chained         loops that go on row by row, for a few rows at a time      (chains.py)
-split           large reductions to few results, in blocks                 (split.py)
-arrange         temporaries in one arena                                   (memory.py)
-with_rows_ahead what a scan's next iteration gathers is asked for in time  (ahead.py)
+equations/: each makes a graph that computes the same
+    verify          every equation is what its primitive's shape rule says     (verify.py)
+    simplify        algebra that is exact, constants                           (simplify/)
+    share_common    equal equations once                                       (cse.py)
+    join_pieces     a sum of padded values is their concatenation              (pieces.py)
+    remove_dead     nothing that no output depends on                          (dce.py)
+    settle_scans    loops: the same in their bodies, and what need not be within
+                                                       (loops.py, stacking.py, scans.py)
+    settle_branches the same within branches                                   (branches.py)
+    release_holds   what was held apart until now                              (holds.py)
+    settle_outputs  every output has an equation of its own                    (outputs.py)
+fusion/: what is computed together
+    fuse            what is stored, what is computed on the spot, and where
+                    (held.py, layout.py, channels.py, costs.py, body.py, drafts.py, fuse.py)
+plan/: kernels, in order, each with its memory
+    schedule        the order of the kernels, state written in place
+                    (schedule.py, emit.py, contractions.py, rounds.py)
+    chained         loops that go on row by row, for a few rows at a time      (chains.py)
+    split           large reductions to few results, in blocks                 (split.py)
+    arrange         temporaries in one arena                                   (memory.py)
+    with_rows_ahead what a scan's next iteration gathers is asked for in time  (ahead.py)
+
+What all of them know of primitives is in operations.py, of addresses in views.py.
 """
 
 from __future__ import annotations
@@ -28,23 +32,23 @@ from dataclasses import replace
 
 from thalweg.compiler.graph import Graph, inner_graphs
 from thalweg.compiler.kernels import Buffer, Plan, View
-from thalweg.compiler.passes.ahead import with_rows_ahead
-from thalweg.compiler.passes.branches import settle_branches
-from thalweg.compiler.passes.chains import chained
-from thalweg.compiler.passes.cse import share_common
-from thalweg.compiler.passes.dce import remove_dead_code
-from thalweg.compiler.passes.fuse import fuse
-from thalweg.compiler.passes.held import Choice, held_orders
-from thalweg.compiler.passes.holds import release_holds
-from thalweg.compiler.passes.loops import settle_scans
-from thalweg.compiler.passes.memory import arrange, check_memory, in_arena, with_buffers
-from thalweg.compiler.passes.outputs import settle_outputs
-from thalweg.compiler.passes.pieces import join_pieces
-from thalweg.compiler.passes.rounds import carried, with_results
-from thalweg.compiler.passes.schedule import schedule
-from thalweg.compiler.passes.simplify import simplify
-from thalweg.compiler.passes.split import split_reductions
-from thalweg.compiler.passes.verify import verify
+from thalweg.compiler.passes.equations.branches import settle_branches
+from thalweg.compiler.passes.equations.cse import share_common
+from thalweg.compiler.passes.equations.dce import remove_dead_code
+from thalweg.compiler.passes.equations.holds import release_holds
+from thalweg.compiler.passes.equations.loops import settle_scans
+from thalweg.compiler.passes.equations.outputs import settle_outputs
+from thalweg.compiler.passes.equations.pieces import join_pieces
+from thalweg.compiler.passes.equations.simplify import simplify
+from thalweg.compiler.passes.equations.verify import verify
+from thalweg.compiler.passes.fusion.fuse import fuse
+from thalweg.compiler.passes.fusion.held import Choice, held_orders
+from thalweg.compiler.passes.plan.ahead import with_rows_ahead
+from thalweg.compiler.passes.plan.chains import chained
+from thalweg.compiler.passes.plan.memory import arrange, check_memory, in_arena, with_buffers
+from thalweg.compiler.passes.plan.rounds import carried, with_results
+from thalweg.compiler.passes.plan.schedule import schedule
+from thalweg.compiler.passes.plan.split import split_reductions
 from thalweg.compiler.passes.views import row_major
 
 __all__ = ["build_plan", "optimize"]

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 
 from thalweg.compiler.graph import Graph, Variable
 from thalweg.compiler.kernels import Access, Buffer, Kernel, Loop, Scalar, Store
-from thalweg.compiler.passes.drafts import Draft
-from thalweg.compiler.passes.emit import emit
-from thalweg.compiler.passes.fuse import Fused
-from thalweg.compiler.passes.memory import reads_of, with_buffers, writes_of
-from thalweg.compiler.passes.rounds import Plans
+from thalweg.compiler.passes.fusion.drafts import Draft
+from thalweg.compiler.passes.fusion.fuse import Fused
+from thalweg.compiler.passes.plan.emit import emit
+from thalweg.compiler.passes.plan.memory import reads_of, with_buffers, writes_of
+from thalweg.compiler.passes.plan.rounds import Plans
 from thalweg.compiler.passes.views import elements
 
 __all__ = ["Schedule", "schedule"]

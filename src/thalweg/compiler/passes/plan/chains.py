@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, replace
 
 from thalweg.compiler.kernels import Access, Buffer, Chain, Kernel, Loop
 from thalweg.compiler.lower.nest import accesses
-from thalweg.compiler.passes.memory import reads_of, writes_of
-from thalweg.compiler.passes.parts import counted, divided, in_parts
+from thalweg.compiler.passes.plan.memory import reads_of, writes_of
+from thalweg.compiler.passes.plan.parts import counted, divided, in_parts
 from thalweg.compiler.stretches import Stretch, stretch_of
 
 __all__ = ["chained"]

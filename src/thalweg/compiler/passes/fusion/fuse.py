@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 
 from thalweg.compiler.graph import Graph, Variable
 from thalweg.compiler.kernels import Buffer
-from thalweg.compiler.passes.body import Unreachable
-from thalweg.compiler.passes.channels import Order
-from thalweg.compiler.passes.costs import worth_storing
-from thalweg.compiler.passes.drafts import Draft, build, kind_of, same_points
-from thalweg.compiler.passes.layout import Layout, lay_out
+from thalweg.compiler.passes.fusion.body import Unreachable
+from thalweg.compiler.passes.fusion.channels import Order
+from thalweg.compiler.passes.fusion.costs import worth_storing
+from thalweg.compiler.passes.fusion.drafts import Draft, build, kind_of, same_points
+from thalweg.compiler.passes.fusion.layout import Layout, lay_out
 from thalweg.compiler.passes.views import elements
 from thalweg.primitives.contraction import parse
 

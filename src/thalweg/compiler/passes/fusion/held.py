@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Variable
-from thalweg.compiler.passes.channels import Order
+from thalweg.compiler.passes.fusion.channels import Order
 from thalweg.compiler.passes.operations import ELEMENTWISE
 from thalweg.compiler.passes.views import elements
 from thalweg.primitives.contraction import parse

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Variable
-from thalweg.compiler.passes.channels import Order, convolved, followed, place_in_order
+from thalweg.compiler.passes.fusion.channels import Order, convolved, followed, place_in_order
 from thalweg.compiler.passes.operations import ELEMENTWISE, HEAVY, HOST, MOVEMENT, SOURCES
 from thalweg.compiler.passes.views import Place, contiguous, elements, moved, row_major
 from thalweg.errors import TraceError

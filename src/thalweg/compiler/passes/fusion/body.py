@@ -15,8 +15,8 @@ import numpy as np
 
 from thalweg.compiler.graph import Atom, Equation, Literal, Variable
 from thalweg.compiler.kernels import Access, Buffer, Indirect, Scalar
-from thalweg.compiler.passes.cse import spelled
-from thalweg.compiler.passes.layout import Layout
+from thalweg.compiler.passes.equations.cse import spelled
+from thalweg.compiler.passes.fusion.layout import Layout
 from thalweg.compiler.passes.operations import ELEMENTWISE, MOVEMENT
 from thalweg.compiler.passes.views import (
     Affine,

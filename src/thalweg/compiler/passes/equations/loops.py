@@ -14,10 +14,9 @@ from collections.abc import Callable
 from functools import partial
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable, inner_graphs
-from thalweg.compiler.passes.cse import spelled
-from thalweg.compiler.passes.dce import remove_dead_code
-from thalweg.compiler.passes.operations import MOVEMENT
-from thalweg.compiler.passes.scans import (
+from thalweg.compiler.passes.equations.cse import spelled
+from thalweg.compiler.passes.equations.dce import remove_dead_code
+from thalweg.compiler.passes.equations.scans import (
     Carried,
     Scanned,
     Stacked,
@@ -27,7 +26,8 @@ from thalweg.compiler.passes.scans import (
     operands,
     renamed,
 )
-from thalweg.compiler.passes.stacking import stack_products
+from thalweg.compiler.passes.equations.stacking import stack_products
+from thalweg.compiler.passes.operations import MOVEMENT
 from thalweg.primitives import REGISTRY
 
 __all__ = ["settle_scans"]

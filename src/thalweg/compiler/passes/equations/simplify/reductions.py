@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from thalweg.compiler.graph import Atom, Equation, Variable
-from thalweg.compiler.passes.simplify.rules import (
+from thalweg.compiler.passes.equations.simplify.rules import (
     Known,
     Rules,
     full,

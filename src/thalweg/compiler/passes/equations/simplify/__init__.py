@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable
+from thalweg.compiler.passes.equations.simplify import arithmetic, constants, movement, reductions
+from thalweg.compiler.passes.equations.simplify.rules import Known, Rules, full
 from thalweg.compiler.passes.operations import ELEMENTWISE
-from thalweg.compiler.passes.simplify import arithmetic, constants, movement, reductions
-from thalweg.compiler.passes.simplify.rules import Known, Rules, full
 
 __all__ = ["simplify"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from thalweg.compiler.graph import Atom, Equation, Literal
 from thalweg.compiler.interpret import evaluate
-from thalweg.compiler.passes.simplify.rules import (
+from thalweg.compiler.passes.equations.simplify.rules import (
     Known,
     Rules,
     constant,

@@ -7,7 +7,7 @@ always the same.
 from __future__ import annotations
 
 from thalweg.compiler.kernels import Loop
-from thalweg.compiler.passes.split import in_blocks, over
+from thalweg.compiler.passes.plan.split import in_blocks, over
 
 __all__ = ["counted", "divided", "in_parts"]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from thalweg.compiler.graph import Atom, Equation, Literal
-from thalweg.compiler.passes.simplify.rules import (
+from thalweg.compiler.passes.equations.simplify.rules import (
     Known,
     Rules,
     instead,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from thalweg.compiler.kernels import Access, Ahead, Buffer, Contraction, Kernel, Loop
-from thalweg.compiler.passes.memory import reads_of, writes_of
+from thalweg.compiler.passes.plan.memory import reads_of, writes_of
 from thalweg.compiler.passes.views import elements
 
 __all__ = ["with_rows_ahead"]

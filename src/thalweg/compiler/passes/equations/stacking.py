@@ -19,7 +19,7 @@ from typing import Any
 
 from thalweg._tensor import Tensor
 from thalweg.compiler.graph import Atom, Equation, Literal, Variable
-from thalweg.compiler.passes.scans import Carried, Scanned, Stacked, alias, computed
+from thalweg.compiler.passes.equations.scans import Carried, Scanned, Stacked, alias, computed
 from thalweg.primitives.contraction import parse
 from thalweg.primitives.core import Primitive
 from thalweg.tape import bind, mode, wrap

@@ -7,7 +7,7 @@ from typing import Literal
 
 from thalweg.compiler.graph import Equation, Variable
 from thalweg.compiler.kernels import Axis, Margin
-from thalweg.compiler.passes.layout import Layout
+from thalweg.compiler.passes.fusion.layout import Layout
 from thalweg.compiler.passes.views import Place
 from thalweg.primitives.contraction import parse as parse_spec
 

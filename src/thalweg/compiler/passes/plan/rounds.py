@@ -24,7 +24,7 @@ from thalweg.compiler.kernels import (
     Scalar,
     Store,
 )
-from thalweg.compiler.passes.layout import Layout
+from thalweg.compiler.passes.fusion.layout import Layout
 from thalweg.compiler.passes.views import Place
 from thalweg.primitives import loops
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from thalweg.compiler.graph import Atom, Equation, Literal, Variable
-from thalweg.compiler.passes.simplify.rules import (
+from thalweg.compiler.passes.equations.simplify.rules import (
     Known,
     Rules,
     constant,

@@ -21,8 +21,8 @@ from typing import Literal
 
 from thalweg.compiler.graph import Equation, Variable
 from thalweg.compiler.kernels import Buffer
-from thalweg.compiler.passes.body import Body, Conflict, Read
-from thalweg.compiler.passes.layout import Layout
+from thalweg.compiler.passes.fusion.body import Body, Conflict, Read
+from thalweg.compiler.passes.fusion.layout import Layout
 from thalweg.compiler.passes.operations import HOST, REDUCTIONS
 from thalweg.compiler.passes.views import (
     Affine,

@@ -21,7 +21,7 @@ from collections import defaultdict
 from typing import Any, TypeAlias
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Variable
-from thalweg.compiler.passes.layout import Layout
+from thalweg.compiler.passes.fusion.layout import Layout
 from thalweg.compiler.passes.operations import (
     COST,
     ELEMENTWISE,

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from thalweg.compiler.graph import Atom, Equation, Graph, Literal, Variable
-from thalweg.compiler.passes.scans import alias, operands, renamed
+from thalweg.compiler.passes.equations.scans import alias, operands, renamed
 from thalweg.compiler.subgraph import Subgraph
 from thalweg.primitives import loops
 

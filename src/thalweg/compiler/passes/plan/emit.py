@@ -26,11 +26,11 @@ from thalweg.compiler.kernels import (
     Store,
     View,
 )
-from thalweg.compiler.passes.contractions import Named, margins_of, product_of
-from thalweg.compiler.passes.drafts import Draft
-from thalweg.compiler.passes.layout import Layout
+from thalweg.compiler.passes.fusion.drafts import Draft
+from thalweg.compiler.passes.fusion.layout import Layout
 from thalweg.compiler.passes.operations import MOVEMENT
-from thalweg.compiler.passes.rounds import Inside, Plans
+from thalweg.compiler.passes.plan.contractions import Named, margins_of, product_of
+from thalweg.compiler.passes.plan.rounds import Inside, Plans
 from thalweg.compiler.passes.views import Affine, address, elements
 
 __all__ = ["Outlets", "emit"]
