@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import pytest
 
 import thalweg as tw
+from tests.nn.built import MODULES
 from thalweg.errors import ConfigError
 
 X = tw.ones(2, 3)
@@ -45,6 +47,26 @@ MAKERS: list[Callable[..., tw.Tensor]] = [
     lambda device: LAYER.to(device).weight,
     lambda device: LAYER.to(device=device).weight,
 ]
+
+
+LAYERS = [name for name in MODULES if "device" in signature(getattr(tw.nn, name)).parameters]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_are_made_for_the_one_device(name: str) -> None:
+    make, options = getattr(tw.nn, name), MODULES[name].options
+    for place in (None, tw.device("cpu"), "cpu:0"):
+        state = make(**options, device=place).state_dict()
+        assert list(state) == list(make(**options).state_dict())
+    with pytest.raises(ConfigError, match=f"{name}: no device 'cuda': tensors live on the CPU"):
+        make(**options, device="cuda")
+
+
+def test_layers_with_a_dtype_have_a_device() -> None:
+    def has(name: str, argument: str) -> bool:
+        return argument in signature(getattr(tw.nn, name)).parameters
+
+    assert LAYERS == [name for name in MODULES if has(name, "dtype")]
 
 
 @pytest.mark.parametrize("make", MAKERS)

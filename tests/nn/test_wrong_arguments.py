@@ -37,7 +37,7 @@ TAKES = {
     "Factors": {"float", "None"},
     "Wanted": {"None"},
     "Activation": {"str"},
-    "Any": {"None"},  # of the arguments that are named dtype
+    "Any": {"None"},  # of the arguments that are named dtype and device
 }
 
 # --- ranges --------------------------------------------------------------------------------------

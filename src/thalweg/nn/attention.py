@@ -60,6 +60,7 @@ class MultiheadAttention(Module):
         vdim: int | None = None,
         batch_first: bool = False,
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         require_divisor("MultiheadAttention", "num_heads", num_heads, embed_dim=embed_dim)

@@ -41,6 +41,7 @@ class _Conv(Module):
         bias: bool = True,
         padding_mode: str = "zeros",
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         self._set(in_channels, out_channels, kernel_size, stride, dilation, groups, padding_mode)
@@ -160,6 +161,7 @@ class _ConvTranspose(_Conv):
         dilation: Sizes = 1,
         padding_mode: str = "zeros",
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         name, rank = type(self).__name__, self.rank

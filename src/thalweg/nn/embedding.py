@@ -71,6 +71,7 @@ class Embedding(_Table):
         norm_type: float = 2.0,
         scale_grad_by_freq: bool = False,
         *,
+        device: Any = None,
         dtype: Any = None,
         _weight: Tensor | None = None,
     ) -> None:
@@ -141,6 +142,7 @@ class EmbeddingBag(_Table):
         *,
         include_last_offset: bool = False,
         padding_idx: int | None = None,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         self.max_norm, self.norm_type = max_norm, norm_type

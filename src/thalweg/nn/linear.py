@@ -33,7 +33,13 @@ class Linear(Module):
 
     @checked()
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, dtype: Any = None
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self.in_features = in_features
         self.out_features = out_features
@@ -115,6 +121,7 @@ class Bilinear(Module):
         out_features: int,
         bias: bool = True,
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         self.in1_features, self.in2_features = in1_features, in2_features

@@ -135,6 +135,7 @@ class _BatchNorm(_Running):
         track_running_stats: bool = True,
         *,
         bias: bool = True,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
@@ -208,6 +209,7 @@ class _InstanceNorm(_Running):
         track_running_stats: bool = False,
         *,
         bias: bool = True,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
@@ -277,6 +279,7 @@ class LayerNorm(_Affine):
         elementwise_affine: bool = True,
         bias: bool = True,
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         self.normalized_shape = trailing_shape("LayerNorm", normalized_shape)
@@ -319,6 +322,7 @@ class RMSNorm(_Affine):
         eps: float | None = None,
         elementwise_affine: bool = True,
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         self.normalized_shape = trailing_shape("RMSNorm", normalized_shape)
@@ -369,6 +373,7 @@ class GroupNorm(_Affine):
         affine: bool = True,
         *,
         bias: bool = True,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         require_divisor("GroupNorm", "num_groups", num_groups, num_channels=num_channels)

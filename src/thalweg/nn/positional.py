@@ -41,7 +41,13 @@ class SinusoidalEncoding(Module):
 
     @checked()
     def __init__(
-        self, d_model: int, max_len: int = 5000, base: float = 10000.0, *, dtype: Any = None
+        self,
+        d_model: int,
+        max_len: int = 5000,
+        base: float = 10000.0,
+        *,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         self.d_model, self.max_len, self.base = d_model, max_len, base
         angles = _angles(max_len, math.ceil(d_model / 2), d_model, base)
@@ -75,7 +81,9 @@ class LearnedEncoding(Module):
     """
 
     @checked()
-    def __init__(self, d_model: int, max_len: int, *, dtype: Any = None) -> None:
+    def __init__(
+        self, d_model: int, max_len: int, *, device: Any = None, dtype: Any = None
+    ) -> None:
         self.d_model, self.max_len = d_model, max_len
         self.weight = Parameter(empty(max_len, d_model, dtype=dtype))
         self.reset_parameters()
@@ -126,6 +134,7 @@ class RotaryEncoding(Module):
         base: float = 10000.0,
         interleaved: bool = True,
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         if dim % 2:

@@ -222,6 +222,7 @@ class RNN(_Recurrent):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         self.nonlinearity, self.kind = nonlinearity, KINDS[nonlinearity]
@@ -266,6 +267,7 @@ class GRU(_Recurrent):
         dropout: float = 0.0,
         bidirectional: bool = False,
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         options = (bias, batch_first, dropout, bidirectional)
@@ -311,6 +313,7 @@ class LSTM(_Recurrent):
         bidirectional: bool = False,
         proj_size: int = 0,
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         options = (bias, batch_first, dropout, bidirectional)
@@ -392,6 +395,7 @@ class RNNCell(_Cell):
         bias: bool = True,
         nonlinearity: str = "tanh",
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         self.nonlinearity, self.kind = nonlinearity, KINDS[nonlinearity]
@@ -415,7 +419,13 @@ class GRUCell(_Cell):
 
     @checked()
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, *, dtype: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, dtype)
 
@@ -438,7 +448,13 @@ class LSTMCell(_Cell):
 
     @checked()
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, *, dtype: Any = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, dtype)
 

@@ -52,6 +52,7 @@ class _Layer(Module):
         norm_first: bool = False,
         bias: bool = True,
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         options = {"batch_first": batch_first, "dtype": dtype}
@@ -292,6 +293,7 @@ class Transformer(Module):
         norm_first: bool = False,
         bias: bool = True,
         *,
+        device: Any = None,
         dtype: Any = None,
     ) -> None:
         sizes = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps)
@@ -363,7 +365,9 @@ class Transformer(Module):
             )
 
     @staticmethod
-    def generate_square_subsequent_mask(sz: int, *, dtype: Any = None) -> Tensor:
+    def generate_square_subsequent_mask(
+        sz: int, *, device: Any = None, dtype: Any = None
+    ) -> Tensor:
         """(sz, sz) of 0 where the column is not after the row, and -inf elsewhere.
 
         >>> import thalweg as tw

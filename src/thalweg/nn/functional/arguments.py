@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeGuard, TypeVar
 import numpy as np
 
 from thalweg._tensor import Tensor
+from thalweg.devices import check_device, device
 from thalweg.dtypes import as_dtype, float32, float64
 from thalweg.errors import ConfigError, ConfigTypeError, DTypeError, nearest
 from thalweg.ops.random import Generator
@@ -256,6 +257,20 @@ class _Dtype(Argument):
             )
 
 
+@dataclass(frozen=True, slots=True)
+class _Device(Argument):
+    """Where parameters are to live: what is checked is all that there is to it."""
+
+    def at_sight(self) -> dict[type, Callable[[Any], bool] | None]:
+        return {type(None): None, device: None}
+
+    def check(self, owner: str, value: Any) -> None:
+        try:
+            check_device(value)
+        except ConfigError as error:
+            raise ConfigError(f"{owner}{error.message}") from None
+
+
 def arguments(function: Callable[..., Any], limits: Mapping[str, Limit]) -> dict[int, Argument]:
     """What can be checked of the arguments of `function`, by position."""
     found: dict[int, Argument] = {}
@@ -263,6 +278,8 @@ def arguments(function: Callable[..., Any], limits: Mapping[str, Limit]) -> dict
         name, annotation = parameter.name, str(parameter.annotation)
         if name == "dtype":
             found[place] = _Dtype(name, (), ANY, function.__name__ == "__init__")
+        elif name == "device":
+            found[place] = _Device(name, (), ANY)
         elif kinds := _alternatives(annotation):
             usual = LIMITS.get(name, _NUMBER)
             found[place] = Argument(name, kinds, limits.get(name, usual))
