@@ -23,6 +23,10 @@ from thalweg.ops.matrices import (
     multi_dot,
     pinv,
 )
+from thalweg.ops.matrix_functions import (
+    householder_product,
+    matrix_exp,
+)
 from thalweg.ops.norms import (
     matrix_norm,
     norm,
@@ -38,8 +42,10 @@ __all__ = [
     "det",
     "eigh",
     "eigvalsh",
+    "householder_product",
     "inv",
     "lstsq",
+    "matrix_exp",
     "matrix_norm",
     "matrix_power",
     "matrix_rank",

@@ -80,6 +80,9 @@ ELSEWHERE = {
     "test_optimizers": {"LBFGS", "Muon"},
     "test_training": {"clip_grad_norm_", "clip_grad_value_"},
     "test_threads": {"get_num_threads", "set_num_threads"},
+    "test_normalized": {
+        "remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm",
+    },
     "test_utils": {"clip_grads_with_norm_", "get_total_norm"},
 }
 # fmt: on

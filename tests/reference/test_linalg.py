@@ -14,9 +14,10 @@ import torch
 
 import thalweg
 from tests.reference.both import DTYPES, Case, Fixed, compare
-from tests.reference.spelling import Call, Samples, call
+from tests.reference.spelling import Call, Samples, call, given
 
-normal = Samples(11).normal
+_samples = Samples(11)
+normal, positive = _samples.normal, _samples.positive
 
 
 def square(*shape: int) -> Any:
@@ -63,6 +64,9 @@ LINALG: dict[str, list[Call]] = {
                          call(normal(2, 3, 4), 2, dim=(0, 2), keepdim=True)],
     "cross":            [call(normal(3), normal(3)), call(normal(2, 3), normal(2, 3)),
                          call(normal(3, 2), normal(3, 2), dim=0), call(normal(2, 3), normal(1, 3))],
+    "matrix_exp":       [call(A), call(PAIR), call(normal(2, 2) / 10), call(np.zeros((3, 3)))],
+    "householder_product": [call(TALL, positive(3)), call(TALL, given(0.5, 1.5)),
+                            call(normal(2, 4, 3), positive(2, 3))],
     "vecdot":           [call(normal(2, 3), normal(2, 3)), call(normal(3, 2), normal(3, 2), dim=0)],
 }
 # fmt: on

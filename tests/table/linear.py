@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import thalweg as tw
-from tests.table.row import Array, Bad, Row, normal, row, s
+from tests.table.row import Array, Bad, Row, normal, positive, row, s
 from thalweg.errors import ConfigError, LinAlgError
 from thalweg.primitives import REGISTRY
 from thalweg.tape import bind
@@ -84,6 +84,27 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> Any:
     residual = np.square(a @ x - b).sum(-2) if a.shape[-2] > a.shape[-1] else np.zeros(0)
     rank = np.linalg.matrix_rank(a)
     return x, residual, rank, np.linalg.svd(a, compute_uv=False)
+
+
+def exponential(a: Array) -> Array:
+    """By the series, of a small part of the matrix; then squared."""
+    small, unit = a / 256, np.broadcast_to(np.eye(a.shape[-1]), a.shape)
+    out = unit
+    for k in range(12, 0, -1):
+        out = unit + small @ out / k
+    for _ in range(8):
+        out = out @ out
+    return out
+
+
+def reflections(a: Array, tau: Array) -> Array:
+    """The product, one reflection after the other."""
+    m, n = a.shape[-2:]
+    out = np.broadcast_to(np.eye(m), (*a.shape[:-2], m, m))
+    for i in range(tau.shape[-1]):
+        v = np.where(np.arange(m) > i, a[..., i], np.arange(m) == i)[..., None]
+        out = out @ (np.eye(m) - tau[..., i, None, None] * v * np.swapaxes(v, -1, -2))
+    return out[..., :n]
 
 
 def triangular(a: Array, b: Array, *, upper: bool, left: bool = True,
@@ -193,6 +214,11 @@ OTHERS = [
     row("linalg.matrix_power", np.linalg.matrix_power, s(A, args=(3,)), s(B3, args=(2,)),
         s(A, args=(-2,)), s(A, args=(1,)), bad=(Bad((normal(2, 3),), (2,)),
             Bad((A,), (1.5,), error=ConfigError, mentions=("1.5",)))),
+    row("linalg.matrix_exp", exponential, s(A / 4), s(B3), s(EMPTY), s(np.zeros((2, 2))),
+        bad=(NOT_SQUARE, VECTOR)),
+    row("linalg.householder_product", reflections, s(TALL, positive(2)), s(TALL, positive(1)),
+        s(normal(2, 4, 3), positive(2, 3)), bad=(Bad((WIDE, positive(2))),
+            Bad((TALL, positive(3))), Bad((normal(3), positive(1)), mentions=("(3,)",)))),
     row("linalg.multi_dot", lambda *t: np.linalg.multi_dot(t), s(TALL, WIDE), s(TALL, WIDE, TALL),
         s(normal(4), TALL, WIDE, normal(4)), s(normal(3, 2), normal(2, 5), normal(5, 2), normal(2)),
         call=lambda *t: tw.linalg.multi_dot(t),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from thalweg.nn.module import Module
 
-__all__ = ["Hook", "Hooks", "RemovableHandle", "register"]
+__all__ = ["Hook", "Hooks", "RemovableHandle", "forget", "register"]
 
 Hook = Callable[..., Any]
 _numbers = itertools.count()
@@ -53,14 +53,27 @@ class RemovableHandle:
     def remove(self) -> None:
         """Take the hook away; a second time does nothing."""
         self._hooks.pop(self.number, None)
-        if not self._module._hooks:  # the last one: calls need not look for hooks again
-            self._module._hooks = None
+        _settle(self._module)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.remove()
+
+
+def _settle(module: Module) -> None:
+    if not module._hooks:  # that was the last one: calls need not look for hooks again
+        module._hooks = None
+
+
+def forget(module: Module, is_it: Callable[[Hook], bool]) -> None:
+    """Take away those hooks before the forward of `module` for which `is_it` holds."""
+    if module._hooks is not None:
+        before = module._hooks.before
+        for number in [n for n, (hook, _) in before.items() if is_it(hook)]:
+            del before[number]
+        _settle(module)
 
 
 def register(

@@ -1,18 +1,23 @@
-"""Weights by length and direction, and weights of spectral norm 1: usual parametrizations."""
+"""Weights by length and direction, of spectral norm 1, or orthogonal: usual parametrizations."""
 
 from __future__ import annotations
 
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
-from thalweg.nn.convolution import ConvTranspose1d, ConvTranspose2d
 from thalweg.nn.functional.distance import normalize
 from thalweg.nn.module import Module
+from thalweg.nn.utils.measures import (
+    length,
+    output_dim,
+    rows,
+    singular_vectors,
+    spectral_value,
+)
+from thalweg.nn.utils.orthogonality import orthogonal
 from thalweg.nn.utils.parametrize import register_parametrization
 from thalweg.ops.random import randn
-from thalweg.primitives.core import normalize_axis
-from thalweg.tape import no_grad
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 class _WeightNorm(Module):
@@ -21,19 +26,13 @@ class _WeightNorm(Module):
     def __init__(self, dim: int | None) -> None:
         self.dim = -1 if dim is None else dim
 
-    def _norm(self, v: Tensor) -> Tensor:
-        if self.dim == -1:
-            return v.norm()
-        others = tuple(axis for axis in range(v.ndim) if axis != self.dim % v.ndim)
-        return v.norm(dim=others, keepdim=True) if others else v.abs()
-
     def forward(self, g: Tensor, v: Tensor) -> Tensor:
         """g v / ||v||."""
-        return v * (g / self._norm(v))
+        return v * (g / length(v, self.dim))
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         """||weight|| and weight itself."""
-        return self._norm(weight), weight
+        return length(weight, self.dim), weight
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
@@ -62,37 +61,23 @@ class _SpectralNorm(Module):
             raise ConfigError(
                 f"spectral_norm: n_power_iterations is 1 or more, got {n_power_iterations!r}"
             )
-        self.dim = normalize_axis("spectral_norm", dim, weight.ndim)
+        self.dim = dim
         self.eps, self.n_power_iterations = eps, n_power_iterations
         if weight.ndim > 1:
-            matrix = self._matrix(weight.detach())
+            matrix = rows(weight.detach(), dim)
             for label, size in zip(("_u", "_v"), matrix.shape, strict=True):
                 start = normalize(randn(size, dtype=weight.dtype), dim=0, eps=eps)
                 self.register_buffer(label, start)
-            self._iterate(matrix, 15)
-
-    def _matrix(self, weight: Tensor) -> Tensor:
-        return weight.movedim(self.dim, 0).flatten(1)
-
-    @no_grad()
-    def _iterate(self, matrix: Tensor, times: int) -> None:
-        """u and v towards the singular vectors of the largest singular value."""
-        u, v = self._u, self._v
-        for _ in range(times):
-            u = normalize(matrix @ v, dim=0, eps=self.eps)
-            v = normalize(matrix.T @ u, dim=0, eps=self.eps)
-        self._u.copy_(u)
-        self._v.copy_(v)
+            singular_vectors(matrix, self._u, self._v, 15, eps)
 
     def forward(self, weight: Tensor) -> Tensor:
         """weight / (u^T W v); u and v move on first while training."""
         if weight.ndim == 1:
             return normalize(weight, dim=0, eps=self.eps)
-        matrix = self._matrix(weight)
+        matrix = rows(weight, self.dim)
         if self.training:
-            self._iterate(matrix, self.n_power_iterations)
-        u, v = self._u.detach(), self._v.detach()
-        return weight / (u * (matrix @ v)).sum()
+            singular_vectors(matrix, self._u, self._v, self.n_power_iterations, self.eps)
+        return weight / spectral_value(matrix, self._u, self._v)
 
     def right_inverse(self, value: Tensor) -> Tensor:
         """The weight itself."""
@@ -128,8 +113,7 @@ def spectral_norm(
     weight = getattr(module, name, None)
     if not isinstance(weight, Tensor):
         raise ConfigError(f"spectral_norm: {type(module).__name__} has no tensor {name!r}")
-    if dim is None:
-        dim = 1 if isinstance(module, ConvTranspose1d | ConvTranspose2d) else 0
+    dim = output_dim("spectral_norm", module, weight, dim)
     return register_parametrization(
         module, name, _SpectralNorm(weight, n_power_iterations, dim, eps)
     )

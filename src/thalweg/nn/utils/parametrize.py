@@ -8,12 +8,14 @@ what is trained stands under `parametrizations`, with PyTorch's names in the sta
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from thalweg._tensor import Parameter, Tensor
 from thalweg.errors import ConfigError, ShapeError, nearest
 from thalweg.nn.containers import ModuleDict, ModuleList
 from thalweg.nn.module import Module
+from thalweg.nn.utils.properties import compute, stop_computing
 from thalweg.tape import no_grad
 
 __all__ = [
@@ -121,11 +123,9 @@ def register_parametrization(
     delattr(module, tensor_name)
     module._buffer_names = {k: v for k, v in module._buffer_names.items() if k != tensor_name}
     if not is_parametrized(module):
-        kind = type(module)
-        module.__class__ = type(f"Parametrized{kind.__name__}", (kind,), {"__module__": __name__})
         module.add_module("parametrizations", ModuleDict())
-    _add_property(type(module), tensor_name)
     _lists(module)[tensor_name] = held
+    compute(module, tensor_name, *_property(tensor_name), label="Parametrized")
     return module
 
 
@@ -134,14 +134,14 @@ def _lists(module: Module) -> Any:
     return vars(module)["parametrizations"]
 
 
-def _add_property(kind: type[Module], name: str) -> None:
-    def read(self: Module) -> Any:
-        return _lists(self)[name]()
+def _property(name: str) -> tuple[Callable[[Module], Any], Callable[[Module, Any], None]]:
+    def read(module: Module) -> Any:
+        return _lists(module)[name]()
 
-    def write(self: Module, value: Tensor) -> None:
-        _lists(self)[name].right_inverse(value)
+    def write(module: Module, value: Any) -> None:
+        _lists(module)[name].right_inverse(value)
 
-    setattr(kind, name, property(read, write))
+    return read, write
 
 
 def _check_kept(tensor: Tensor, parametrization: Module, unsafe: bool) -> None:
@@ -205,11 +205,10 @@ def remove_parametrizations(
             original.copy_(value)  # the same parameter: an optimizer goes on with it
         else:
             original = _like(original, value)
-    delattr(type(module), tensor_name)
+    stop_computing(module, tensor_name)
     del _lists(module)[tensor_name]
     if not is_parametrized(module):
         delattr(module, "parametrizations")
-        module.__class__ = type(module).__bases__[0]
     if isinstance(original, Parameter):
         module.register_parameter(tensor_name, original)
     else:
