@@ -85,9 +85,11 @@ class Compiled:
         return bool(error[0])
 
 
-def elementwise(name: str, dtype: Any, build: Any, operands: int, lanes: int) -> Any:
+def elementwise(
+    name: str, dtype: Any, build: Any, operands: int, lanes: int, scales: bool = False
+) -> Any:
     """A compiled loop of `build(*values)` over flat arrays whose size `lanes` divides."""
-    b = Builder()
+    b = Builder(scales=scales)
     dtype = np.dtype(dtype)
     with b.loop(0, b.op("add i64 %n, 0", np.dtype(np.int64)), step=lanes) as turn:
         values = [

@@ -49,6 +49,11 @@ class Machine:
         """Whether a product is added in one instruction and one rounding."""
         return "+fma" in self.features.split(",") or not _is_x86()
 
+    @property
+    def has_scaling(self) -> bool:
+        """Whether one instruction multiplies floats by powers of two."""
+        return {"+avx512f", "+avx512vl"} <= set(self.features.split(","))
+
 
 def host() -> Machine:
     """The machine this runs on; `THALWEG_VECTOR_BITS` asks for narrower vectors than it has.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks import ulp
-from tests.compiler.native import module_text, of_width
+from tests.compiler.native import elementwise, module_text, of_width
 from thalweg.compiler.kernels import Access, Buffer, Loop, Scalar, Store
 from thalweg.compiler.lower import lower, maths
 from thalweg.compiler.native.jit import assembly
@@ -56,6 +56,26 @@ def test_special_values(name: str, dtype: Any) -> None:
         expected = ulp.FUNCTIONS[name].exact(x.astype(np.float64)).astype(dtype)
         found = ulp.compiled(name, (x,))
         assert same(found, expected).all(), (x, found, expected)
+
+
+@pytest.mark.parametrize("name", maths.UNARY)
+def test_nan_stays_nan_whatever_its_bits(name: str) -> None:
+    bits = np.arange(0x7F800001, 0x80000000, 12_345, np.int64).astype(np.uint32)
+    x = np.concatenate([bits, bits | np.uint32(1 << 31)]).view(np.float32)
+    assert np.isnan(ulp.compiled(name, (x,))).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["exp", "power"])
+def test_powers_of_two_are_the_same_in_one_instruction(name: str, dtype: Any) -> None:
+    lanes, operands = 64 // np.dtype(dtype).itemsize, ulp.FUNCTIONS[name].operands
+    given = [np.linspace(-760, 720, 1 << 14, dtype=dtype), np.full(1 << 14, 0.97, dtype)]
+    machine = of_width(512)
+    found = [
+        elementwise("f", dtype, lambda *v: maths.call(name, *v), operands, lanes, scales=scales)
+        for scales in {False, machine.has_scaling}
+    ]
+    assert len({run(*reversed(given[:operands])).tobytes() for run in found}) == 1
 
 
 @pytest.mark.parametrize("dtype", [ulp.F32, ulp.F64], ids=str)

@@ -48,7 +48,7 @@ def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lower
     own = dict.fromkeys(s.buffer for s in form.streams if s.buffer is not None)
     buffers = (*own, *rows_of(kernel))
     points, depth = form.count("batch", "row", "column"), form.count("inner")
-    builder = Builder()
+    builder = Builder(scales=machine.has_scaling)
     blocks = scratch = 0
     if points:
         tiling = choose(form, kernel.a.dtype, machine, effort(kernel))

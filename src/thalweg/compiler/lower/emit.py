@@ -239,9 +239,11 @@ class LoopState:
 
 
 class Builder:
-    """The text of one function, as it grows; declarations and helpers are shared with callees."""
+    """The text of one function, as it grows; declarations and helpers are shared with callees.
+    Code for a machine that `scales` multiplies floats by powers of two in one instruction."""
 
-    def __init__(self, caller: Builder | None = None) -> None:
+    def __init__(self, caller: Builder | None = None, *, scales: bool = False) -> None:
+        self.scales = caller.scales if caller else scales
         self.lines: list[str] = []
         self.block = "entry"
         self.outside: set[str] = set()  # pointers that need not point into their buffers
@@ -417,8 +419,11 @@ class Builder:
         return _from_memory(raw, dtype)
 
     def store(self, value: Value, pointer: str, mask: Value | None = None) -> None:
-        """Write the lanes of `value` to neighbours at `pointer`, where `mask` is true."""
+        """Write the lanes of `value` to neighbours at `pointer`, the first ones that `mask` has."""
         raw, align = _to_memory(value), value.dtype.itemsize
+        if mask is not None and mask.text.count("true") == 100:
+            # LLVM 22 makes this store as wide as what a lane was truncated from.
+            raw, mask = self.op(f"extractelement {raw.typed}, i64 0", raw.dtype), None
         if mask is None:
             self.emit(f"store {raw.typed}, ptr {pointer}, align {align}")
             return

@@ -148,5 +148,4 @@ def _exp_pair(high: Value, low: Value) -> Value:
         r = (-as_float).fma(part, r)
     r = r + high.equals(capped).select(low, 0.0)
     e = 1.0 + table.polynomial(r, table.EXP[r.dtype]).fma(r * r, r)
-    half = table.half(n)
-    return e * table.power_of_two(half) * table.power_of_two(n - half)
+    return table.scaled(e, n, as_float)

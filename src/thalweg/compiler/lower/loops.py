@@ -78,7 +78,7 @@ def lower_loop(loop: Loop, name: str, machine: Machine, part: Part | None = None
     buffers = tuple(dict.fromkeys(access.buffer for access in accesses(loop)))
     loop, lead = arranged(loop, part.rows if part else 1)
     vectors = vector_axis(loop, machine.vector_bits, lead)
-    b = Builder()
+    b = Builder(scales=machine.has_scaling)
     work = work_of(loop, machine)
     nest = _Nest(
         b,

@@ -38,23 +38,22 @@ def widened(function: Callable[..., Value]) -> Callable[..., Value]:
 
 
 def exp(x: Value) -> Value:
-    """e^x = 2^n e^r, r = x - n log 2 in +-log(2)/2. The power of 2 comes in two factors, so that
-    denormal results and those next to infinity are right."""
+    """e^x = 2^n e^r, r = x - n log 2 in +-log(2)/2; denormal results and those next to infinity are
+    right."""
     lowest, highest = (-104.0, 89.0) if x.dtype == F32 else (-746.0, 710.0)
     x = table.clamped(x, lowest, highest)
-    n, r = _halved_exponent(x)
-    e = _exp_small(r)
-    half = table.half(n)
-    return e * table.power_of_two(half) * table.power_of_two(n - half)
+    n, as_float, r = _halved_exponent(x)
+    return table.scaled(_exp_small(r), n, as_float)
 
 
-def _halved_exponent(x: Value) -> tuple[Value, Value]:
-    """The integer n nearest to x / log 2, and r = x - n log 2 with the error of log 2 undone."""
+def _halved_exponent(x: Value) -> tuple[Value, Value, Value]:
+    """The integer n nearest to x / log 2, also as a float, and r = x - n log 2 with the error of
+    log 2 undone."""
     n, as_float = table.nearest_integer(x, 1 / math.log(2))
     r = x
     for part in table.LOG_2[x.dtype]:
         r = (-as_float).fma(part, r)
-    return n, r
+    return n, as_float, r
 
 
 def _exp_small(r: Value) -> Value:
@@ -83,7 +82,7 @@ def _expm1_small(r: Value) -> Value:
 def expm1(x: Value) -> Value:
     """2^n (e^r - 1) + (2^n - 1), at half scale so that 2^n does not overflow before the result."""
     lowest, highest = (-18.0, 89.0) if x.dtype == F32 else (-38.0, 710.0)
-    n, r = _halved_exponent(table.clamped(x, lowest, highest))
+    n, _, r = _halved_exponent(table.clamped(x, lowest, highest))
     scale = table.power_of_two(n - 1)
     grown = scale.fma(_expm1_small(r), scale - 0.5) * 2.0
     tiny = 2.0**-25 if x.dtype == F32 else 2.0**-54
@@ -114,7 +113,7 @@ def erf(x: Value) -> Value:
     size, z = x.absolute(), x * x
     near = table.in_pairs(z, z * z, table.ERF[x.dtype]).fma(x, x)
     far = 1.0 - (_erfc_32 if x.dtype == F32 else _erfc_64)(size)
-    return (size < 1.0).select(near, far.with_sign_of(x))
+    return (size >= 1.0).select(far.with_sign_of(x), near)  # NaN is near
 
 
 def _erfc_32(size: Value) -> Value:

@@ -30,11 +30,11 @@ __all__ = [
     "TWO_THIRDS_LOW",
     "clamped",
     "float_of",
-    "half",
     "in_pairs",
     "nearest_integer",
     "polynomial",
     "power_of_two",
+    "scaled",
 ]
 
 # Constants as sums of floats. The short ones have room for a product with an exponent.
@@ -189,9 +189,31 @@ def float_of(n: Value, dtype: DType) -> Value:
     return (n + rounder.bitcast(n.dtype)).bitcast(dtype) - rounder
 
 
-def half(n: Value) -> Value:
+def scaled(x: Value, n: Value, as_float: Value) -> Value:
+    """x 2^n for x about 1, where the result is denormal or infinite too, rounded once."""
+    if x.builder.scales and 8 * x.dtype.itemsize * x.lanes in (128, 256, 512):
+        return _scaled_at_once(x, as_float)
+    half = _half(n)
+    return x * power_of_two(half) * power_of_two(n - half)
+
+
+def _scaled_at_once(x: Value, power: Value) -> Value:
+    """x 2^power by AVX-512's instruction for it."""
+    b, type, bits = x.builder, x.type, 8 * x.dtype.itemsize * x.lanes
+    name = f"llvm.x86.avx512.mask.scalef.{'ps' if x.dtype == F32 else 'pd'}.{bits}"
+    mask = f"i{max(8, x.lanes)}"
+    kinds, values = [type, type, type, mask], [x.typed, power.typed, x.typed, f"{mask} -1"]
+    if bits == 512:  # and how to round: as the machine is set
+        kinds, values = [*kinds, "i32"], [*values, "i32 4"]
+    b.declarations.add(f"declare {type} @{name}({', '.join(kinds)})")
+    return b.op(f"call {type} @{name}({', '.join(values)})", x.dtype, x.lanes)
+
+
+def _half(n: Value) -> Value:
     """About n / 2, for |n| below 4096."""
-    positive = n + 4096
+    if n.dtype.itemsize == 4:
+        return n >> 1
+    positive = n + 4096  # few machines shift i64 with their sign
     halved = n.builder.op(f"lshr {positive.typed}, {n.like(1).text}", n.dtype, n.lanes)
     return halved - 2048
 
