@@ -248,3 +248,14 @@ def test_where_the_tape_outside_goes_through_a_transform_nothing_is_lost(transfo
 
         found += tw.autograd.grad(transform(f)(x).square().sum(), w)
     np.testing.assert_allclose(found[1].numpy(), found[0].numpy(), rtol=1e-5)
+
+
+def test_arguments_made_of_numbers_inside_a_compiled_function() -> None:
+    def slopes() -> Any:
+        w = tw.tensor([[1.0, 2.0], [0.5, -1.0]]).requires_grad_()
+        x = tw.tensor([0.3, 0.7], requires_grad=True)
+        checkpoint(lambda x, w: tw.tanh(x @ w), x, w).sum().backward()
+        return w.grad, x.grad
+
+    for found, wanted in zip(tw.compile(slopes)(), slopes(), strict=True):
+        np.testing.assert_allclose(found.numpy(), wanted.numpy(), rtol=1e-6)

@@ -80,6 +80,9 @@ class _Watch:
 
     def __init__(self, arguments: Sequence[Any]) -> None:
         tensors: list[Any] = [x for x in arguments if isinstance(x, TensorBase)]
+        if mode.trace is not None:
+            for x in tensors:
+                mode.trace.touch(x)
         self.used = {id(x): (x, x._value) for x in tensors}
         self.given = frozenset(self.used)
         self.made: set[int] = set()  # the identities of values
