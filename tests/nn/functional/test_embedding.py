@@ -65,6 +65,21 @@ def test_what_is_no_index_and_no_table() -> None:
         F.embedding(tw.tensor([0]), tw.ones(5, 2), padding_idx=5)
 
 
+def test_a_last_offset_before_the_end_ends_the_last_bag() -> None:
+    table, index = tw.arange(5.0).unsqueeze(-1), tw.tensor([1, 2, 3, 4])
+    for mode, wanted in (("sum", [1, 5]), ("mean", [1, 2.5]), ("max", [1, 3])):
+        out = F.embedding_bag(
+            index, table, tw.tensor([0, 1, 3]), mode=mode, include_last_offset=True
+        )
+        assert out.flatten().tolist() == wanted
+
+
+@pytest.mark.parametrize("offsets", [[1, 2], [0, 3, 2], [0, 5], [-1, 2], []])
+def test_offsets_that_do_not_rise(offsets: list[int]) -> None:
+    with pytest.raises(OutOfRangeError, match="must rise from 0 to at most 4"):
+        F.embedding_bag(tw.tensor([0, 1, 2, 0]), tw.ones(3, 2), tw.tensor(offsets).long())
+
+
 def test_one_hot() -> None:
     hot = F.one_hot(tw.tensor([[0, 2], [1, 0]]))
     assert hot.tolist() == [[[1, 0, 0], [0, 0, 1]], [[0, 1, 0], [1, 0, 0]]]

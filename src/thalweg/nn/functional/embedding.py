@@ -6,11 +6,13 @@ import math
 from typing import Any
 
 from thalweg._tensor import Tensor
+from thalweg.dtypes import int64
 from thalweg.errors import ConfigError, OutOfRangeError, ShapeError
 from thalweg.nn.functional.arguments import checked, least, one_of
-from thalweg.nn.functional.checks import first_place, require_integers
+from thalweg.nn.functional.checks import first_place, require, require_integers
 from thalweg.ops import creation
-from thalweg.ops.creation import arange
+from thalweg.ops.creation import arange, full
+from thalweg.ops.joining import cat
 from thalweg.tape import composite, no_grad
 
 __all__ = ["BAGS", "embedding", "embedding_bag", "one_hot"]
@@ -114,10 +116,11 @@ def embedding_bag(
     """The sum, mean or maximum of the rows of `weight` (V, D) that a bag of integers names.
 
     Input (B, n): B bags of n; or (n,) with `offsets` (B,), where each bag begins, from 0 on, with
-    `include_last_offset` (B + 1,), the last one n. Result (B, D). `per_sample_weights`, of
-    input's shape, weigh the rows of a sum. Indices equal to `padding_idx` do not count; an empty
-    bag gives zeros. Other options and errors as for `embedding`. A maximum over bags of different
-    lengths takes B n D operations.
+    `include_last_offset` (B + 1,), the last one where the last bag ends. Result (B, D).
+    `per_sample_weights`, of input's shape, weigh the rows of a sum. Indices equal to `padding_idx`
+    do not count; an empty bag gives zeros. Other options and errors as for `embedding`, and
+    `OutOfRangeError` for offsets that do not rise from 0 to at most n. A maximum over bags of
+    different lengths takes B n D operations.
 
     >>> import thalweg as tw
     >>> table = tw.tensor([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]])
@@ -128,18 +131,21 @@ def embedding_bag(
     Source: Joulin et al., "Bag of tricks for efficient text classification", 2017.
     """
     padding = _checked("embedding_bag", input, weight, padding_idx)
-    _check_bags(input, offsets, mode, per_sample_weights)
+    _check_bags(input, offsets, include_last_offset, mode, per_sample_weights)
     rows = embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.unsqueeze(-1)
     kept = input.eq(input) if padding is None else input.ne(padding)
     if offsets is None:
         return _pooled(rows, kept, mode)
+    count = input._value.shape[0]
+    ends = offsets if include_last_offset else cat([offsets, full((1,), count, dtype=int64)])
+    _check_offsets(ends, count)
+    bags = ends._value.shape[0] - 1
+    place = arange(count).unsqueeze(-1)
+    bag = (place >= ends.narrow(0, 0, bags)).sum(-1) - 1  # the last one that begins before it
     if include_last_offset:
-        offsets = offsets.narrow(0, 0, offsets._value.shape[0] - 1)
-    count, bags = input._value.shape[0], offsets._value.shape[0]
-    begun = arange(count).unsqueeze(-1) >= offsets  # (n, B): bag b has begun at place i
-    bag = begun.sum(-1) - 1
+        kept = kept & (place < ends.narrow(0, bags, 1)).squeeze(-1)
     if mode == "max":
         own = bag.eq(arange(bags).unsqueeze(-1)) & kept
         return _pooled(rows.expand(bags, *rows._value.shape), own, mode)
@@ -152,7 +158,7 @@ def embedding_bag(
 
 
 def _check_bags(
-    input: Tensor, offsets: Tensor | None, mode: str, per_sample_weights: Tensor | None
+    input: Tensor, offsets: Tensor | None, last: bool, mode: str, per_sample_weights: Tensor | None
 ) -> None:
     shape = input._value.shape
     if len(shape) != (2 if offsets is None else 1):
@@ -162,8 +168,10 @@ def _check_bags(
         )
     if offsets is not None:
         require_integers("embedding_bag", "offsets", offsets)
-        if len(offsets._value.shape) != 1:
-            raise ShapeError(f"embedding_bag: offsets (B,) expected, got {offsets._value.shape}")
+        if len(offsets._value.shape) != 1 or (last and not offsets._value.shape[0]):
+            wanted = "(B + 1,) with include_last_offset" if last else "(B,)"
+            given = offsets._value.shape
+            raise ShapeError(f"embedding_bag: offsets {wanted} expected, got {given}")
     if per_sample_weights is not None and mode != "sum":
         raise ConfigError(f"embedding_bag: per_sample_weights weigh a sum, and mode is {mode!r}")
     if per_sample_weights is not None and per_sample_weights._value.shape != shape:
@@ -171,6 +179,18 @@ def _check_bags(
             f"embedding_bag: per_sample_weights has shape {per_sample_weights._value.shape}, "
             f"expected that of the input, {shape}"
         )
+
+
+def _check_offsets(ends: Tensor, count: int) -> None:
+    first, last = ends.narrow(0, 0, 1), ends.narrow(0, ends._value.shape[0] - 1, 1)
+    rise = (ends.diff() >= 0).all() & first.eq(0).all() & (last <= count).all()
+    require(
+        rise,
+        lambda: OutOfRangeError(
+            f"embedding_bag: offsets {ends.tolist()} (the last: where the last bag ends) must rise "
+            f"from 0 to at most {count}, the number of indices: each says where a bag begins"
+        ),
+    )
 
 
 def _pooled(rows: Tensor, kept: Tensor, mode: str) -> Tensor:
