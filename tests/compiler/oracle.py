@@ -27,7 +27,10 @@ def traced(fn: Callable[..., Any], *args: Any) -> Trace:
 
 
 class Native:
-    """The native program of a graph, run on arrays; its memory is filled with NaN before."""
+    """The native program of a graph, run on arrays; its memory is filled with NaN before.
+
+    What lies around the arrays that it writes to must not change.
+    """
 
     def __init__(
         self,
@@ -41,16 +44,35 @@ class Native:
 
     def __call__(self, arrays: Sequence[Any], threads: int | None = None) -> list[Array]:
         """The outputs, in order; `arrays` stay as they are."""
-        given = [np.array(a, order="C") for a in arrays]
-        state = {number: given[place] for place, number in self.plan.updates.items()}
+        rooms = [_Room(np.asarray(a)) for a in arrays]
+        state = {number: rooms[place] for place, number in self.plan.updates.items()}
         outputs = [
-            state[number] if number in state else np.full(atom.shape, 77, atom.dtype)
+            state[number] if number in state else _Room(np.full(atom.shape, 77, atom.dtype))
             for number, atom in enumerate(self.graph.outputs)
         ]
-        free = [a for number, a in enumerate(outputs) if number not in state]
+        rooms += [room for number, room in enumerate(outputs) if number not in state]
         self.program.poison()
-        self.program.run([a.ctypes.data for a in (*given, *free)], threads)
-        return outputs
+        self.program.run([room.array.ctypes.data for room in rooms], threads)
+        for number, room in enumerate(rooms):
+            assert room.is_whole(), f"the program wrote outside of array {number}"
+        return [room.array for room in outputs]
+
+
+class _Room:
+    """A copy of an array, and known bytes before and after it."""
+
+    EDGE = 128
+
+    def __init__(self, array: Array) -> None:
+        self.bytes = np.full(array.nbytes + 2 * self.EDGE, 0xA5, np.uint8)
+        inside = self.bytes[self.EDGE : self.EDGE + array.nbytes]
+        self.array = inside.view(array.dtype).reshape(array.shape)
+        self.array[...] = array
+
+    def is_whole(self) -> bool:
+        """Whether nobody wrote to the edges."""
+        edges = self.bytes[: self.EDGE], self.bytes[self.bytes.size - self.EDGE :]
+        return all((edge == 0xA5).all() for edge in edges)
 
 
 def difference(

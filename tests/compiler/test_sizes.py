@@ -96,6 +96,20 @@ def test_elementwise(dtype: str) -> None:
     agree(fn, (unary + binary) * len(SIZES), [*arrays, *small])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_casts_write_no_more_than_their_elements(dtype: str) -> None:
+    """The last vector has one element, which is truncated from a wider one."""
+    arrays = [numbers((n,), dtype, n, low=0) for n in (1, 5, 9, 17, 33, 65)]
+    if dtype.startswith("float"):
+        arrays = [np.abs(np.nan_to_num(a, posinf=1.0, neginf=1.0)) for a in arrays]
+    to = [d for d in DTYPES if d != dtype]
+
+    def fn(*tensors: tw.Tensor) -> list[tw.Tensor]:
+        return [x.to(getattr(tw, d)) for x in tensors for d in to]
+
+    agree(fn, ["cast"] * len(to) * len(arrays), arrays)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 def test_broadcasting_in_every_position(dtype: str) -> None:
     """Each axis of three: in both operands, in one, in the other, or absent in front."""
