@@ -13,6 +13,7 @@ from the end; without, as for labels, they are an error. What is outside is alwa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,9 +87,19 @@ def _gather(x: Any, *indices: Any, axes: Shape, wrap: bool) -> Any:
     if not wrap:
         _check_unsigned(x.shape, indices, axes)
     try:
+        if len(indices) == 1 and indices[0].dtype.kind == "i" and x.flags.c_contiguous:
+            return _taken(x, indices[0], axes[0])
         return _in_front(x, axes)[indices]
     except IndexError as error:
         raise _outside(x.shape, indices, axes, wrap) or error from None
+
+
+def _taken(x: Any, index: Any, axis: int) -> Any:
+    """`x[index]` along one axis of a contiguous x: by whole rows, where indexing goes by element."""
+    out = x.take(index, axis)
+    if not axis:
+        return out
+    return np.moveaxis(out, range(axis, axis + index.ndim), range(index.ndim))
 
 
 def _gather_vjp(
@@ -116,10 +127,27 @@ def _scatter_add(updates: Any, *indices: Any, shape: Shape, axes: Shape, wrap: b
         _check_unsigned(shape, indices, axes)
     out = np.zeros(shape, updates.dtype)
     try:
-        np.add.at(_in_front(out, axes), indices, updates)
+        if len(axes) == len(shape) > 1 and axes == tuple(range(len(shape))):
+            _added_to_flat(out, indices, updates, wrap)
+        else:
+            np.add.at(_in_front(out, axes), indices, updates)
     except IndexError as error:
         raise _outside(shape, indices, axes, wrap) or error from None
     return out
+
+
+def _added_to_flat(out: Any, indices: tuple[Any, ...], updates: Any, wrap: bool) -> None:
+    """Add at places of all axes: by one index NumPy does that four times as fast as by several."""
+    for index, size in zip(indices, out.shape, strict=True):
+        if index.size and (index.max() >= size or (wrap and index.min() < -size)):
+            raise IndexError
+    steps = [math.prod(out.shape[axis + 1 :]) for axis in range(out.ndim)]
+    places = [
+        (np.where(index < 0, index + size, index) if wrap else index.astype(np.int64)) * step
+        for index, size, step in zip(indices, out.shape, steps, strict=True)
+    ]
+    flat = np.broadcast_to(sum(places[1:], places[0]), updates.shape)
+    np.add.at(out.reshape(-1), flat.reshape(-1), updates.reshape(-1))
 
 
 def _scatter_vjp(

@@ -138,22 +138,33 @@ def _cumsum_infer(x: Abstract, *, axis: int) -> tuple[Axes, np.dtype[Any]]:
 
 
 def _folded(ufunc: Any) -> Callable[..., Any]:
-    """`ufunc.reduce`; over few elements at the end, as in the windows of a pooling, element by
-    element for all results at once: up to forty times faster than a short loop for each.
+    """`ufunc.reduce`; over few elements at the end, as in the windows of a pooling, or not far from
+    it, element by element for all results at once: up to forty times faster than a short loop for
+    each.
     """
 
     def evaluate(x: Any, *, axes: Axes) -> Any:
-        first = x.ndim - len(axes)
-        count = math.prod(x.shape[first:])
-        if axes and axes[0] == first and 1 < count <= 32 and x.size >= 1024 * count:
-            places = np.ndindex(*x.shape[first:])
-            out = x[(..., *next(places))].copy()
-            for place in places:
-                ufunc(out, x[(..., *place)], out=out)
-            return out
+        count = math.prod([x.shape[axis] for axis in axes])
+        is_short = 1 < count <= 32 and math.prod(x.shape[axes[-1] + 1 :]) < _LONG
+        if is_short and x.size >= 1024 * count:
+            return _element_by_element(ufunc, x, axes)
         return ufunc.reduce(x, axis=axes, dtype=x.dtype)
 
     return evaluate
+
+
+_LONG = 256  # elements behind what is reduced, side by side, that NumPy reduces well
+
+
+def _element_by_element(ufunc: Any, x: Any, axes: Axes) -> Any:
+    key: list[Any] = [slice(None)] * x.ndim
+    out = None
+    for place in np.ndindex(*[x.shape[axis] for axis in axes]):
+        for axis, number in zip(axes, place, strict=True):
+            key[axis] = number
+        part = x[tuple(key)]
+        out = part.copy("K") if out is None else ufunc(out, part, out=out)
+    return out
 
 
 # fmt: off

@@ -8,13 +8,14 @@ the end is kept, unless it lies in padding altogether.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from thalweg._tensor import Tensor
-from thalweg.dtypes import int32, int64, uint8
+from thalweg.dtypes import int32, uint8
 from thalweg.errors import ConfigError, ShapeError
 from thalweg.nn.functional.arguments import checked, nonzero
 from thalweg.nn.functional.sliding import (
@@ -31,7 +32,7 @@ from thalweg.ops.lift import floating
 from thalweg.primitives.core import check_kind
 from thalweg.tape import composite
 
-__all__ = ["avg_pool1d", "avg_pool2d", "lowest", "max_pool1d", "max_pool2d"]
+__all__ = ["avg_pool1d", "avg_pool2d", "flat_places", "laid", "max_pool1d", "max_pool2d"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +107,15 @@ def _count(size: int, padding: int, span: int, stride: int, ceil: bool) -> int:
 # --- the maximum ---------------------------------------------------------------------------------
 
 
-def lowest(x: Tensor) -> float:
+def _lowest(x: Tensor) -> float:
     """What padding holds: less than any element, or equal to it."""
     dtype = x._value.dtype
     return -math.inf if dtype.kind == "f" else int(np.iinfo(dtype).min)
 
 
-def _laid(x: Tensor, axis: int, rank: int) -> Tensor:
-    """A vector along one of `rank` axes; those before it come by broadcasting."""
-    return x.reshape((-1,) + (1,) * (rank - 1 - axis))
+def laid(x: Tensor, axis: int) -> Tensor:
+    """A vector along an axis, a negative number; those before it come by broadcasting."""
+    return x.reshape((-1,) + (1,) * (-1 - axis))
 
 
 def _starts(pool: _Pool, axis: int) -> Tensor:
@@ -129,14 +130,14 @@ def _precedence(pool: _Pool, rank: int) -> Tensor:
     """
     count, slid = math.prod(pool.sizes), len(pool.shape)
     passed = [
-        _laid(arange(size) * math.prod(pool.sizes[axis + 1 :]), axis, rank)
+        laid(arange(size) * math.prod(pool.sizes[axis + 1 :]), axis - rank)
         for axis, size in enumerate(pool.sizes)
     ]
     order = (count - sum(passed[1:], passed[0])).to(uint8 if count < 256 else int32)
     for axis, (size, n) in enumerate(zip(pool.sizes, pool.shape, strict=True)):
         if pool.low[axis] or pool.high[axis]:
-            inside = _laid(arange(size) * pool.dilations[axis], axis, rank)
-            place = _laid(_starts(pool, axis), rank - slid + axis, rank) + inside
+            inside = laid(arange(size) * pool.dilations[axis], axis - rank)
+            place = laid(_starts(pool, axis), axis - slid) + inside
             order = order.where((place >= 0) & (place < n), 0)
     return order
 
@@ -145,7 +146,7 @@ def _scores(x: Tensor, out: Tensor, pool: _Pool) -> tuple[Tensor, Tensor]:
     """A number for each element (first dimensions) of each window, largest at its first maximum;
     and that largest number. Where the maximum is NaN, at the first element of the window.
     """
-    windows = pool.windows(x.detach(), lowest(x))
+    windows = pool.windows(x.detach(), _lowest(x))
     rank, slid = len(windows._value.shape), len(pool.sizes)
     windows = windows.permute(*range(rank - slid, rank), *range(rank - slid))
     order = _precedence(pool, rank)
@@ -213,18 +214,30 @@ def _elements(pool: _Pool, back: tuple[int, ...], like: Tensor) -> Tensor:
 
 @composite("max_pool", _max_pool_vjp)
 def _max_pool(x: Tensor, *, pool: _Pool) -> Tensor:
-    return pool.windows(x, lowest(x)).amax(pool.taps)
+    return pool.windows(x, _lowest(x)).amax(pool.taps)
 
 
 def _indices(x: Tensor, out: Tensor, pool: _Pool) -> Tensor:
     """Where each maximum stands, as a place in the flattened input."""
-    rank = len(pool.shape)
-    tap = math.prod(pool.sizes) - _scores(x, out, pool)[1].to(int64)
+    taps = math.prod(pool.sizes) - _scores(x, out, pool)[1].to(int32)
+    axes = range(len(pool.shape))
+    starts = [laid(_starts(pool, axis), axis - len(pool.shape)) for axis in axes]
+    return flat_places(taps, pool.sizes, starts, pool.shape, pool.dilations)
+
+
+def flat_places(
+    taps: Tensor, sizes: Shape, starts: Sequence[Tensor], shape: Shape, dilations: Shape = (1, 1)
+) -> Tensor:
+    """The places in the flattened input of elements of windows, which `taps` says by number.
+
+    Windows are of `sizes` and begin, along each axis, at `starts`.
+    """
     index: Tensor | int = 0
-    for axis, size in enumerate(pool.sizes):
-        inside = tap.div(math.prod(pool.sizes[axis + 1 :]), rounding_mode="floor").remainder(size)
-        place = _laid(_starts(pool, axis), axis, rank) + inside * pool.dilations[axis]
-        index = index * pool.shape[axis] + place
+    for axis, (n, start) in enumerate(zip(shape, starts, strict=True)):
+        rest = math.prod(sizes[axis + 1 :])
+        inside = taps if rest == 1 else taps.div(rest, rounding_mode="floor")
+        taps = taps - inside * rest
+        index = index * n + (start + inside * dilations[axis])
     assert isinstance(index, Tensor)
     return index
 
@@ -368,5 +381,5 @@ def _members(x: Tensor, pool: _Pool, count_include_pad: bool) -> Tensor | int:
         else:
             starts = _starts(pool, axis)
             count = (starts + size).minimum(n + margin) - starts.maximum(-margin)
-            product = product * _laid(count, axis, len(pool.shape)).to(x.dtype)
+            product = product * laid(count, axis - len(pool.shape)).to(x.dtype)
     return product
