@@ -126,8 +126,11 @@ def _uses(expression: str, name: str) -> bool:
 
 def _methods(kind: type) -> Iterator[str]:
     """The methods and properties of a class, and of bases that have no entry of their own."""
-    for owner in inspect.getmro(kind):
-        if owner is not kind and (owner in _listed() or not owner.__module__.startswith("thalweg")):
+    bases = inspect.getmro(kind)
+    shown = [base for base in bases[1:] if base in _listed()]
+    for owner in bases:
+        elsewhere = owner is not kind and any(issubclass(base, owner) for base in shown)
+        if elsewhere or not owner.__module__.startswith("thalweg"):
             continue
         for name, member in vars(owner).items():
             function = member.fget if isinstance(member, property) else member

@@ -94,6 +94,15 @@ def test_retain_grad_sees_what_hooks_before_it_gave() -> None:
     assert (y.grad.item(), x.grad.item()) == (10, 30)
 
 
+def test_retain_grad_sees_what_hooks_after_it_gave() -> None:
+    x = tw.tensor(2.0, requires_grad=True)
+    y = x * 3
+    y.retain_grad()
+    y.register_hook(lambda g: g * 10)
+    y.backward()
+    assert (y.grad.item(), x.grad.item()) == (10, 30)
+
+
 def test_a_retained_gradient_does_not_keep_its_tensor_alive() -> None:
     x = tw.tensor(2.0, requires_grad=True)
     y = x * 3

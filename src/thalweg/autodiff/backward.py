@@ -327,7 +327,8 @@ def register_hook(x: Tensor, hook: Hook) -> HookHandle:
     else:
         leaf: Any = x if x._node is None else x._node
         hooks = leaf._hooks = getattr(leaf, "_hooks", [])
-    hooks.append(hook)
+    kept = 0 if isinstance(hook, _Keep) else sum(isinstance(h, _Keep) for h in hooks)
+    hooks.insert(len(hooks) - kept, hook)  # what .grad keeps is what all hooks have made of it
     return HookHandle(hooks, hook)
 
 

@@ -27,6 +27,7 @@ from thalweg.compiler.machine import host
 from thalweg.compiler.native.program import Program
 from thalweg.compiler.passes import build_plan
 from thalweg.compiler.subgraph import keep_items
+from thalweg.errors import TraceError
 from thalweg.primitives.loops import Cotangents
 from thalweg.tape import Node, mode, wrap
 
@@ -135,6 +136,7 @@ def pullback_of(
     pairs = [(k, g) for (k, _), g in zip(leaves, gradients, strict=True) if g is not None]
     outputs = [tracer.atom(g) for _, g in pairs]
     later = tracer.equations[length:]
+    _check_unwritten(tracer, {e.output for e in later})
     del tracer.equations[length:]
     equations = keep_items(tracer.equations, later)
     known = {*cotangents, *(e.output for e in equations)}
@@ -142,6 +144,17 @@ def pullback_of(
     saved = [a for a in dict.fromkeys(used) if isinstance(a, Variable) and a not in known]
     graph = Graph([*saved, *cotangents], equations, outputs)
     return Pullback(graph, saved, live, [k for k, _ in pairs])
+
+
+def _check_unwritten(tracer: Tracer, computed: set[Variable]) -> None:
+    """A backward pass gives cotangents alone: nothing in it may give a tensor a new value."""
+    for slot in tracer.slots.values():
+        if slot.tensor._value in computed:
+            raise TraceError(
+                f"a tensor of shape {tuple(slot.array.shape)} was assigned to in the backward pass "
+                "of a compiled function, by a hook or an autograd.Function. That pass is a program "
+                "of its own, which writes no state: compile the whole step, with its backward()"
+            )
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from thalweg._tensor import Parameter, Tensor
 from thalweg.devices import check_device
 from thalweg.dtypes import DType, as_dtype, float32, float64
 from thalweg.errors import ConfigError, DTypeError, ThalwegError, nearest
-from thalweg.nn.hooks import Hook, Hooks, RemovableHandle, register
+from thalweg.nn.hooks import Hooked
 from thalweg.nn.state import IncompatibleKeys, load
 from thalweg.ops.creation import zeros
 from thalweg.tape import mode as _mode
@@ -24,7 +24,7 @@ __all__ = ["Module", "tree_repr"]
 T = TypeVar("T")
 
 
-class Module:
+class Module(Hooked):
     """The base of all layers and networks: attributes that train, and a `forward`.
 
     Whatever is set as an attribute is found by its name: `Parameter`s, other modules, and the
@@ -53,7 +53,6 @@ class Module:
     _training: bool = True
     # Names of buffers, and whether the state dictionary holds them. Replaced, never changed.
     _buffer_names: Mapping[str, bool] = {}
-    _hooks: Hooks | None = None
 
     @property
     def training(self) -> bool:
@@ -367,34 +366,6 @@ class Module:
         <All keys matched successfully>
         """
         return load(type(self).__name__, dict(self._state()), state_dict, strict)
-
-    # --- hooks -----------------------------------------------------------------------------------
-
-    def register_forward_pre_hook(
-        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call `hook(module, args)` before each forward; what it returns, if not None, is `args`.
-
-        With `with_kwargs`: `hook(module, args, kwargs)`, which returns None or (args, kwargs).
-        """
-        self._hooks = self._hooks or Hooks()
-        return register(self, self._hooks.before, hook, prepend, with_kwargs)
-
-    def register_forward_hook(
-        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Call `hook(module, args, output)` after each forward; a result not None is the output.
-
-        With `with_kwargs`: `hook(module, args, kwargs, output)`.
-
-        >>> import thalweg as tw
-        >>> layer = tw.nn.Linear(3, 2)
-        >>> with layer.register_forward_hook(lambda module, args, out: print(tuple(out.shape))):
-        ...     y = layer(tw.ones(5, 3))
-        (5, 2)
-        """
-        self._hooks = self._hooks or Hooks()
-        return register(self, self._hooks.after, hook, prepend, with_kwargs)
 
     # --- printing --------------------------------------------------------------------------------
 
