@@ -22,7 +22,7 @@ Each class also derives from the built-in error PyTorch users would catch.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 __all__ = [
     "AnomalyError",
@@ -112,7 +112,22 @@ class OutOfMemoryError(ThalwegError, MemoryError):
 
 
 class AnomalyError(ThalwegError, RuntimeError):
-    """An operation made a NaN or an infinity while `detect_anomaly` looked for it."""
+    """An operation made a NaN or an infinity while `detect_anomaly` looked for it.
+
+    `line_of` tells of a value which of the user's lines computed it, where that is known.
+    """
+
+    def __init__(self, message: str, line_of: Callable[[object], object] | None = None) -> None:
+        super().__init__(message)
+        self._line_of = line_of
+
+    def in_derivative(self, operation: str, output: object) -> None:
+        """Add that it happened in the derivative of the operation that computed `output`."""
+        if self._line_of is not None:
+            line = self._line_of(output)
+            self.message += f". It is in the derivative of {operation}"
+            self.message += f", computed at {line}" if line is not None else ""
+            self._line_of = None  # an operation further out is not the one
 
 
 class TraceError(ThalwegError, RuntimeError):

@@ -129,6 +129,36 @@ def test_accumulation_equals_the_larger_batch() -> None:
     np.testing.assert_allclose(weights[0], weights[1], rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("options", "sizes"),
+    [
+        ({}, {16: 1, 8: 1}),
+        ({"batch_size": 24}, {24: 1}),
+        ({"batch_size": 500}, {72: 1}),
+        # the first gradient, one more, and the update, which the smaller batch makes too
+        ({"accumulate": 3}, {16: 3, 8: 1}),
+    ],
+)
+def test_every_batch_of_a_compiled_training_runs_natively(
+    options: dict[str, Any], sizes: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from thalweg.train.steps import Steps
+
+    traced: list[int] = []
+    real = Steps._forward
+
+    def forward(self: Steps, parts: Any) -> Any:
+        traced.append(len(parts[0]))
+        return real(self, parts)
+
+    monkeypatch.setattr(Steps, "_forward", forward)
+    result = some_trainer(**options).fit(some_splits(), epochs=3)  # 72 examples an epoch
+    assert {size: traced.count(size) for size in set(traced)} == sizes
+    eager = some_trainer(**options, compile=False).fit(some_splits(), epochs=3)
+    losses = [[row["loss"] for row in each.history] for each in (result, eager)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
 def test_several_evaluations_an_epoch_keep_the_best_of_them() -> None:
     seen = []
 
@@ -289,3 +319,27 @@ def test_a_diverged_run_names_the_operation_that_made_the_first_bad_value() -> N
     assert result.diagnosis is not None
     assert "made" in result.diagnosis
     assert "infinity" in result.diagnosis
+
+
+class _Trap(tw.nn.Module):
+    """Its derivative is NaN where a unit is 0, its outputs are numbers, also of NaN parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = tw.nn.Linear(4, 2)
+
+    def forward(self, x: tw.Tensor) -> tw.Tensor:
+        z = self.inner(x).relu()
+        return tw.where(z > 0, z.sqrt() * z.log(), 0.0)
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_parameters_that_become_nan_end_a_run_whose_loss_is_a_number(compile: bool) -> None:
+    tw.manual_seed(0)
+    model = _Trap()
+    optimizer = tw.optim.SGD(model.parameters(), lr=0.1)
+    trainer = Trainer(model, F.cross_entropy, optimizer, compile=compile)
+    result = trainer.fit(some_splits(), epochs=5)
+    assert result.status == "diverged"
+    assert "log made" in str(result.diagnosis)
+    assert __file__ in str(result.diagnosis)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from thalweg.errors import GradientError, ShapeError
+from thalweg.errors import AnomalyError, GradientError, ShapeError
 from thalweg.ops.creation import ones_like
 from thalweg.ops.lift import literal
 from thalweg.primitives.core import AllOperands
@@ -269,17 +269,21 @@ def _pullback(
     attributes, parents = node.attributes, node.parents
     if within is not None:
         parents = [parent if parent in within else None for parent in parents]
-    if isinstance(vjp, AllOperands):
-        if all(parent is None for parent in parents):
-            return []
-        together = vjp.rule(cotangent, out, *operands, **attributes)
-        pairs = zip(parents, together, strict=True)
-        return [(parent, g) for parent, g in pairs if parent is not None and g is not None]
-    return [
-        (parent, rule(cotangent, out, *operands, **attributes))
-        for position, parent in enumerate(parents)
-        if parent is not None and (rule := vjp[position]) is not None
-    ]
+    try:
+        if isinstance(vjp, AllOperands):
+            if all(parent is None for parent in parents):
+                return []
+            together = vjp.rule(cotangent, out, *operands, **attributes)
+            pairs = zip(parents, together, strict=True)
+            return [(parent, g) for parent, g in pairs if parent is not None and g is not None]
+        return [
+            (parent, rule(cotangent, out, *operands, **attributes))
+            for position, parent in enumerate(parents)
+            if parent is not None and (rule := vjp[position]) is not None
+        ]
+    except AnomalyError as error:
+        error.in_derivative(node.name, node.output)
+        raise
 
 
 def _saved(value: Any, parent: Node | Tensor | None) -> Tensor:

@@ -83,7 +83,8 @@ class Pullback:
         def rule(g: Cotangents, out: Tensor, *operands: Tensor) -> list[Tensor | None]:
             given, kept = operands[: len(inputs)], operands[len(inputs) :]
             nothing = [None] * len(kept)
-            if mode.grad or any(type(x._value) is not np.ndarray for x in g.values()):
+            values = [x._value for x in g.values()]
+            if mode.grad or mode.watched or any(type(v) is not np.ndarray for v in values):
                 return [*again().cotangents(g, out, *given), *nothing]
             seeds = zip(self.results, self.graph.inputs[len(kept) :], strict=True)
             full = [g[k]._value if k in g else np.zeros(v.shape, v.dtype) for k, v in seeds]

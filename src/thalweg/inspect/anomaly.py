@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from thalweg.compiler.graph import Origin
 from thalweg.compiler.tracing.trace import user_line
 from thalweg.errors import AnomalyError, ConfigError
 from thalweg.primitives.core import Primitive
@@ -23,8 +25,10 @@ class detect_anomaly:
 
     It is one whose result has a NaN or an infinity that no operand had. The error names the
     operation, the user's line it came from and the operands' ranges. Backward passes and
-    optimizers are looked at like anything else. Compiled functions run step by step here, which
-    is slow: use it to find an error, not to train. `infinities=False` looks for NaN alone.
+    optimizers are looked at like anything else; in a backward pass the error also names the
+    operation that is differentiated, and its line where that ran in the block too. Compiled
+    functions run step by step here, which is slow: use it to find an error, not to train.
+    `infinities=False` looks for NaN alone.
 
     >>> import thalweg as tw
     >>> with tw.detect_anomaly():
@@ -43,7 +47,7 @@ class detect_anomaly:
                 "detect_anomaly inside vmap or jvp would see no values: let it stand around the "
                 "call of the transformed function"
             )
-        evaluate, infinities = mode.interpret, self.infinities
+        evaluate, infinities, lines = mode.interpret, self.infinities, _Lines()
         self._before.append((evaluate, mode.watched))
 
         def watching(
@@ -51,8 +55,10 @@ class detect_anomaly:
         ) -> Any:
             value = evaluate(primitive, inputs, attributes)
             problem = _born(value, [x._value for x in inputs], infinities)
+            line = user_line()
             if problem:
-                raise AnomalyError(_message(primitive, inputs, value, problem))
+                raise AnomalyError(_message(primitive, inputs, value, problem, line), lines.of)
+            lines.note(value, line)
             return value
 
         mode.interpret, mode.watched = watching, True
@@ -64,6 +70,23 @@ class detect_anomaly:
         traceback: TracebackType | None,
     ) -> None:
         mode.interpret, mode.watched = self._before.pop()
+
+
+class _Lines:
+    """Which lines computed the values that are still there."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[Any], Origin | None]] = {}
+
+    def note(self, value: Any, line: Origin | None) -> None:
+        """`value` was computed at `line`."""
+        known, number = self._known, id(value)
+        known[number] = weakref.ref(value, lambda _: known.pop(number, None)), line
+
+    def of(self, value: object) -> Origin | None:
+        """Where `value` was computed, if it is known."""
+        held, line = self._known.get(id(value), (None, None))
+        return line if held is not None and held() is value else None
 
 
 def _born(value: Any, operands: list[Any], infinities: bool) -> str | None:
@@ -78,12 +101,18 @@ def _born(value: Any, operands: list[Any], infinities: bool) -> str | None:
     return None
 
 
-def _message(primitive: Primitive, inputs: tuple[Tensor, ...], value: Any, problem: str) -> str:
+def _message(
+    primitive: Primitive,
+    inputs: tuple[Tensor, ...],
+    value: Any,
+    problem: str,
+    line: Origin | None,
+) -> str:
     count = int((np.isnan(value) if problem == "NaN" else np.isinf(value)).sum())
     operands = "; ".join(_described(x._value) for x in inputs)
     return (
         f"{primitive.name} made {count} {problem} among {value.size} elements of shape "
-        f"{value.shape}, at {user_line() or 'an unknown line'}. Operands: {operands}"
+        f"{value.shape}, at {line or 'an unknown line'}. Operands: {operands}"
     )
 
 

@@ -102,7 +102,8 @@ def _ending(result: Result) -> str:
         "finished": "",
         "stopped early": "Stopped early: no improvement on the development set. ",
         "interrupted": "Interrupted; a checkpoint stands at this batch. ",
-        "diverged": "Diverged: the loss is no longer a finite number. Try a smaller step size. ",
+        "diverged": "Diverged: the loss or a parameter is no longer a finite number. "
+        "Try a smaller step size. ",
     }
     best = f"Best epoch: {result.best}." if result.best else "No epoch was completed."
     if result.diagnosis:

@@ -82,6 +82,7 @@ class Loop:
         self.steps = Steps(trainer, splits.train, self.measures, splits.image_shape)
         self.progress = Progress()
         self.best_state: dict[str, Tensor] = {}
+        self.diverged = False
         self.diagnosis: str | None = None
         self.saved_at, self.saving = -1.0, 0.0  # when the last checkpoint was there; its seconds
         self.began = time.perf_counter()
@@ -113,7 +114,7 @@ class Loop:
             if interrupted.is_set():  # before the next epoch's order is drawn
                 return "interrupted"
             if not self._epoch(interrupted):
-                return "diverged" if self.progress.diverged else "interrupted"
+                return "diverged" if self.diverged else "interrupted"
             if time.perf_counter() - self.saved_at > _CHECKPOINT_SECONDS:
                 self._save()
         return "finished"
@@ -141,7 +142,7 @@ class Loop:
             progress.epoch_seconds = time.perf_counter() - began
             progress.seconds = time.perf_counter() - self.began
             self.watcher.on_chunk(progress, len(epoch))
-            if progress.diverged:
+            if self.diverged:
                 return False
             if progress.step in marks[:-1]:
                 self._evaluate()
@@ -182,8 +183,15 @@ class Loop:
             self._put_back(before)
             self.steps.repeat(epoch)
             raise
-        if progress.diverged:
+        # A gradient may be NaN while the loss is still a number, and some losses always are one.
+        if progress.diverged or not self._is_finite():
+            self.diverged = True
             self.diagnosis = self._diagnose(epoch, before)
+
+    def _is_finite(self) -> bool:
+        """Whether every parameter is."""
+        parameters = self.trainer.model.parameters()
+        return all(bool(p.detach().isfinite().all()) for p in parameters)
 
     def _diagnose(self, epoch: Epoch, before: dict[str, Any]) -> str | None:
         """Repeat the steps that diverged, each value looked at: which operation made a NaN?"""
@@ -196,9 +204,10 @@ class Loop:
         return None
 
     def _state(self) -> dict[str, Any]:
-        """What a step changes: parameters, optimizer, gradients and random streams."""
+        """What a step changes: parameters, schedules, optimizer, gradients and random streams."""
         trainer = self.trainer
         return {
+            "schedules": [schedule.state_dict() for schedule in trainer.schedules],
             "optimizer": trainer.optimizer.state_dict(),
             "gradients": self._gradients(),
             "generator": trainer.generator.get_state(),
@@ -213,6 +222,9 @@ class Loop:
         trainer.model.load_state_dict(state["model"])
         if trainer.averaged is not None:
             trainer.averaged.load_state_dict(state["averaged"])
+        for schedule, saved in zip(trainer.schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(saved)
+        # After the schedules: a step size that was set by hand stays until they set the next.
         trainer.optimizer.load_state_dict(state["optimizer"])
         for name, p in trainer.model.named_parameters():
             p.grad = state["gradients"].get(name)
@@ -266,7 +278,6 @@ class Loop:
         training = {
             "progress": progress.state_dict(),
             "best": self.best_state,
-            "schedules": [schedule.state_dict() for schedule in trainer.schedules],
             "units": [schedule.unit for schedule in trainer.schedules],
             "data": self._data_settings(),
             **state,
@@ -305,7 +316,6 @@ class Loop:
                 f"{self.folder.path}: the checkpoint was made {had} an average of the parameters "
                 "(ema); they must be alike"
             )
-        self._put_back({**training, "model": model_state})
         if len(trainer.schedules) != len(training["schedules"]):
             raise CheckpointError(
                 f"{self.folder.path}: the checkpoint was made with {len(training['schedules'])} "
@@ -317,8 +327,7 @@ class Loop:
                 f"{self.folder.path}: the checkpoint's schedules count t by {training['units']}, "
                 f"this training's by {units}; they must be alike"
             )
-        for schedule, state in zip(trainer.schedules, training["schedules"], strict=True):
-            schedule.load_state_dict(state)
+        self._put_back({**training, "model": model_state})
         self.progress = Progress.from_state_dict(training["progress"])
         self.best_state = training["best"]
 
