@@ -31,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"nn", "optim", "data", "interop"}),
     frozenset(
         {"_tensor", "_format", "ops", "linalg", "autodiff", "autograd", "func", "compiler", "tape"}
-        | {"cuda", "utils"}
+        | {"cuda", "testing", "utils"}
     ),
     frozenset({"primitives"}),
     frozenset({"devices", "drawing", "dtypes", "errors", "files", "memory", "settings"}),
@@ -56,6 +56,7 @@ LOADED_LATER = (
     "thalweg.lectures",
     "thalweg.minimize",
     "thalweg.models",
+    "thalweg.testing",
     "thalweg.train",
 )
 LONGEST = 500

@@ -45,6 +45,7 @@ MODULES = {
     "thalweg.models": "networks that are known by name",
     "thalweg.minimize": "minimizing any function",
     "thalweg.search": "hyperparameter search",
+    "thalweg.testing": "comparing in tests",
     "thalweg.utils.checkpoint": "values computed again instead of kept",
     "thalweg.utils.data": "data sets and loaders as PyTorch has them",
     "thalweg.cuda": "what is asked before a device is chosen",

@@ -133,6 +133,7 @@ if TYPE_CHECKING:
         nn,
         optim,
         search,
+        testing,
         train,
         utils,
     )
@@ -249,6 +250,7 @@ __all__ = [
     "softmax",
     "stack",
     "tensor",
+    "testing",
     "trace",
     "train",
     "tril_indices",
@@ -277,6 +279,7 @@ _LAZY = dict.fromkeys(
         "nn",
         "optim",
         "search",
+        "testing",
         "train",
         "utils",
     )
