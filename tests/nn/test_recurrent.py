@@ -11,7 +11,7 @@ import thalweg as tw
 import thalweg.nn.functional as F
 from thalweg import nn
 from thalweg.autograd import gradcheck, gradgradcheck
-from thalweg.errors import ConfigError, ShapeError, TraceError
+from thalweg.errors import ConfigError, ConfigTypeError, DTypeError, ShapeError, TraceError
 from thalweg.nn.functional import recurrent
 from thalweg.nn.utils import rnn
 
@@ -144,6 +144,16 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "no sequences":    (lambda: rnn.pad_sequence([]), ShapeError, "at least one"),
     "other features":  (lambda: rnn.pad_sequence([tw.ones(2, 3), tw.ones(2, 4)]), ShapeError,
                         "differ in L alone"),
+    "not packed":      (lambda: rnn.pad_packed_sequence(tw.ones(3, 2)), ConfigTypeError,
+                        "a PackedSequence expected, got a Tensor"),
+    "a state of two":  (lambda: nn.GRU(2, 3)(tw.ones(4, 1, 2), (tw.ones(1, 1, 3),) * 2), DTypeError,
+                        "GRU.*the state h: a tensor is expected"),
+    "a state of one":  (lambda: nn.LSTM(2, 3, 2)(tw.ones(4, 1, 2), tw.ones(2, 1, 3)), ShapeError,
+                        r"2 tensors, \(h, c\), expected; got a Tensor"),
+    "of a cell":       (lambda: nn.GRUCell(2, 3)(tw.ones(1, 2), (tw.ones(1, 3),)), DTypeError,
+                        "tensor is expected"),
+    "cells of a cell": (lambda: nn.LSTMCell(2, 3)(tw.ones(1, 2), (tw.ones(1, 3),)), ShapeError,
+                        "got a tuple of 1"),
     "in a trace":      (lambda: tw.compile(lambda x: rnn.unpad_sequence(x, tw.tensor([1, 2])))(
                         tw.ones(2, 2)), TraceError, "outside of the compiled function"),
 }

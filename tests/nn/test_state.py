@@ -9,7 +9,7 @@ import pytest
 
 import thalweg as tw
 from thalweg import nn
-from thalweg.errors import CheckpointError
+from thalweg.errors import CheckpointError, ConfigTypeError
 
 
 def network() -> nn.Sequential:
@@ -99,6 +99,12 @@ def test_not_strict_takes_what_fits_and_tells_the_rest() -> None:
 def test_a_wrong_shape_is_an_error_even_if_not_strict() -> None:
     with pytest.raises(CheckpointError, match="shape"):
         network().load_state_dict({"0.bias": tw.zeros(9)}, strict=False)
+
+
+def test_a_module_in_place_of_its_state() -> None:
+    words = r"Sequential.load_state_dict: a dictionary .* got Sequential: give its state_dict\(\)"
+    with pytest.raises(ConfigTypeError, match=words):
+        network().load_state_dict(network())
 
 
 def test_long_lists_are_cut() -> None:

@@ -16,7 +16,14 @@ import pytest
 import thalweg as tw
 from tests.nn.built import FUNCTIONS, INITIALIZERS, MODULES, UNCHECKED
 from thalweg import nn
-from thalweg.errors import ConfigError, DTypeError, OutOfRangeError, ShapeError, ThalwegError
+from thalweg.errors import (
+    ConfigError,
+    ConfigTypeError,
+    DTypeError,
+    OutOfRangeError,
+    ShapeError,
+    ThalwegError,
+)
 
 F = nn.functional
 
@@ -181,6 +188,24 @@ def test_a_value_out_of_range(name: str) -> None:
         for value in RANGES[argument] if own is None else own:
             error = refused(name, argument, value)
             assert isinstance(error, ConfigError)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if parameters(name)])
+def test_a_name_that_does_not_exist(name: str) -> None:
+    error = refused(name, "bogus", 1)
+    assert isinstance(error, TypeError)
+    assert "Known: " in str(error)
+
+
+def test_an_argument_that_is_missing_or_misspelt() -> None:
+    for call, words in (
+        (lambda: nn.Conv2d(3, 4), "Conv2d: missing a required argument: 'kernel_size': takes in_"),
+        (lambda: nn.Conv2d(3, 4, kernal_size=3), "did you mean 'kernel_size'"),
+        (lambda: nn.ReLU(True, 2), "ReLU: too many positional arguments: takes inplace"),
+        (lambda: F.pad(), "pad: missing a required argument"),
+    ):
+        with pytest.raises(ConfigTypeError, match=words):
+            call()
 
 
 # --- arguments that do not go together ------------------------------------------------------------

@@ -48,7 +48,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "end_factor": (-1.0, math.nan),
     "power": (math.nan, "x"),
     "alpha": (-1.0, math.nan),
-    "milestones": ((-1,), (1.5,)),
+    "milestones": ((-1,), (1.5,), 3),
     "lr_lambda": ("x", 3, [3]),
     "schedulers": ((), (3,)),
     "scale_fn": ("x", 3),

@@ -138,9 +138,9 @@ class _Recurrent(Module):
         sizes = (self._output_size, self.hidden_size)[: self.kind.states]
         if given is None:
             return tuple(zeros(count, size, n, dtype=x.dtype) for n in sizes)
-        if len(given) != len(sizes):
-            raise ShapeError(f"a state of {len(sizes)} tensors, (h, c), expected; got {len(given)}")
         for what, part, n in zip(("h", "c"), given, sizes, strict=False):
+            if not isinstance(part, Tensor):
+                raise not_a_tensor(f"the state {what}", part)
             wanted = (count, size, n) if rank == 3 else (count, n)
             if part._value.shape != wanted:
                 layout = "(D * num_layers, N, size)" if rank == 3 else "(D * num_layers, size)"
@@ -323,7 +323,7 @@ class LSTM(_Recurrent):
         self, input: Any, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Any, tuple[Tensor, Tensor]]:
         """The outputs, and (h_n, c_n)."""
-        outputs, (h, c) = self._run(input, None if hx is None else tuple(hx))
+        outputs, (h, c) = self._run(input, None if hx is None else _parts(hx))
         return outputs, (h, c)
 
 
@@ -358,7 +358,10 @@ class _Cell(Module):
         wanted = (*shape[:-1], self.hidden_size)
         if given is None:
             given = tuple(zeros(*wanted, dtype=x.dtype) for _ in range(self.kind.states))
-        if len(given) != self.kind.states or any(s._value.shape != wanted for s in given):
+        for part in given:
+            if not isinstance(part, Tensor):
+                raise not_a_tensor("a state", part)
+        if any(s._value.shape != wanted for s in given):
             shapes = ", ".join(str(s._value.shape) for s in given)
             raise ShapeError(f"a state of shape {wanted} expected for this input, got {shapes}")
         weights = Weights(*(getattr(self, name) for name in self.names))
@@ -463,8 +466,16 @@ class LSTMCell(_Cell):
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
         """The next (h, c)."""
-        h, c = self._run(input, None if hx is None else tuple(hx))
+        h, c = self._run(input, None if hx is None else _parts(hx))
         return h, c
+
+
+def _parts(hx: Any) -> tuple[Tensor, ...]:
+    """h and c, of an LSTM's state."""
+    if not isinstance(hx, tuple | list) or len(hx) != 2:
+        given = f"a {type(hx).__name__}" + ("" if isinstance(hx, Tensor) else f" of {len(hx)}")
+        raise ShapeError(f"a state of 2 tensors, (h, c), expected; got {given}")
+    return tuple(hx)
 
 
 def _reset(module: Module, hidden_size: int) -> None:

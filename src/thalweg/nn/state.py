@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from thalweg._tensor import Tensor
-from thalweg.errors import CheckpointError
+from thalweg.errors import CheckpointError, ConfigTypeError
 from thalweg.ops.creation import as_tensor
 from thalweg.tape import no_grad
 
@@ -30,14 +30,18 @@ class IncompatibleKeys(NamedTuple):
 
 
 @no_grad()
-def load(
-    owner: str, own: dict[str, Tensor], given: Mapping[str, Any], strict: bool
-) -> IncompatibleKeys:
+def load(owner: str, own: dict[str, Tensor], given: Any, strict: bool) -> IncompatibleKeys:
     """Give the tensors `own` the values of the same name in `given`, in their own dtype.
 
     Raises `CheckpointError`, with nothing changed, if a shape differs or, under `strict`, a name
     is missing or not known. `owner` is what the error calls the module.
     """
+    if not isinstance(given, Mapping):
+        hint = ": give its state_dict()" if hasattr(given, "state_dict") else ""
+        raise ConfigTypeError(
+            f"{owner}.load_state_dict: a dictionary of tensors by name expected, got "
+            f"{type(given).__name__}{hint}"
+        )
     missing = [name for name in own if name not in given]
     unexpected = [name for name in given if name not in own]
     values = {name: as_tensor(given[name]) for name in own if name in given}

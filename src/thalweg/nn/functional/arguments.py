@@ -297,7 +297,8 @@ def checked(**limits: Limit) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A function whose arguments are checked before it begins; `limits` are what it asks besides.
 
     Raises `ConfigError` for a number or a name that is out of range, `ConfigTypeError` for a value
-    of another kind, `DTypeError` for what is no tensor or no element type.
+    of another kind, for an argument that is missing or does not exist, `DTypeError` for what is no
+    tensor or no element type.
 
     >>> @checked(p=between(0, 1))
     ... def off(p: float, inplace: bool = False) -> None: ...
@@ -317,7 +318,11 @@ def checked(**limits: Limit) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 checks.by_place(args, kinds)
             if kwargs:
                 checks.by_name(kwargs, args)
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except TypeError:
+                checks.require_fit(args, kwargs)
+                raise
 
         return wrapper
 
@@ -332,7 +337,7 @@ class _Checks:
 
     def __init__(self, function: Callable[..., Any], limits: Mapping[str, Limit]) -> None:
         known = arguments(function, limits)
-        self.called = function.__name__
+        self.function, self.called = function, function.__name__
         self.places = [(place, known[place].at_sight(), known[place]) for place in sorted(known)]
         self.names = {argument.name: (sight, argument) for _, sight, argument in self.places}
         self.right: set[tuple[type, ...]] = set()
@@ -351,6 +356,17 @@ class _Checks:
         for name, value in kwargs.items():
             if name in self.names:
                 self._check(*self.names[name], value, args)
+
+    def require_fit(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """A `ConfigTypeError` for a name that the function does not have, or an argument short."""
+        signature = inspect.signature(self.function)
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            names = [name for name in signature.parameters if name != "self"]
+            unknown = next((name for name in kwargs if name not in signature.parameters), None)
+            hint = f"takes {', '.join(names)}" if unknown is None else nearest(unknown, names)
+            raise ConfigTypeError(f"{_owner(self.called, args)}{error}: {hint}") from None
 
     def _check(
         self, sight: dict[type, Any], argument: Argument, value: Any, args: tuple[Any, ...]

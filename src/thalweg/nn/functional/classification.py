@@ -108,7 +108,7 @@ def _mean_cross_entropy_slope(g: Any, out: Any, logits: Any, scores: Any, labels
     """(softmax(x) - onehot(y)) / N."""
     count, classes = logits._value.shape
     hits = labels.reshape(count, 1).eq(_line(classes))
-    share = g * literal(1 / count, logits.dtype)
+    share = g * _share(count, logits)
     return (scores.exp() - to_dtype(hits, logits.dtype)) * share
 
 
@@ -117,8 +117,12 @@ def _mean_cross_entropy_slope(g: Any, out: Any, logits: Any, scores: Any, labels
 # come through `scores`, which the rule reads.
 @composite("cross_entropy", _mean_cross_entropy_slope, None, None)
 def _mean_cross_entropy(logits: Tensor, scores: Tensor, labels: Tensor) -> Tensor:
-    count = labels._value.shape[0]
-    return _losses(scores, labels).sum() * literal(1 / count if count else math.nan, scores.dtype)
+    return _losses(scores, labels).sum() * _share(labels._value.shape[0], scores)
+
+
+def _share(count: int, like: Tensor) -> Tensor:
+    """1 / count; NaN of none, which have no mean."""
+    return literal(1 / count if count else math.nan, like.dtype)
 
 
 # --- every other case ----------------------------------------------------------------------------

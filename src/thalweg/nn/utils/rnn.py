@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from thalweg._tensor import Tensor
 from thalweg.dtypes import int64
-from thalweg.errors import ConfigError, ShapeError, TraceError
+from thalweg.errors import ConfigError, ConfigTypeError, ShapeError, TraceError
 from thalweg.nn.functional.checks import require, require_integers
 from thalweg.nn.functional.padding import pad
 from thalweg.ops.creation import arange, tensor
@@ -140,6 +140,11 @@ def pad_packed_sequence(
     (tensor([[ 1,  2,  3],
             [ 4,  5, -1]]), tensor([3, 2]))
     """
+    if not isinstance(sequence, PackedSequence):
+        raise ConfigTypeError(
+            f"pad_packed_sequence: a PackedSequence expected, got a {type(sequence).__name__}; "
+            "pack_padded_sequence makes one, and a recurrent layer gives one for one"
+        )
     x, lengths = sequence
     shape = x._value.shape
     there = sequence.mask.reshape(shape[0], shape[1], *(1,) * (len(shape) - 2))

@@ -98,7 +98,8 @@ class SequentialLR(_Composed):
         last_epoch: int = -1,
     ) -> None:
         schedulers = listed("SequentialLR: schedulers", schedulers)
-        self.milestones = [whole("SequentialLR: milestones", m, 1) for m in milestones]
+        name = "SequentialLR: milestones"
+        self.milestones = [whole(name, step, 1) for step in listed(name, milestones)]
         if not schedulers or len(schedulers) != len(self.milestones) + 1:
             raise ConfigError(
                 f"SequentialLR: {len(self.milestones)} milestones, {len(schedulers)} schedulers; "

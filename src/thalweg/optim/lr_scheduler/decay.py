@@ -15,7 +15,7 @@ from thalweg.errors import ConfigError
 from thalweg.ops.creation import tensor
 from thalweg.optim.lr_scheduler.base import FactorLR, LRScheduler
 from thalweg.optim.optimizer import Optimizer
-from thalweg.settings import nonnegative, positive, whole
+from thalweg.settings import listed, nonnegative, positive, whole
 
 __all__ = [
     "CosineAnnealingLR",
@@ -66,7 +66,8 @@ class MultiStepLR(FactorLR):
         gamma: float = 0.1,
         last_epoch: int = -1,
     ) -> None:
-        self.milestones = sorted(whole("MultiStepLR: milestones", m) for m in milestones)
+        name = "MultiStepLR: milestones"
+        self.milestones = sorted(whole(name, step) for step in listed(name, milestones))
         self.gamma = positive("MultiStepLR: gamma", gamma)
         self._milestones = tensor(self.milestones, dtype=dtypes.float64)
         super().__init__(optimizer, last_epoch)
