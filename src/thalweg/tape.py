@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
 __all__ = [
+    "Attributes",
     "Composite",
     "ESCAPED",
+    "Inputs",
     "Level",
     "Lifted",
     "Node",
@@ -63,8 +65,10 @@ ESCAPED = (
 _created = itertools.count()
 
 
+Inputs: TypeAlias = "tuple[Tensor, ...]"
+Attributes = dict[str, Any]
 # Gives the value of primitive(*inputs, **attributes): an array, or a variable of a trace.
-Interpreter = Callable[[Primitive, "tuple[Tensor, ...]", dict[str, Any]], Any]
+Interpreter = Callable[[Primitive, Inputs, Attributes], Any]
 
 
 def _numpy_interpreter() -> Interpreter:
@@ -77,9 +81,7 @@ def _numpy_interpreter() -> Interpreter:
     context.run(np.seterr, all="ignore")
     run = context.run
 
-    def evaluate(
-        primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
-    ) -> Any:
+    def evaluate(primitive: Primitive, inputs: Inputs, attributes: Attributes) -> Any:
         out = run(primitive.evaluate, *[x._value for x in inputs], **attributes)
         return out if out.__class__ is _ndarray else np.asarray(out)
 
@@ -139,13 +141,7 @@ class Level(Protocol):
     def lifted(self, x: Tensor) -> Any:
         """A value from outside as one of this level, to be differentiated by inside."""
 
-    def compose(
-        self,
-        op: Composite,
-        function: Callable[..., Tensor],
-        inputs: tuple[Tensor, ...],
-        attributes: dict[str, Any],
-    ) -> Any:
+    def compose(self, op: Composite, inputs: Inputs, attributes: Attributes) -> Any:
         """The value of a composite operation on this level's values."""
 
 
@@ -224,17 +220,23 @@ class TensorBase:
 class Composite:
     """An operation composed of primitives with a VJP of its own: on the tape, not in the table.
 
-    held   gives the tensors that its rules read beside their operands; where it is None, function
-           and rules are of their operands alone
+    function   what it does; None where its results are there already
+    held       gives the tensors that its rules read beside their operands; where it is None,
+               function and rules are of their operands alone
     """
 
-    __slots__ = ("held", "name", "vjp")
+    __slots__ = ("function", "held", "name", "vjp")
 
     def __init__(
-        self, name: str, vjp: VJP, held: Callable[[], Sequence[Tensor]] | None = None
+        self,
+        name: str,
+        vjp: VJP,
+        function: Callable[..., Tensor] | None = None,
+        held: Callable[[], Sequence[Tensor]] | None = None,
     ) -> None:
         self.name = name
         self.vjp = vjp
+        self.function: Any = function
         self.held = held
 
     def __repr__(self) -> str:
@@ -252,9 +254,9 @@ class Node:
     def __init__(
         self,
         op: Primitive | Composite,
-        inputs: tuple[Tensor, ...],
+        inputs: Inputs,
         output: Any,
-        attributes: dict[str, Any],
+        attributes: Attributes,
     ) -> None:
         self.op = op
         self.values: list[Any] | None = [x._value for x in inputs]
@@ -310,7 +312,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
     return out
 
 
-def _has_waited(inputs: tuple[Any, ...]) -> bool:
+def _has_waited(inputs: Inputs) -> bool:
     """Whether all inputs have values now that another thread's trace is over."""
     held = [getattr(x, "_value", None) for x in inputs]
     if all(isinstance(x, np.ndarray) for x in held) or not no_trace_here():
@@ -318,7 +320,7 @@ def _has_waited(inputs: tuple[Any, ...]) -> bool:
     return all(isinstance(getattr(x, "_value", None), np.ndarray) for x in inputs)
 
 
-def _explain(primitive: Primitive, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> None:
+def _explain(primitive: Primitive, inputs: Inputs, attributes: Attributes) -> None:
     """Let the shape rule say in our words what NumPy found wrong."""
     if not all(isinstance(x, TensorBase) for x in inputs):
         raise not_a_tensor(primitive.name, *inputs) from None
@@ -340,25 +342,20 @@ def not_a_tensor(name: str, *operands: Any) -> DTypeError:
     return DTypeError(f"{name}: a tensor is expected, got {given}; make one with tw.tensor(...)")
 
 
-def compose(
-    op: Composite,
-    function: Callable[..., Tensor],
-    inputs: tuple[Any, ...],
-    attributes: dict[str, Any],
-) -> Tensor:
-    """Apply `function`, whose derivative is that of `op`: one node on the tape."""
+def compose(op: Composite, inputs: Inputs, attributes: Attributes) -> Tensor:
+    """Apply the function of `op`, whose derivative is that of `op`: one node on the tape."""
     try:
         recorded = mode.grad and any(x._requires_grad for x in inputs)
     except AttributeError:
         raise not_a_tensor(op.name, *inputs) from None
     if mode.level is not None:
-        value = mode.level.compose(op, function, inputs, attributes)
+        value = mode.level.compose(op, inputs, attributes)
     elif not recorded:
-        return function(*inputs, **attributes)
+        return op.function(*inputs, **attributes)  # type: ignore[no-any-return]  # a tensor
     else:
         mode.grad = False
         try:
-            value = function(*inputs, **attributes)._value
+            value = op.function(*inputs, **attributes)._value
         finally:
             mode.grad = True
     out = wrap(value)
@@ -375,12 +372,13 @@ def composite(name: str, *vjp: Rule | None) -> Callable[[Callable[P, Tensor]], C
     `vjp` holds one rule an argument, as in the op table. Used where the composed derivative is
     numerically worse or asks for much more work; the function itself stays what is traced.
     """
-    op = Composite(name, vjp)
 
     def decorate(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+        op = Composite(name, vjp, function)
+
         @wraps(function)
         def call(*inputs: Any, **attributes: Any) -> Tensor:
-            return compose(op, function, inputs, attributes)
+            return compose(op, inputs, attributes)
 
         return call
 

@@ -106,21 +106,22 @@ def test_options_of_operations_see_one_case() -> None:
     same(vmap(lambda x, i: x[i])(A, index), tw.stack([A[0, [0, 1]], A[1, [2, 2]]]))
 
 
-def test_one_case_is_held_to_the_rules_of_many() -> None:
-    outside = tw.zeros(())
-    with pytest.raises(TransformError, match="inside vmap needs one value"):
-        vmap(lambda x: x if x.sum() > 0 else -x)(B[:1])
-    with pytest.raises(TransformError, match="from outside"):
-        vmap(lambda x: outside.add_(x.sum().float()))(B[:1])
-    assert outside.item() == 0
+def test_one_case_is_the_function_itself() -> None:
+    """What needs one value has it, and what is written is what a loop would write."""
+    same(vmap(lambda x: x if x.sum() > 0 else -x)(-B[1:2]), B[1:2])
+    same(vmap(lambda x: x * float(x[0]), in_dims=1, out_dims=1)(B[:, 1:2]), B[:, 1:2] * B[0, 1])
+    outside, inside = tw.zeros(()), B[:1].clone()
+    vmap(lambda x: outside.add_(x.sum().float()))(B[:1])
+    vmap(lambda x: x.zero_())(inside)
+    assert outside.item() == float(B[0].sum().float())
+    same(inside, B[:1])
     for drawing in (lambda x: x + tw.rand(4), Drawn.apply):
-        with pytest.raises(TransformError, match='randomness="same"'):
-            vmap(drawing)(B[:1].float())
-        tw.manual_seed(0)
-        one = vmap(drawing, randomness="different")(B[:1].float()), tw.rand(2)
-        tw.manual_seed(0)
-        same(one[0][0], drawing(B[0].float()))
-        same(one[1], tw.rand(2))
+        for randomness in ("error", "different", "same"):
+            tw.manual_seed(0)
+            one = vmap(drawing, randomness=randomness)(B[:1].float()), tw.rand(2)
+            tw.manual_seed(0)
+            same(one[0][0], drawing(B[0].float()))
+            same(one[1], tw.rand(2))
     w = tw.randn(4, dtype=tw.float64, requires_grad=True)
     found = vmap(lambda x: tw.softmax(x * w, 0))(B[:1])
     (g,) = tw.autograd.grad((found * B[:1]).sum(), w)

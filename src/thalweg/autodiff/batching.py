@@ -1,7 +1,8 @@
 """Batching: `vmap` makes a function of one case a function of many, without a loop.
 
 Inside, a tensor that has cases holds `Batched`: a tensor of the level outside with the axis of
-cases in front. Each operation is applied once, by the batching rule of its row in the op table.
+cases in front. Each operation is applied once, by the batching rule of its row in the op table, or
+by what that rule has done to operands of the same shapes before. One case is the function itself.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-from thalweg.autodiff.levels import Transform, application, drop
+from thalweg.autodiff.levels import RESULT, Transform, application, drop, tensors_of
+from thalweg.autodiff.plans import Plan, learned
 from thalweg.compiler.tracing.structure import Structure, flatten
 from thalweg.errors import ConfigError, ShapeError, TransformError
 from thalweg.ops.joining import cat
@@ -22,15 +24,28 @@ from thalweg.primitives.core import (
     Rule,
     normalize_axis,
 )
+from thalweg.primitives.movement import reshape
 from thalweg.primitives.sources import blocks, random_bits
-from thalweg.tape import Composite, Lifted, TensorBase, bind, compose, mode, not_a_tensor, wrap
+from thalweg.tape import (
+    Attributes,
+    Composite,
+    Inputs,
+    Lifted,
+    TensorBase,
+    bind,
+    compose,
+    mode,
+    not_a_tensor,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
-__all__ = ["Batched", "Batching", "OneCase", "vmap"]
+__all__ = ["Batched", "Batching", "vmap"]
 
 _RANDOMNESS = ("error", "different", "same")
+_plans: dict[Any, Plan] = {}
 
 
 class Batched(Lifted):
@@ -44,7 +59,7 @@ class Batched(Lifted):
     def __init__(self, level: Batching, tensor: Tensor, has_cases: bool = True) -> None:
         self.level, self.tensor, self.has_cases = level, tensor, has_cases
         shape = tensor._value.shape
-        self.shape = shape[level.axes :] if has_cases else shape
+        self.shape = shape[1:] if has_cases else shape
         self.dtype = tensor._value.dtype
 
     def tensors(self) -> tuple[Tensor, ...]:
@@ -70,8 +85,6 @@ class Batched(Lifted):
 
 class Batching(Transform):
     """The level of one `vmap`: `size` cases, along a first axis."""
-
-    axes = 1  # that the tensors outside have in front
 
     def __init__(self, size: int, randomness: str) -> None:
         super().__init__()
@@ -100,14 +113,14 @@ class Batching(Transform):
         has_cases = self.owns(x) and x._value.has_cases
         if not has_cases and not is_full:
             return [x._value.tensor if self.owns(x) else x], False
-        cases = self._held_of(x)
-        return [cases.movedim(0, 1) if is_stacked and self.axes else cases], True
+        cases = self.unwrap(x)
+        return [cases.movedim(0, 1) if is_stacked else cases], True
 
     def closed(self, parts: Sequence[Tensor], varies: bool, is_stacked: bool) -> Tensor:
         """The tensor of these cases, or of the one value for all."""
         if not varies:
             return wrap(self.lifted(parts[0]))
-        return self._seen(parts[0].movedim(1, 0) if is_stacked and self.axes else parts[0])
+        return self.wrap(parts[0].movedim(1, 0) if is_stacked else parts[0])
 
     def again(self) -> Batching:
         """A level of as many cases."""
@@ -116,14 +129,6 @@ class Batching(Transform):
     def key(self) -> tuple[Any, ...]:
         """How many cases there are, and what random numbers they draw."""
         return type(self), self.size, self.randomness
-
-    def _seen(self, held: Tensor) -> Tensor:
-        """What the function sees of what a value of this level holds."""
-        return wrap(Batched(self, held))
-
-    def _held_of(self, x: Tensor) -> Tensor:
-        """What a value of this level that is `x` in each case holds."""
-        return self.unwrap(x)
 
     def _parts(self, inputs: Sequence[Tensor]) -> tuple[bool, list[Tensor], list[bool]]:
         """Whether any is of this level, the tensors outside, and which of them have cases."""
@@ -153,9 +158,54 @@ class Batching(Transform):
         bits = bind(random_bits, key, counter, shape=(self.size, 4 * blocks(count)))
         return Batched(self, bits.narrow(1, 0, count).reshape((self.size, *shape)))
 
-    def apply(
-        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
-    ) -> Any:
+    def __call__(self, primitive: Primitive, inputs: Inputs, attributes: Attributes) -> Any:
+        """As `apply`, or by a plan, where nothing outside is another level, a trace or a tape.
+
+        Once for every operation: so it is one loop, and does nothing twice.
+        """
+        outside = self._direct
+        if outside is None or self._around["trace"] is not None:
+            return super().__call__(primitive, inputs, attributes)
+        held, key = [], [primitive, self.size]
+        for x in inputs:
+            value = x._value
+            if value.__class__ is Batched and value.level is self:
+                x = value.tensor
+                if not value.has_cases:
+                    key.append(None)
+            else:
+                key.append(None)
+            if x._requires_grad:
+                return super().__call__(primitive, inputs, attributes)
+            key.append(value.shape)
+            held.append(x)
+        if len(key) == 2 + 2 * len(held):  # none has cases
+            return super().__call__(primitive, inputs, attributes)
+        if attributes:
+            key.append(tuple(attributes.items()))
+        try:
+            known = tuple(key)
+            plan = _plans.get(known) or self._learned(known, primitive, inputs, attributes)
+            if plan.moves is not None:
+                operands = tuple(held) if plan.places is None else plan.operands(outside, held)
+                given = attributes | plan.changed if plan.changed else attributes
+                return Batched(self, wrap(outside(primitive, operands, given)))
+        except Exception:  # which `apply` says more about
+            pass
+        return super().__call__(primitive, inputs, attributes)
+
+    def _learned(
+        self, key: Any, primitive: Primitive, inputs: Inputs, attributes: Attributes
+    ) -> Plan:
+        """What the batching rule does to operands and with attributes like these."""
+        if len(_plans) >= 4096:
+            _plans.clear()
+        _, held, cases = self._parts(inputs)
+        with self.outside():
+            plan = learned(primitive, self.size, cases, held, attributes)
+        return _plans.setdefault(key, plan)
+
+    def apply(self, primitive: Primitive, inputs: Inputs, attributes: Attributes) -> Any:
         """All cases at once, by the batching rule."""
         is_mine, tensors, cases = self._parts(inputs)
         if True not in cases:
@@ -174,52 +224,40 @@ class Batching(Transform):
 
     # --- composite operations --------------------------------------------------------------------
 
-    def compose(
-        self,
-        op: Composite,
-        function: Callable[..., Tensor],
-        inputs: tuple[Tensor, ...],
-        attributes: dict[str, Any],
-    ) -> Any:
+    def compose(self, op: Composite, inputs: Inputs, attributes: Attributes) -> Any:
         """Where nothing outside is differentiated, nobody asks for the derivative of all cases."""
         tensors = self._parts(inputs)[1]
         if self._around["level"] is not None or (
             mode.grad and any(x._requires_grad for x in tensors)
         ):
-            return super().compose(op, function, inputs, attributes)
+            return super().compose(op, inputs, attributes)
         before, mode.grad = mode.grad, False
         try:
-            return function(*inputs, **attributes)._value
+            return op.function(*inputs, **attributes)._value
         finally:
             mode.grad = before
 
-    def apply_composite(
-        self,
-        op: Composite,
-        function: Callable[..., Tensor],
-        inputs: tuple[Tensor, ...],
-        attributes: dict[str, Any],
-    ) -> Any:
+    def apply_composite(self, op: Composite, inputs: Inputs, attributes: Attributes) -> Any:
         """The operation of all cases is a composite one too: its rules are batched likewise."""
         _, tensors, cases = self._parts(inputs)
         if True not in cases:
-            return Batched(self, compose(op, function, tuple(tensors), attributes), False)
+            return Batched(self, compose(op, tuple(tensors), attributes), False)
 
         def batched(*operands: Tensor, **attributes: Any) -> Tensor:
             with self.inside():
-                result = function(*self._seen_of(operands, cases), **attributes)
-            return self._held_of(result)
+                result = op.function(*self._seen_of(operands, cases), **attributes)
+            return self.unwrap(result)
 
         held = None if op.held is None else lambda: self._held(op)
-        rules = Composite(op.name, self._vjp(op.vjp, cases), held)
-        return Batched(self, compose(rules, batched, tuple(tensors), attributes))
+        rules = Composite(op.name, self._vjp(op.vjp, cases), batched, held)
+        return Batched(self, compose(rules, tuple(tensors), attributes))
 
     def _held(self, op: Composite) -> Sequence[Tensor]:
         held = () if op.held is None else op.held()
         return [y for x in held for y in (x._value.tensors() if self.owns(x) else (x,))]
 
     def _seen_of(self, tensors: Sequence[Tensor], cases: Sequence[bool]) -> list[Tensor]:
-        return [self._seen(x) if has else x for x, has in zip(tensors, cases, strict=True)]
+        return [self.wrap(x) if has else x for x, has in zip(tensors, cases, strict=True)]
 
     def _vjp(self, vjp: Any, cases: Sequence[bool]) -> Any:
         """The VJP column of many cases."""
@@ -256,8 +294,8 @@ class Batching(Transform):
 
     def _gathered(self, cotangent: Tensor, is_batched: bool) -> Tensor:
         """The cotangent of an operand: of each case, or, if all cases share it, their sum."""
-        found = self._held_of(cotangent)
-        return found.sum(0) if self.axes and not is_batched else found
+        found = self.unwrap(cotangent)
+        return found if is_batched else found.sum(0)
 
     def escaped(self, x: Tensor) -> TransformError | None:
         """A tensor from outside cannot hold a value for each case."""
@@ -271,55 +309,6 @@ class Batching(Transform):
             "(or a .grad) that differs from case to case. Return the value instead, or detach it "
             "and reduce it over the cases outside"
         )
-
-
-class OneCase(Batching):
-    """A `vmap` of one case: the tensor outside is that case, without an axis of cases.
-
-    So every operation is itself, and no rule is needed to do it. What the function sees, and what
-    it may not do, is as with many cases.
-    """
-
-    axes = 0
-
-    def wrap(self, x: Tensor) -> Tensor:
-        """What the function sees of `x`, whose first axis is that of cases."""
-        return wrap(Batched(self, x.select(0, 0)))
-
-    def unwrap(self, x: Tensor) -> Tensor:
-        """The tensor outside, with the axis of cases in front."""
-        return self._held_of(x).unsqueeze(0)
-
-    def _held_of(self, x: Tensor) -> Tensor:
-        held: Tensor = x._value.tensor if self.owns(x) else x
-        return held
-
-    def apply(
-        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
-    ) -> Any:
-        """The operation on the one case."""
-        is_mine, tensors, cases = self._parts(inputs)
-        has_cases = True in cases
-        if primitive is random_bits and self.randomness != "same" and not has_cases:
-            self._check_draws()
-            is_mine = has_cases = True
-        if not is_mine:
-            return mode.interpret(primitive, inputs, attributes)
-        return Batched(self, bind(primitive, *tensors, **attributes), has_cases)
-
-    def compose(
-        self,
-        op: Composite,
-        function: Callable[..., Tensor],
-        inputs: tuple[Tensor, ...],
-        attributes: dict[str, Any],
-    ) -> Any:
-        """Also a composite operation is itself, if it is one of its operands alone."""
-        is_mine, tensors, cases = self._parts(inputs)
-        if not is_mine or op.held is not None:
-            return super().compose(op, function, inputs, attributes)
-        with self.outside():
-            return Batched(self, compose(op, function, tuple(tensors), attributes), True in cases)
 
 
 # --- the transform -------------------------------------------------------------------------------
@@ -343,6 +332,8 @@ def vmap(
     `randomness`: whether random numbers drawn inside are an "error", "same" for all cases, or
     "different": those that a loop over the cases would draw.
 
+    Of one case it is the function itself: there is one value, and what asks for it has it.
+
     >>> import thalweg as tw
     >>> a, b = tw.tensor([[1.0, 2.0], [3.0, 4.0]]), tw.tensor([10.0, 100.0])
     >>> tw.func.vmap(tw.dot, in_dims=(0, None))(a, b)
@@ -357,7 +348,8 @@ def vmap(
 
     Raises `ShapeError` where arguments differ in their number of cases, `ConfigError` for an
     option that does not fit, `TransformError` for what cannot be done for many cases at once:
-    `.item()` and branches on values, writing to tensors from outside.
+    `.item()` and branches on values, writing to tensors from outside, random numbers unless one
+    says which.
 
     Source: `torch.func.vmap`.
     """
@@ -371,37 +363,49 @@ def vmap(
         leaves, structure = flatten((args, kwargs))
         dims = _dims_of_arguments(in_dims, args, leaves)
         size = _size(leaves, dims)
-        moved = [x.movedim(d, 0) if d else x for x, d in zip(leaves, dims, strict=True)]
-        step = size if chunk_size is None else chunk_size
-        parts = []
-        for start in range(0, size, step) if size else (0,):
-            count = min(step, size - start)
-            given = [
-                x if d is None or count == size else x.narrow(0, start, count)
-                for x, d in zip(moved, dims, strict=True)
-            ]
-            level = OneCase(1, randomness) if count == 1 else Batching(count, randomness)
-            parts.append(_mapped(level, func, given, dims, structure))
-        results, inner = parts[0]
-        if len(parts) > 1:
-            results = [cat(list(column)) for column in zip(*(p for p, _ in parts), strict=True)]
+        given = [x.movedim(d, 0) if d else x for x, d in zip(leaves, dims, strict=True)]
+
+        def call(*leaves: Any) -> Any:
+            args, kwargs = structure.build(leaves)
+            return func(*args, **kwargs)
+
+        if size == 1:
+            found, inner = tensors_of(RESULT, call(*_each(_only, given, dims)))
+            results = [bind(reshape, x, shape=(1, *x._value.shape)) for x in found]
+        elif chunk_size is None or size <= chunk_size:
+            results, inner = _mapped(call, given, dims, Batching(size, randomness))
+        else:
+            parts = []
+            for start in range(0, size, chunk_size):
+                count = min(chunk_size, size - start)
+                some = _each(lambda x: x.narrow(0, start, count), given, dims)  # noqa: B023 (used at once)
+                part, inner = _mapped(call, some, dims, Batching(count, randomness))
+                parts.append(part)
+            results = [cat(column) for column in zip(*parts, strict=True)]
         return inner.build(_placed(results, inner, out_dims))
 
     return mapped
 
 
 def _mapped(
-    level: Batching,
-    func: Callable[..., Any],
-    given: Sequence[Any],
-    dims: Sequence[int | None],
-    structure: Structure,
+    call: Callable[..., Any], given: Sequence[Any], dims: Sequence[int | None], level: Batching
 ) -> tuple[list[Tensor], Structure]:
-    """The results of one chunk of cases, which stand in front."""
-    seen = [x if d is None else level.wrap(x) for x, d in zip(given, dims, strict=True)]
-    args, kwargs = structure.build(seen)
-    found, inner = level.run(lambda: func(*args, **kwargs), level.unwrap)
+    """The results of the cases in front of what is given; so are these."""
+    seen = _each(level.wrap, given, dims)
+    found, inner = level.run(lambda: call(*seen), level.unwrap)
     return (found if mode.grad else [x.detach() for x in found]), inner
+
+
+def _each(
+    function: Callable[[Tensor], Tensor], given: Sequence[Any], dims: Sequence[int | None]
+) -> list[Any]:
+    """What is given, with the function of what has cases."""
+    return [x if d is None else function(x) for x, d in zip(given, dims, strict=True)]
+
+
+def _only(x: Tensor) -> Tensor:
+    """The one case there is."""
+    return bind(reshape, x, shape=x._value.shape[1:])
 
 
 def _dims_of_arguments(in_dims: Any, args: Any, leaves: Sequence[Any]) -> list[int | None]:
@@ -422,7 +426,8 @@ def _dims_of_arguments(in_dims: Any, args: Any, leaves: Sequence[Any]) -> list[i
             if dim is not None:
                 raise not_a_tensor("vmap: an argument without in_dims None", x)
         elif dim is not None:
-            found[position] = normalize_axis("vmap: in_dims", dim, len(x._value.shape))
+            rank = len(x._value.shape)
+            found[position] = dim if 0 <= dim < rank else normalize_axis("vmap: in_dims", dim, rank)
     return found
 
 

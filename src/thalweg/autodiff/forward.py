@@ -16,7 +16,7 @@ from thalweg.compiler.tracing.structure import Structure
 from thalweg.errors import DTypeError, ShapeError
 from thalweg.ops.creation import ones_like, zeros_like
 from thalweg.primitives.core import VJP, AllOperands, Primitive
-from thalweg.tape import Composite, Lifted, bind, compose, mode, wrap
+from thalweg.tape import Attributes, Composite, Inputs, Lifted, bind, compose, mode, wrap
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -83,9 +83,7 @@ class Forward(Transform):
         """All of them are alike."""
         return (Forward,)
 
-    def apply(
-        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
-    ) -> Any:
+    def apply(self, primitive: Primitive, inputs: Inputs, attributes: Attributes) -> Any:
         """The primitive on the primals, and the tangent by its rule."""
         is_mine, primals, tangents = False, [], []
         for x in inputs:
@@ -111,17 +109,11 @@ class Forward(Transform):
         rule, apply = primitive.jvp, application(primitive)
         return Dual(self, out, rule(apply, tangents, out, *primals, **attributes))
 
-    def apply_composite(
-        self,
-        op: Composite,
-        function: Callable[..., Tensor],
-        inputs: tuple[Tensor, ...],
-        attributes: dict[str, Any],
-    ) -> Any:
+    def apply_composite(self, op: Composite, inputs: Inputs, attributes: Attributes) -> Any:
         """The function on the primals; its own derivative, transposed, gives the tangent."""
         pairs = [self.parts(x) for x in inputs]
         primals, tangents = tuple(p for p, _ in pairs), [t for _, t in pairs]
-        out = compose(op, function, primals, attributes)
+        out = compose(op, primals, attributes)
         if not any(t is not None for t in tangents):
             return Dual(self, out, None)
         return Dual(self, out, transposed(op.vjp, tangents, out, primals, attributes))
@@ -136,7 +128,7 @@ def transposed(
     tangents: Sequence[Tensor | None],
     out: Tensor,
     operands: Sequence[Tensor],
-    attributes: dict[str, Any],
+    attributes: Attributes,
 ) -> Tensor | None:
     """The tangent of the result by the VJP column alone.
 

@@ -119,8 +119,8 @@ class Function:
         call = _Call(cls, ctx, args, places)
         if not tensors:
             return call.run(args)
-        op = Composite(cls.__name__, AllOperands(call.cotangents), ctx._others)
-        return call.results(compose(op, call.forward, tensors, {}))
+        op = Composite(cls.__name__, AllOperands(call.cotangents), call.forward, ctx._others)
+        return call.results(compose(op, tensors, {}))
 
 
 def _is_tensor(x: Any) -> bool:

@@ -19,14 +19,26 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from thalweg.compiler.tracing.structure import Structure, flatten
 from thalweg.errors import ThalwegError, TransformError
 from thalweg.primitives.core import Primitive
-from thalweg.tape import Composite, Lifted, TensorBase, bind, compose, mode, not_a_tensor
+from thalweg.tape import (
+    Attributes,
+    Composite,
+    Inputs,
+    Lifted,
+    TensorBase,
+    bind,
+    compose,
+    mode,
+    not_a_tensor,
+)
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
 T = TypeVar("T")
 
-__all__ = ["Transform", "application", "drop", "tensors_of"]
+__all__ = ["RESULT", "Transform", "application", "drop", "tensors_of"]
+
+RESULT = "a transformed function's result"
 
 
 @cache
@@ -113,7 +125,7 @@ class Transform(ABC):
         """The results of `function` inside, unwrapped; no tensor from outside stays lifted."""
         before = self._enter()
         try:
-            results, structure = tensors_of("a transformed function's result", function())
+            results, structure = tensors_of(RESULT, function())
         except BaseException:
             _restore(self._from_outside())
             raise
@@ -130,9 +142,7 @@ class Transform(ABC):
 
     # --- what an operation does ------------------------------------------------------------------
 
-    def __call__(
-        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
-    ) -> Any:
+    def __call__(self, primitive: Primitive, inputs: Inputs, attributes: Attributes) -> Any:
         state, direct = mode.__dict__, self._direct
         interpret = state["interpret"]  # which may be one that looks on
         if direct is None:
@@ -150,33 +160,19 @@ class Transform(ABC):
             state["interpret"] = interpret
 
     @abstractmethod
-    def apply(
-        self, primitive: Primitive, inputs: tuple[Tensor, ...], attributes: dict[str, Any]
-    ) -> Any:
+    def apply(self, primitive: Primitive, inputs: Inputs, attributes: Attributes) -> Any:
         """The value of an operation, outside."""
 
-    def compose(
-        self,
-        op: Composite,
-        function: Callable[..., Tensor],
-        inputs: tuple[Tensor, ...],
-        attributes: dict[str, Any],
-    ) -> Any:
+    def compose(self, op: Composite, inputs: Inputs, attributes: Attributes) -> Any:
         """The value of a composite operation; its own derivative holds outside too."""
         is_mine = any(map(self.owns, inputs))
         with self.outside():
             if not is_mine:
-                return compose(op, function, inputs, attributes)._value
-            return self.apply_composite(op, function, inputs, attributes)
+                return compose(op, inputs, attributes)._value
+            return self.apply_composite(op, inputs, attributes)
 
     @abstractmethod
-    def apply_composite(
-        self,
-        op: Composite,
-        function: Callable[..., Tensor],
-        inputs: tuple[Tensor, ...],
-        attributes: dict[str, Any],
-    ) -> Any:
+    def apply_composite(self, op: Composite, inputs: Inputs, attributes: Attributes) -> Any:
         """As `apply`, for a composite operation on at least one value of this level."""
 
     # --- loops -----------------------------------------------------------------------------------

@@ -84,9 +84,11 @@ def _product(left: str, right: str, result: str, size: dict[str, int]) -> Arrays
     order = [*stack, *rows, *columns]
     shape = tuple(size[n] for n in order)
     axes = [order.index(n) for n in result]
-    if axes == sorted(axes):
-        return lambda a, b: np.matmul(first(a), second(b)).reshape(shape)
-    return lambda a, b: np.matmul(first(a), second(b)).reshape(shape).transpose(axes)
+    if axes != sorted(axes):
+        return lambda a, b: np.matmul(first(a), second(b)).reshape(shape).transpose(axes)
+    if len(rows) == len(columns) == 1:  # of that shape it is
+        return lambda a, b: np.matmul(first(a), second(b))
+    return lambda a, b: np.matmul(first(a), second(b)).reshape(shape)
 
 
 def _divided(
@@ -127,13 +129,16 @@ def _matrices(
     by_rows = [names.index(n) for n in (*lead, *rows, *columns)]
     by_columns = [names.index(n) for n in (*lead, *columns, *rows)]
     ends = [[names.index(n) for n in group if size[n] != 1][-1:] for group in (rows, columns)]
+    whole = (*shape, m, k)
+    if by_rows == sorted(by_rows) and (len(rows) <= 1 and len(columns) <= 1):  # nothing is copied
+        return (lambda x: x) if len(names) == len(whole) else (lambda x: x.reshape(whole))
 
     def matrices(x: Any) -> Any:
         run, other = ((abs(x.strides[i]), -x.shape[i]) for (i,) in ends)
         if run < other:
             return x.transpose(by_columns).reshape((*shape, k, m)).swapaxes(-1, -2)
-        return x.transpose(by_rows).reshape((*shape, m, k))
+        return x.transpose(by_rows).reshape(whole)
 
     if not all(ends):
-        return lambda x: x.transpose(by_rows).reshape((*shape, m, k))
+        return lambda x: x.transpose(by_rows).reshape(whole)
     return matrices

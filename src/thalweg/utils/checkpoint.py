@@ -177,7 +177,7 @@ class _Again:
         if len({y._value.dtype for y in live}) > 1:
             raise ConfigError("checkpoint: results of one floating type expected; cast them")
         joint = wrap(live[0]._value if len(live) == 1 else cat([y.flatten() for y in live])._value)
-        op = Composite("checkpoint", AllOperands(self.cotangents), self.before)
+        op = Composite("checkpoint", AllOperands(self.cotangents), held=self.before)
         joint._node = Node(op, self.operands, joint._value, {})
         joint._requires_grad = True
         leaves = list(leaves)
