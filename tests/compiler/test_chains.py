@@ -127,6 +127,17 @@ def test_results_may_begin_anywhere(width: int) -> None:
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.parametrize(("name", "asks"), [("softmax", 1), ("softmax of short rows", None)])
+def test_the_loop_with_most_to_compute_asks_for_the_next_rows(name: str, asks: int | None) -> None:
+    """Of long rows, unless it waits for memory itself."""
+    native, _, _ = made(name, "float32", 512)
+    (code,) = native.program.lowered
+    loops = code.ir.split("define ")[1:]
+    assert [n for n, text in enumerate(loops[:3]) if "@llvm.prefetch" in text] == (
+        [] if asks is None else [asks]
+    )
+
+
 def test_a_number_that_is_none_stays_in_its_row() -> None:
     native, (x,), _ = made("softmax", "float32", 512)
     x[3, 5], x[7, 1], x[9, :] = np.nan, np.inf, -np.inf

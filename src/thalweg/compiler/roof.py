@@ -26,7 +26,7 @@ from thalweg.compiler.native.frame import aligned_bytes
 from thalweg.compiler.native.program import Program
 from thalweg.files import size_text
 
-__all__ = ["Roof", "report", "roof"]
+__all__ = ["Roof", "copied", "report", "roof"]
 
 _F32: Final = np.dtype(np.float32)
 _ROUNDS: Final = 15
@@ -84,12 +84,16 @@ def roof(threads: int = 1) -> Roof:
     machine = host()
     flops = _fma_rate(machine, threads)
     capacity = machine.l2 * threads
-    memory = max(
-        _copy_rate(machine, threads, _COPY_BYTES, 1, by) for by in (_by_system, _by_vectors)
-    )
+    memory = copied(threads)
     part = capacity // 4 // (64 * threads) * 64 * threads
     near = _copy_rate(machine, threads, part, _COPY_BYTES // part, _by_vectors)
     return Roof(threads, flops, memory, max(near, memory), capacity)
+
+
+def copied(threads: int = 1) -> float:
+    """Bytes a second, read plus written, of a copy from memory to memory, measured anew."""
+    machine = host()
+    return max(_copy_rate(machine, threads, _COPY_BYTES, 1, by) for by in (_by_system, _by_vectors))
 
 
 def report() -> str:

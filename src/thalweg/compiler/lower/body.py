@@ -16,6 +16,7 @@ from thalweg.compiler.lower import philox
 from thalweg.compiler.lower.casts import cast
 from thalweg.compiler.lower.emit import BOOL, I32, I64, U64, Builder, Value
 from thalweg.compiler.lower.nest import Vectors
+from thalweg.compiler.lower.next_rows import NOTHING
 from thalweg.compiler.lower.reducing import of_any
 from thalweg.compiler.lower.scalars import lower_scalar
 
@@ -49,6 +50,7 @@ class Body:
         self.pointers = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
         self.counters: dict[int, Value] = {}
         self.streamed: frozenset[Buffer] = frozenset()  # what is written past the caches
+        self.asked = NOTHING
 
     def count(self, turn: Value, axes: Sequence[int], space: Sequence[int]) -> None:
         """The counters of `axes` from the number of a turn, the last axis running fastest."""
@@ -144,8 +146,16 @@ class Body:
         if stride == 0 or lanes == 1:
             return self.b.load(pointer, dtype)
         if stride == 1:
+            self._ask(access.buffer, pointer)
             return self.b.load(pointer, dtype, lanes, turn.mask)
         return self.b.gather(pointer, dtype, self._steps(stride, lanes), turn.mask)
+
+    def _ask(self, buffer: Buffer, pointer: str) -> None:
+        """For what will be read instead of this, if it should be."""
+        if distance := self.asked.distance.get(buffer):
+            ahead = f"%{self.b.fresh('ahead')}"
+            self.b.emit(f"{ahead} = getelementptr i8, ptr {pointer}, i64 {distance}")
+            self.b.prefetch(ahead, near=self.asked.near)
 
     def store(self, value: Value, access: Access, turn: Turn) -> None:
         """Write `value` to `access`, in the lanes that count."""

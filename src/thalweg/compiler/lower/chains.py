@@ -20,6 +20,7 @@ from thalweg.compiler.lower.emit import I64, Builder, Value
 from thalweg.compiler.lower.loops import Part, lower_loop
 from thalweg.compiler.lower.lowered import Lowered, finished
 from thalweg.compiler.lower.nest import accesses
+from thalweg.compiler.lower.next_rows import next_rows
 from thalweg.compiler.lower.work import blocks_for, footprint, work_of
 from thalweg.compiler.machine import Machine
 from thalweg.compiler.stretches import Stretch, stretch_of
@@ -37,17 +38,21 @@ _CACHES = 24  # second caches' worth of memory that all caches together hardly h
 def lower_chain(chain: Chain, name: str, machine: Machine) -> Lowered:
     """The native code of a chain of loops."""
     streamed, part = _streamed(chain, machine), Part(chain.rows, frozenset(chain.within))
-    plain = [lower_loop(x, f"{name}.{n}", machine, part) for n, x in enumerate(chain.loops)]
-    part = replace(part, streamed=streamed)
+    per = _rows_at_a_time(chain, machine)
+    asked = next_rows(chain, per, machine, near=_row_bytes(chain) <= _MOST * machine.l1)
+    parts = [replace(part, asked=each) for each in asked]
+    plain = [lower_loop(x, f"{name}.{n}", machine, parts[n]) for n, x in enumerate(chain.loops)]
     past = [
-        lower_loop(x, f"{code.name}.past", machine, part) if streamed & _written(x) else code
-        for x, code in zip(chain.loops, plain, strict=True)
+        lower_loop(x, f"{code.name}.past", machine, replace(own, streamed=streamed))
+        if streamed & _written(x)
+        else code
+        for x, code, own in zip(chain.loops, plain, parts, strict=True)
     ]
     buffers = tuple(
         b for b in dict.fromkeys(b for code in plain for b in code.buffers) if b not in chain.within
     )
     flops, bytes = sum(code.flops for code in plain), _traffic(chain)
-    block, per = _rows_of_a_block(chain, flops, bytes, machine), _rows_at_a_time(chain, machine)
+    block = _rows_of_a_block(chain, flops, bytes, machine)
     b, scratch = Builder(), _Scratch(chain, per)
     pointers = {buffer: f"%b{number}" for number, buffer in enumerate(buffers)}
 
@@ -143,14 +148,14 @@ def _traffic(chain: Chain) -> float:
 
 def _rows_at_a_time(chain: Chain, machine: Machine) -> int:
     """As many rows as a share of the first cache holds, or else of the second."""
-    row = sum(_bytes_of_a_row(chain).values())
+    row = _row_bytes(chain)
     share = _SHARE_OF_SUMS if _summed(chain) else _SHARE
     cache = machine.l1 if row <= _MOST * machine.l1 else machine.l2
     return max(1, min(chain.rows, cache // share // max(1, row)))
 
 
-def _bytes_of_a_row(chain: Chain) -> dict[Buffer, int]:
-    """Bytes that a row touches, of each buffer."""
+def _row_bytes(chain: Chain) -> int:
+    """Bytes that a row touches."""
     largest: dict[Buffer, int] = {}
     for loop in chain.loops:
         lead = chain.lead(loop)
@@ -158,7 +163,7 @@ def _bytes_of_a_row(chain: Chain) -> dict[Buffer, int]:
             inside = Access(access.buffer, access.offset, access.strides[lead:], access.indirect)
             size = footprint(inside, loop.space[lead:])
             largest[access.buffer] = max(size, largest.get(access.buffer, 0))
-    return largest
+    return sum(largest.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from thalweg.compiler.lower.nest import (
     points,
     vector_axis,
 )
+from thalweg.compiler.lower.next_rows import NOTHING, Asked
 from thalweg.compiler.lower.reducing import (
     Partial,
     combined,
@@ -66,11 +67,13 @@ class Part:
     rows      how many there are
     shifted   buffers of which only some rows are there, where they would be among all
     streamed  buffers that begin at a line and are written past the caches
+    asked     what is asked for of the next rows
     """
 
     rows: int
     shifted: frozenset[Buffer]
     streamed: frozenset[Buffer] = frozenset()
+    asked: Asked = NOTHING
 
 
 def lower_loop(loop: Loop, name: str, machine: Machine, part: Part | None = None) -> Lowered:
@@ -90,7 +93,7 @@ def lower_loop(loop: Loop, name: str, machine: Machine, part: Part | None = None
         lead,
     )
     if part:
-        nest.body.streamed = part.streamed
+        nest.body.streamed, nest.body.asked = part.streamed, part.asked
         b.outside = {p for buffer, p in nest.body.pointers.items() if buffer in part.shifted}
     nest.emit()
     return finished(name, buffers, b, nest.blocks, work.flops, work.bytes)
