@@ -228,15 +228,26 @@ def test_explain_shows_the_kernels_of_a_step(run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "value", "said"),
-    [("--accumulate", "2", "one by one"), ("--batch-size", "9999", "more than the 1257 examples")],
+    ("flag", "value", "loops"),
+    [("--accumulate", "2", "10x12 sum 64"), ("--batch-size", "9999", "1257x12 sum 64")],
 )
-def test_explain_says_what_it_cannot_show(flag: str, value: str, said: str, tmp_path: Path) -> None:
+def test_explain_of_an_update_and_of_a_whole_set(
+    flag: str, value: str, loops: str, tmp_path: Path
+) -> None:
     done = thalweg("train", *QUICK, flag, value, "--out", "run", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     done = thalweg("explain", "run", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert loops in done.stdout
+
+
+def test_explain_says_what_it_cannot_show(tmp_path: Path) -> None:
+    more = ("--optimizer", "line-search", "--out", "run")
+    done = thalweg("train", *QUICK, *more, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = thalweg("explain", "run", folder=tmp_path)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert "line-search looks for each of its steps" in done.stderr
 
 
 def test_bench_machine_measures_the_roof(tmp_path: Path) -> None:

@@ -159,6 +159,26 @@ def test_every_batch_of_a_compiled_training_runs_natively(
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_the_bits_are_the_same_on_any_number_of_threads(accumulate: int) -> None:
+    before, found = tw.get_num_threads(), []
+    splits = some_splits(n=3000, features=64)  # wide enough for two
+    try:
+        for threads in (1, 2, 3):
+            tw.set_num_threads(threads)
+            tw.manual_seed(0)
+            model = tw.nn.Sequential(tw.nn.Linear(64, 256), tw.nn.ReLU(), tw.nn.Linear(256, 2))
+            optimizer = tw.optim.Adam(model.parameters())
+            trainer = Trainer(
+                model, F.cross_entropy, optimizer, batch_size=500, accumulate=accumulate
+            )
+            trainer.fit(splits, epochs=1)  # 2952 examples: the last batch has 452
+            found.append(bits(model))
+    finally:
+        tw.set_num_threads(before)
+    assert found[0] == found[1] == found[2]
+
+
 def test_several_evaluations_an_epoch_keep_the_best_of_them() -> None:
     seen = []
 

@@ -55,7 +55,7 @@ def schedule(
         now = group.get("initial_lr", group["lr"]).detach().expand(steps)
         for each in used:
             t = update if steps_per_epoch is None else counts[each.unit]
-            now = each.rate(t, now, index)
+            now = each.rates(t, now, index)
         values = [float(lr) for lr in now.tolist()]
         if values not in drawn.values():
             drawn[f"group {index}" if len(optimizer.param_groups) > 1 else "lr"] = values

@@ -294,20 +294,26 @@ class Optimizer(Configured, ABC):
         for index, group in enumerate(self.param_groups):
             if "initial_lr" not in group:
                 group["initial_lr"] = group["lr"]
-            lr = group["initial_lr"]
-            for schedule in self.schedules:
-                lr = schedule.scheduled(lr, index)
-            group["lr"] = lr
-            self._reschedule_momentum(group, index)
+            group["lr"] = self.scheduled(group["initial_lr"], index)
+            if self.has_momentum():
+                momentum = group.changing_momentum()
+                momentum._assign(self.scheduled_momentum(momentum, index))
 
-    def _reschedule_momentum(self, group: ParamGroup, index: int) -> None:
-        if not any(schedule.has_momentum() for schedule in self.schedules):
-            return
-        momentum = group.changing_momentum()
-        now = momentum
+    def scheduled(self, lr: Tensor, index: int) -> Tensor:
+        """What the schedules make of the step size `lr` of group `index` now."""
         for schedule in self.schedules:
-            now = schedule.scheduled_momentum(now, index)
-        momentum._assign(now)
+            lr = schedule.scheduled(lr, index)
+        return lr
+
+    def has_momentum(self) -> bool:
+        """Whether a schedule changes the momentum as well."""
+        return any(schedule.has_momentum() for schedule in self.schedules)
+
+    def scheduled_momentum(self, momentum: Tensor, index: int) -> Tensor:
+        """What the schedules make of the momentum of group `index` now."""
+        for schedule in self.schedules:
+            momentum = schedule.scheduled_momentum(momentum, index)
+        return momentum
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,23 +22,21 @@ _ITERATIONS = 1000  # to measure with, of an epoch's
 def run_explanation(path: Path, threads: int | None = None) -> None:
     """Print the kernel table of a run's training step, made anew from its options.
 
-    Raises `ConfigError` for a run whose steps are no native program: with gradients accumulated
-    over several batches, or batches larger than the training set.
+    Where gradients are accumulated over several batches it is the step that makes the update.
+    Raises `ConfigError` for an optimizer whose steps are no native program, as L-BFGS.
     """
     folder = RunFolder.open(path)
     options = replace(stored_options(folder), compile=True)
-    if options.accumulate > 1:
-        raise ConfigError(f"{path}: accumulate = {options.accumulate}: its steps run one by one")
     splits = load_splits(options)
     encoding = Encoding.from_dict(folder.config["encoding"])
     trainer = make_trainer(options, encoding)
     epoch = splits.train.epoch(trainer.batch_size, generator=trainer.generator)
-    if not epoch.whole:
-        raise ConfigError(
-            f"{path}: batch_size = {trainer.batch_size}: more than the {len(splits.train)} "
-            "examples of the training set"
-        )
-    step = Steps(trainer, splits.train, measures_for(encoding)).compiled
+    steps = Steps(trainer, splits.train, measures_for(encoding))
+    if steps.compiled is None:
+        raise ConfigError(f"{path}: {options.optimizer} looks for each of its steps, in Python")
     trainer.model.train()
-    step.scan(*epoch.take(0, _ITERATIONS))
-    print(step.explain(threads))
+    if trainer.accumulate == 1:
+        steps.scan(epoch.take(0, _ITERATIONS))
+    else:
+        list(steps.run(epoch, 0, min(trainer.accumulate, len(epoch)), math.inf, lambda: False))
+    print(steps.compiled.explain(threads))

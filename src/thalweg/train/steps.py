@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from thalweg._tensor import Tensor
@@ -11,6 +11,7 @@ from thalweg.data.source import Chunk, Epoch, Source
 from thalweg.errors import DataError
 from thalweg.nn.utils import clip_grad_norm_
 from thalweg.optim.closures import ClosureOptimizer
+from thalweg.optim.lr_scheduler.ahead import Ahead
 from thalweg.optim.penalties import shrink_l1
 from thalweg.tape import no_grad
 from thalweg.train.metrics import Measures
@@ -27,8 +28,10 @@ Counted = tuple[int, float, list[float]]
 class Steps:
     """The steps of a training: forward, backward and update of each batch.
 
-    Compiled, full batches run natively, many to a call; what does not fit that (the last, smaller
-    batch, gradients accumulated over several) runs one by one.
+    Compiled, batches of one size run natively, many to a call, with the step sizes that schedules
+    will have set by then; the last, smaller batch of an epoch is a call of its own, of a program
+    that is made when there is one. Where gradients are accumulated over several batches, each is
+    a call: of a program that adds to the gradients, or of one that makes the update as well.
     """
 
     def __init__(
@@ -44,13 +47,15 @@ class Steps:
         self.compiled: Any = None
         self.tried: Any = self._try  # what an optimizer that looks for its step evaluates
         is_searching = isinstance(trainer.optimizer, ClosureOptimizer)
-        if trainer.compile and trainer.accumulate == 1:
+        if trainer.compile:
             from thalweg.compiler.function import compile
 
             if is_searching:
                 self.tried = compile(self._try, fallback="eager")
             else:
-                self.compiled = compile(self._update, fallback="eager")
+                self.compiled = compile(self._step, fallback="eager")
+        self.ahead = Ahead.of(trainer.optimizer, trainer.schedules, self.updates)
+        self.is_made = False  # the program of full batches
         self.pace = 0.0  # seconds a native step takes, 0 until it is known
         self.taken: list[tuple[int, Chunk]] = []  # by the last `run`: from which step, which chunk
 
@@ -62,7 +67,7 @@ class Steps:
         Raises the source's `DataError` when what came before it is done and counted.
         """
         self.taken = []
-        if self.compiled is not None and start < epoch.whole:
+        if self.compiled is not None and self.trainer.accumulate == 1:
             yield from self._natively(epoch, start, end, seconds)
             return
         until = time.perf_counter() + seconds
@@ -74,8 +79,7 @@ class Steps:
             except DataError as error:  # the steps before it have been made: they count
                 failed = error
                 break
-            ((loss, sums),) = self._one_by_one(epoch, *self.taken[-1])
-            done.append((epoch.examples(step), (loss, sums)))
+            done.append((epoch.examples(step), self._one(epoch, *self.taken[-1])))
             if time.perf_counter() > until or is_over():
                 break
         for count, (loss, sums) in done:
@@ -86,35 +90,54 @@ class Steps:
     def repeat(self, epoch: Epoch) -> None:
         """The steps of the last `run` again, not compiled: to look at each value."""
         for start, chunk in self.taken:
-            for _ in self._one_by_one(epoch, start, chunk):
-                pass
+            for step, parts in enumerate(zip(*chunk, strict=True), start):
+                self._step(parts, is_update=self._is_due(epoch, step))
 
-    def _one_by_one(self, epoch: Epoch, start: int, chunk: Chunk) -> Iterator[Any]:
-        """The steps of a chunk, not compiled: of each the loss and the sums of the measures."""
-        every = self.trainer.accumulate
-        for step, parts in enumerate(zip(*chunk, strict=True), start):
-            yield self._step(parts, (step + 1) % every == 0 or step + 1 == len(epoch))
+    def _is_due(self, epoch: Epoch, step: int) -> bool:
+        """Whether this step of an epoch makes an update."""
+        return (step + 1) % self.trainer.accumulate == 0 or step + 1 == len(epoch)
+
+    def _one(self, epoch: Epoch, step: int, chunk: Chunk) -> Any:
+        """One step, compiled where that is asked for: its loss and sums of the measures."""
+        (parts,), is_update = zip(*chunk, strict=True), self._is_due(epoch, step)
+        if self.compiled is None:
+            return self._step(parts, is_update=is_update)
+        coming = self.ahead.coming(1) if is_update and self.ahead is not None else ()
+        return self.compiled(parts, tuple(each[0] for each in coming), is_update=is_update)
 
     def _natively(self, epoch: Epoch, start: int, end: int, seconds: float) -> Iterator[Counted]:
         # The first call shows how fast it is.
         most = max(1, int(seconds / self.pace)) if self.pace else 1
         chunk = epoch.take(start, min(end - start, most))
         self.taken.append((start, chunk))
-        count = len(chunk[0])
         began = time.perf_counter()
-        losses, sums = self.compiled.scan(*chunk)
-        if self.pace or start:  # a first call compiles, and says nothing about the pace
-            self.pace = (time.perf_counter() - began) / count
+        losses, sums = self.scan(chunk)
+        if start < epoch.whole:
+            self._note_pace(time.perf_counter() - began, len(chunk[0]), seconds)
+        for step, (loss, batch) in enumerate(
+            zip(losses.tolist(), sums.tolist(), strict=True), start
+        ):
+            yield epoch.examples(step), loss, batch
+
+    def _note_pace(self, took: float, count: int, seconds: float) -> None:
+        """How long a step takes; a first call compiles, and says nothing about it."""
+        if self.is_made:
+            self.pace = took / count
         else:
             self.pace = seconds / 10 if seconds > 0 else 0.01
-        for loss, batch in zip(losses.tolist(), sums.tolist(), strict=True):
-            yield epoch.size, loss, batch
+        self.is_made = True
 
-    def _update(self, *parts: Tensor) -> Any:
-        return self._step(parts, True)
+    def scan(self, chunk: Chunk) -> tuple[Tensor, Tensor]:
+        """The steps of a chunk as one native call: each one's loss and sums of the measures."""
+        coming = self.ahead.coming(len(chunk[0])) if self.ahead is not None else ()
+        found: tuple[Tensor, Tensor] = self.compiled.scan(chunk, coming)
+        return found
 
-    def _step(self, parts: Chunk, is_update: bool) -> Any:
-        """Gradient of one batch and, where one is due, the update: the loss and measure sums."""
+    def _step(self, parts: Chunk, coming: Sequence[Tensor] = (), is_update: bool = True) -> Any:
+        """Gradient of one batch and, where one is due, the update: the loss and measure sums.
+
+        `coming` is what the step sizes are afterwards, where that has been computed before.
+        """
         trainer = self.trainer
         if isinstance(trainer.optimizer, ClosureOptimizer):
             return self._search(parts)
@@ -126,7 +149,7 @@ class Steps:
                 clip_grad_norm_(trainer.model.parameters(), trainer.clip_norm)
             trainer.optimizer.step()
             trainer.optimizer.zero_grad()
-            self._afterwards()
+            self._afterwards(coming)
         with no_grad():
             return loss.detach(), self.measures.sums(outputs.detach(), y)
 
@@ -140,13 +163,16 @@ class Steps:
         outputs = self.trainer.model(x)
         return self.trainer.loss(outputs, targets), outputs, y
 
-    def _afterwards(self) -> None:
+    def _afterwards(self, coming: Sequence[Tensor] = ()) -> None:
         """What follows an update: the L1 penalty's decay, the average of the parameters, the
         schedules that count updates."""
         if self.trainer.l1:
             shrink_l1(self.trainer.optimizer, self.trainer.l1)
         if self.trainer.averaged is not None:
             self.trainer.averaged.update_parameters(self.trainer.model)
+        if coming and self.ahead is not None:
+            self.ahead.take(coming)
+            return
         for schedule in self.trainer.schedules:
             schedule.updated(self.updates)
 

@@ -24,7 +24,7 @@ from thalweg.errors import ConfigError
 from thalweg.nn.module import Module
 from thalweg.ops.random import Generator, default_generator
 from thalweg.optim.closures import ClosureOptimizer
-from thalweg.optim.lr_scheduler import Scheduler
+from thalweg.optim.lr_scheduler import LRScheduler, Scheduler
 from thalweg.optim.optimizer import Optimizer
 from thalweg.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from thalweg.settings import fraction, nonnegative, whole
@@ -50,8 +50,9 @@ class Trainer:
     schedule   a scheduler or several. Each says what it counts, see `Scheduler.per`: OneCycleLR and
                CyclicLR move on with every update, CosineAnnealingWarmRestarts by fractions of an
                epoch with every update, all others once an epoch; `.per("step")` and
-               `.per("fraction")` make any of them move with every update. A plateau schedule is
-               given the development measure. `plan` draws what they will do
+               `.per("fraction")` make any of them move with every update. Compiled, they are asked
+               for the steps of about 0.1 s at once, before these. A plateau schedule is given the
+               development measure. `plan` draws what they will do
     batch_size, drop_last, generator   how an epoch is cut into batches; see `data.Loader`
     accumulate how many batches' gradients are averaged into one update
     clip_norm  the largest norm the gradient may have; None for no limit
@@ -61,8 +62,8 @@ class Trainer:
     patience   end when the development measure has not improved for so many epochs; None: never
     augment    random changes of each training batch; see `data.transforms`
     measures   what is measured beside the loss; by default what the data set's task asks for
-    compile    run the training steps as one native program; what cannot be traced says so, and
-               runs step by step
+    compile    run the training steps as one native program, and a last, smaller batch as another;
+               what cannot be traced says so, and runs step by step
 
     >>> import thalweg as tw
     >>> _ = tw.manual_seed(0)
@@ -220,6 +221,11 @@ def _listed(schedule: Any, optimizer: Optimizer) -> list[Scheduler]:
             raise ConfigError(
                 f"schedule: a {type(each).__name__}; expected schedules of optim.lr_scheduler, "
                 "made with the trainer's optimizer"
+            )
+        if isinstance(each, LRScheduler) and each.master is not None:
+            raise ConfigError(
+                f"schedule: this {type(each).__name__} is part of a {type(each.master).__name__}: "
+                "pass that"
             )
         each.unit  # noqa: B018 -- refused here where its parts do not agree
     for each in optimizer.schedules:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
 from thalweg.ops.creation import arange, tensor
+from thalweg.ops.joining import stack
 from thalweg.optim.groups import ParamGroup
 from thalweg.optim.lr_scheduler.sparks import sparkline
 from thalweg.optim.optimizer import Optimizer
 from thalweg.settings import Configured, choice, nonnegative, refuse_unknown, whole
 from thalweg.tape import mode
 
-__all__ = ["FactorLR", "LRScheduler", "Scheduler", "UNITS", "called", "of_group"]
+__all__ = ["FactorLR", "LRScheduler", "Scheduler", "UNITS", "called", "counting", "of_group"]
 
 T = TypeVar("T")
 _HIDDEN = ("is_function", "schedulers", "_fresh", "_marks", "_unit", "total_size", "step_ratio")
@@ -34,6 +36,19 @@ def called(function: Callable[[int], Any], t: Tensor) -> Tensor:
     if isinstance(steps, list):
         return tensor([float(function(int(step))) for step in steps], dtype=dtypes.float64)
     return tensor(float(function(int(steps))), dtype=dtypes.float64)
+
+
+@contextmanager
+def counting(schedules: Sequence[Scheduler], counts: Sequence[Tensor]) -> Iterator[None]:
+    """The schedules' t are these in this block; of rank 1, many at once."""
+    before = [schedule.count for schedule in schedules]
+    for schedule, count in zip(schedules, counts, strict=True):
+        schedule.count = count
+    try:
+        yield
+    finally:
+        for schedule, count in zip(schedules, before, strict=True):
+            schedule.count = count
 
 
 class Scheduler(Configured, ABC):
@@ -181,8 +196,8 @@ class LRScheduler(Scheduler):
     def rate(self, t: Tensor, lr: Tensor, index: int) -> Tensor:
         """The step size of group `index` in step `t`; `lr` is what it is without this schedule.
 
-        `t` is float64, of rank 0 or, to draw a curve, 1. Written with operations on tensors, a
-        rate runs compiled as well.
+        `t` is float64, of rank 0 or, for many at once, 1: a rate that cannot do with that is asked
+        for one after another. Written with operations on tensors, it can be traced as well.
         """
 
     def momentum(self, t: Tensor, now: Tensor, index: int) -> Tensor:
@@ -213,9 +228,16 @@ class LRScheduler(Scheduler):
         """Go on by one update: by 1, or by its share of an epoch."""
         if self.unit == "step":
             self.step()
-        elif self.unit == "fraction":  # whole numbers of updates: no rounding adds up
-            self.count._assign(((self.count * updates).round() + 1) / updates)
+        elif self.unit == "fraction":
+            self.count._assign(self.advanced(1, updates))
             self.optimizer.reschedule()
+
+    def advanced(self, more: int | Tensor, updates: int) -> Tensor:
+        """t after so many more updates, of which an epoch has `updates`. Nothing changes by it."""
+        if self.unit == "step":
+            return self.count + more
+        # Whole numbers of updates: no rounding adds up.
+        return ((self.count * updates).round() + more) / updates
 
     def values(self, n: int, index: int = 0) -> Tensor:
         """The step sizes of t = 0 to n - 1 under this schedule alone, float64 of shape (n,).
@@ -229,7 +251,23 @@ class LRScheduler(Scheduler):
         [8.0, 8.0, 4.0, 4.0, 2.0]
         """
         t = arange(whole("values: n", n), dtype=dtypes.float64)
-        return self.rate(t, self.optimizer.param_groups[index]["initial_lr"], index)
+        return self.rates(t, self.optimizer.param_groups[index]["initial_lr"].expand(n), index)
+
+    def rates(self, t: Tensor, lr: Tensor, index: int) -> Tensor:
+        """`rate` at each of `t`, (n,), and each of `lr`: all at once or, where the Python of a
+        schedule wants one number, one by one."""
+        try:
+            with counting([self], [t]):
+                found = self.rate(t, lr, index)
+            if found.shape == t.shape:
+                return found
+        except Exception:  # what is wrong with the schedule itself is raised again below
+            pass
+        each = []
+        for now, before in zip(t, lr, strict=True):
+            with counting([self], [now]):
+                each.append(self.rate(now, before, index))
+        return stack(each)
 
     def sparkline(self, n: int = 40, index: int = 0) -> str:
         """The step sizes of t = 0 to n - 1 as a line of text; `inspect.schedule` draws them.
@@ -280,7 +318,7 @@ class FactorLR(LRScheduler):
 
     @abstractmethod
     def factor(self, t: Tensor) -> Tensor:
-        """The factor in step `t`, of the shape of `t`: rank 0 or, to draw a curve, 1."""
+        """The factor in step `t`, of the shape of `t`: rank 0 or, for many at once, 1."""
 
     def rate(self, t: Tensor, lr: Tensor, index: int) -> Tensor:
         """lr * factor(t)."""

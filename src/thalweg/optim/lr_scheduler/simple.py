@@ -77,8 +77,9 @@ class LambdaLR(LRScheduler):
     """eps0 * lr_lambda(t), with one function for all groups or a list of one for each.
 
     As in PyTorch, the function is given t as a Python int, so it may be any Python. Therefore
-    `step` cannot be part of a compiled function, where t has no value yet (a `TraceError` says so):
-    call it outside, or write the factor with operations on tensors; see `FactorLR`.
+    `step` cannot be part of a function that you compile, where t has no value yet (a `TraceError`
+    says so): call it outside, or write the factor with operations on tensors; see `FactorLR`. A
+    `Trainer` compiles its steps all the same: it asks for the step sizes before them.
 
     Raises `ConfigError` if there is not one function for each group.
 
