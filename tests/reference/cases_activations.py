@@ -64,6 +64,8 @@ LAYERS = {
                   call(normal(2, 3, 4), (2, 1), mode="reflect"),
                   call(normal(2, 3, 4), (2, 1), mode="replicate"),
                   call(normal(2, 3, 4), (2, 1), mode="circular"),
+                  call(normal(2, 3, 4), (2, -1), mode="circular"),
+                  call(normal(2, 3, 4, 4), (-1, 2, -2, 2), mode="circular"),
                   call(normal(2, 2, 3, 4), (1, 1, 2, 0), mode="reflect")],
     "normalize": [call(_X), call(_X, dim=0), call(_X, p=1, dim=-1), first(given(0.0, 0.0), dim=0)],
     "cosine_similarity": [call(_X, normal(3, 4)), call(_X, normal(4), dim=-1),

@@ -10,7 +10,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.data import transforms as T
-from thalweg.errors import ConfigError, ShapeError
+from thalweg.errors import ConfigError, DTypeError, ShapeError
 
 MANY = 2000
 
@@ -175,7 +175,10 @@ def test_compiled_it_draws_the_same(make: Callable[[], T.Transform]) -> None:
         (lambda: T.RandomHorizontalFlip(1.5), "probability"),
         (lambda: T.RandomCrop(0), "size = 0"),
         (lambda: T.RandomRotation((3, 1)), "degrees"),
-        (lambda: T.RandomAffine(1, translate=(2, 0)), "shares from 0 to 1"),
+        (lambda: T.RandomCrop((3, 4, 5)), "size = "),
+        (lambda: T.RandomCrop(3, padding=1.5), "padding = 1.5"),  # type: ignore[arg-type]
+        (lambda: T.RandomAffine(1, translate=(2, 0)), "from 0 to 1"),
+        (lambda: T.RandomAffine(1, translate=0.1), "two shares"),  # type: ignore[arg-type]
         (lambda: T.Normalize(0.0, 0.0), "above 0"),
         (lambda: T.GaussianNoise(sigma=-1), "0 or more"),
         (lambda: T.RandomErasing(scale=(0.1, 2)), "up to 1"),
@@ -188,6 +191,25 @@ def test_compiled_it_draws_the_same(make: Callable[[], T.Transform]) -> None:
 def test_wrong_settings_say_so(make: Callable[[], object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         make()
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        T.RandomCrop((3, 4), padding=1),
+        T.RandomHorizontalFlip(),
+        T.RandomAffine(10, (0.1, 0.1), (0.9, 1.1)),
+        T.GaussianNoise(),
+        T.RandomErasing(),
+    ],
+)
+def test_no_images_at_all(transform: Any) -> None:
+    assert len(transform(tw.ones(0, 3, 5, 5))) == 0
+
+
+def test_noise_is_no_byte() -> None:
+    with pytest.raises(DTypeError, match=r"GaussianNoise: images of .*x.float\(\) / 255"):
+        T.GaussianNoise()(tw.ones(1, 1, 2, 2, dtype=tw.uint8))
 
 
 def test_wrong_shapes_say_so() -> None:

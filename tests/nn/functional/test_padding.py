@@ -36,6 +36,7 @@ def test_negative_amounts_take_away() -> None:
     assert F.pad(x, (-2, 1)).tolist() == [2, 3, 4, 0]
     assert F.pad(x, (-5, 0)).shape == (0,)
     assert F.pad(x, (-1, 1), "replicate").tolist() == [1, 2, 3, 4, 4]
+    assert F.pad(x, (-1, 1), "circular").tolist() == [1, 2, 3, 4, 1]
 
 
 def test_nothing_to_do() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from thalweg._tensor import Tensor
 from thalweg.data.transforms.base import Transform, chosen, images, interval, probability
 from thalweg.errors import ConfigError, ShapeError
+from thalweg.nn.functional.arguments import is_listed, is_whole
 from thalweg.nn.functional.padding import pad
 from thalweg.nn.functional.sampling import affine_grid, grid_sample
 from thalweg.ops.creation import arange
@@ -65,9 +67,16 @@ class RandomCrop(Transform):
     """
 
     def __init__(self, size: int | Sequence[int], padding: int = 0, fill: float = 0.0) -> None:
-        self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-        if min(self.size) < 1 or padding < 0:
-            raise ConfigError(f"RandomCrop: size = {size!r}, padding = {padding!r}")
+        pair = (size, size) if isinstance(size, int) else tuple(size) if is_listed(size) else ()
+        if len(pair) != 2 or not all(is_whole(n) and n > 0 for n in pair):
+            raise ConfigError(
+                f"RandomCrop: size = {size!r}; expected one whole number above 0, or two"
+            )
+        if not is_whole(padding) or padding < 0:
+            raise ConfigError(
+                f"RandomCrop: padding = {padding!r}; expected a whole number, 0 or more"
+            )
+        self.size: tuple[int, int] = (int(pair[0]), int(pair[1]))
         self.padding, self.fill = padding, fill
 
     def apply(self, x: Tensor) -> Tensor:
@@ -84,8 +93,8 @@ class RandomCrop(Transform):
             )
         top = randint(0, height - rows + 1, (n, 1, 1)) + arange(rows)[:, None]
         left = randint(0, width - columns + 1, (n, 1, 1)) + arange(columns)
-        place = (top * width + left).reshape(n, 1, -1).expand(n, channels, -1)
-        window = full.reshape(n, channels, -1).gather(2, place)
+        place = (top * width + left).flatten(1).unsqueeze(1).expand(n, channels, -1)
+        window = full.flatten(2).gather(2, place)
         shape = (n, channels, *self.size) if x.ndim == 4 else (n, *self.size)
         return window.reshape(shape)
 
@@ -113,9 +122,7 @@ class RandomAffine(Transform):
         name = type(self).__name__
         pair = (-abs(degrees), abs(degrees)) if isinstance(degrees, int | float) else degrees
         self.degrees = interval(name, "degrees", pair, -math.inf)
-        self.translate = translate
-        if translate is not None and not all(0 <= t <= 1 for t in translate):
-            raise ConfigError(f"{name}: translate = {translate!r}; expected shares from 0 to 1")
+        self.translate = None if translate is None else _shares(name, translate)
         self.scale = None if scale is None else interval(name, "scale", scale, 1e-6)
 
     def apply(self, x: Tensor) -> Tensor:
@@ -153,6 +160,18 @@ class RandomRotation(RandomAffine):
 
     def __init__(self, degrees: float | tuple[float, float]) -> None:
         super().__init__(degrees)
+
+
+def _shares(name: str, translate: Any) -> tuple[float, float]:
+    try:
+        right, down = map(float, translate)
+    except (TypeError, ValueError):
+        right = down = math.nan
+    if not (0 <= right <= 1 and 0 <= down <= 1):
+        raise ConfigError(
+            f"{name}: translate = {translate!r}; expected two shares, (right, down), from 0 to 1"
+        )
+    return right, down
 
 
 def _between(n: int, low: float, high: float) -> Tensor:

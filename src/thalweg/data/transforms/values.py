@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from thalweg._tensor import Tensor
 from thalweg.data.transforms.base import Transform, chosen, images, interval, probability
-from thalweg.errors import ConfigError, ShapeError
+from thalweg.errors import ConfigError, DTypeError, ShapeError
 from thalweg.ops.creation import arange, tensor
 from thalweg.ops.random import rand, randn_like
 
@@ -58,6 +58,11 @@ class GaussianNoise(Transform):
 
     def apply(self, x: Tensor) -> Tensor:
         """The noisy batch, of any shape."""
+        if not x.is_floating_point():
+            raise DTypeError(
+                f"GaussianNoise: images of {x.dtype!r}; expected float32 or float64, from 0 to 1 "
+                "with clip: x.float() / 255"
+            )
         noisy = x + self.mean + self.sigma * randn_like(x)
         return noisy.clamp(0, 1) if self.clip else noisy
 

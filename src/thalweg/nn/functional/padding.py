@@ -23,8 +23,9 @@ def pad(
 
     Pairs count from the last dimension; negative amounts take elements away. `mode` says what is
     put there: "constant" (`value`, 0 unless given), "reflect" (the elements inside, without the
-    edge), "replicate" (the edge), "circular" (those of the other end). Any shape and dtype.
-    Raises `ShapeError` where the amounts do not fit, `ConfigError` for another mode.
+    edge), "replicate" (the edge), "circular" (those of the other end of what negative amounts
+    leave). Any shape and dtype. Raises `ShapeError` where the amounts do not fit, `ConfigError` for
+    another mode.
 
     >>> import thalweg as tw
     >>> x = tw.tensor([1, 2, 3])
@@ -68,6 +69,9 @@ def _with_constant(x: Tensor, amounts: list[tuple[int, int]], value: float) -> T
 
 
 def _by_index(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
+    if mode == "circular" and min(before, after) < 0:  # of what is left, as in PyTorch
+        first, last = max(-before, 0), x._value.shape[axis] - max(-after, 0)
+        x, before, after = x.narrow(axis, first, last - first), max(before, 0), max(after, 0)
     size = x._value.shape[axis]
     reach = {"reflect": size - 1, "circular": size}.get(mode, math.inf if size else 0)
     if max(before, after) > reach:

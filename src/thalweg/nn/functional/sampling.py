@@ -125,6 +125,6 @@ def _at(input: Tensor, row: Tensor, column: Tensor) -> Tensor:
     n, channels, height, width = input.shape
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     place = row.clamp(0, height - 1).long() * width + column.clamp(0, width - 1).long()
-    index: Any = place.reshape(n, 1, -1).expand(n, channels, -1)
-    found = input.reshape(n, channels, -1).gather(2, index).reshape(n, channels, *row.shape[1:])
+    index: Any = place.flatten(1).unsqueeze(1).expand(n, channels, -1)
+    found = input.flatten(2).gather(2, index).reshape(n, channels, *row.shape[1:])
     return found.where(inside[:, None], 0)
