@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from tests.compiler.recipes import FLOATS, Given, Recipe, Shape, Step
@@ -190,6 +191,7 @@ class Maker:
             if made is not None:
                 number[made] = len(number)
         last = [n for n in (made for made, _ in self.steps) if n is not None] or [*self.givens]
+        assume(last)  # a choice that none of its ways can be made of makes nothing
         results = {last[-1], *self.draw(st.lists(st.sampled_from(last), max_size=3))}
         loss: tuple[int, ...] = ()
         floats = [n for n in last if self.values[n].dtype in FLOATS]
