@@ -130,7 +130,8 @@ def _contraction(kernel: Contraction) -> Iterator[str]:
     b = Access(kernel.b, kernel.b_offset, tuple(axis.b for axis in every))
     yield f"  sum of {_access(a, names)} * {_access(b, names)}"
     yield from ("  " + line for line in _scalars(kernel.epilogue, names))
-    yield from ("  " + line for line in _stores(kernel.stores, names))
+    for number, line in enumerate(_stores(kernel.stores, names)):
+        yield f"  {line}{', in the last run of a scan' if number in kernel.final else ''}"
     if kernel.ahead is not None:
         yield f"  asks for {kernel.ahead.count} rows of {kernel.ahead.table!r} ahead"
 

@@ -265,7 +265,8 @@ class Contraction:
 
     The epilogue is a body over the space (batch.., rows.., columns..) whose scalar 0 is the op
     "sum", the finished element; its accesses and `stores` have a stride for each of these axes.
-    `ahead` has no part in the result.
+    `final` are the numbers of stores that only the last run of a scan needs: where their buffer's
+    address is null, they are left out. `ahead` has no part in the result.
     """
 
     a: Buffer
@@ -282,6 +283,7 @@ class Contraction:
     label: str = ""
     margins: tuple[Margin, ...] = ()
     ahead: Ahead | None = None
+    final: tuple[int, ...] = ()
 
     @property
     def share(self) -> float:

@@ -52,6 +52,15 @@ class Form:
         """The number of points of the axes with these roles."""
         return math.prod(d.size for d in (*self.outer, *self.inner) if d.role in roles)
 
+    def touched(self, buffer: Buffer) -> int:
+        """Bytes of `buffer` read and written, each element once."""
+        total = 0
+        for number, stream in enumerate(self.streams):
+            if stream.buffer is buffer:
+                sizes = [d.size for d in (*self.outer, *self.inner) if d.strides[number]]
+                total += min(math.prod(sizes), buffer.size) * buffer.dtype.itemsize
+        return total
+
 
 def normal_form(kernel: Contraction) -> Form:
     """The streams and axes of `kernel`, merged as far as strides allow."""

@@ -47,6 +47,7 @@ def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lower
     form = normal_form(kernel)
     own = dict.fromkeys(s.buffer for s in form.streams if s.buffer is not None)
     buffers = (*own, *rows_of(kernel))
+    final = [kernel.stores[number].access.buffer for number in kernel.final]
     points, depth = form.count("batch", "row", "column"), form.count("inner")
     builder = Builder(scales=machine.has_scaling)
     blocks = scratch = 0
@@ -61,22 +62,13 @@ def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lower
         buffers=buffers,
         blocks=max(1, blocks),
         flops=2.0 * points * depth * kernel.share + points * effort(kernel),
-        bytes=float(sum(_touched(buffer, form) for buffer in buffers)),
+        bytes=float(sum(form.touched(buffer) for buffer in buffers if buffer not in final)),
         scratch=scratch,
         declarations=frozenset(builder.declarations),
         helpers=builder.helpers,
         later=(len(own),) if kernel.ahead else (),
+        final=tuple(map(buffers.index, final)),
     )
-
-
-def _touched(buffer: Buffer, form: Form) -> int:
-    """Bytes of `buffer` read and written, each element once."""
-    total = 0
-    for number, stream in enumerate(form.streams):
-        if stream.buffer is buffer:
-            sizes = [d.size for d in (*form.outer, *form.inner) if d.strides[number]]
-            total += min(math.prod(sizes), buffer.size) * buffer.dtype.itemsize
-    return total
 
 
 @dataclass(frozen=True, slots=True)

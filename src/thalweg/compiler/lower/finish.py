@@ -11,7 +11,7 @@ from thalweg.compiler.lower import philox
 from thalweg.compiler.lower.axes import B, Dim, Form
 from thalweg.compiler.lower.body import Body, Turn
 from thalweg.compiler.lower.casts import cast
-from thalweg.compiler.lower.emit import Builder, DType, Value
+from thalweg.compiler.lower.emit import BOOL, Builder, DType, Value
 from thalweg.compiler.lower.nest import Vectors
 from thalweg.compiler.lower.register_tile import (
     RegisterTile,
@@ -54,13 +54,28 @@ class Finish:
         self.bases = tuple(names[s.buffer] if s.buffer else "" for s in form.streams)
         self.body = Body(b, kernel.epilogue, (), Vectors(None, 1), buffers)
         self.far = _far(kernel, form)
+        self.stores: Sequence[int] = ()
         self.types = [s.buffer.dtype if s.buffer else self.dtype for s in form.streams]
         self.spots: list[str] = []
 
     # -- whole tiles -------------------------------------------------------------------------
 
     def tile(self, tile: RegisterTile, sums: Sequence[Value], offsets: Offsets) -> None:
-        """Finish the sums of a tile whose first element is at `offsets`."""
+        """Finish the sums of a tile whose first element is at `offsets`. What only the last run of
+        a scan stores comes first, so that all other runs skip it by one branch a tile."""
+        for number in self.kernel.final:
+            base = self.bases[len(self.bases) - len(self.kernel.stores) + number]
+            with self.b.when(self.b.op(f"icmp ne ptr {base}, null", BOOL)):
+                self._tile(tile, sums, offsets, [number])
+        always = [n for n in range(len(self.kernel.stores)) if n not in self.kernel.final]
+        if always:
+            self._tile(tile, sums, offsets, always)
+
+    def _tile(
+        self, tile: RegisterTile, sums: Sequence[Value], offsets: Offsets, stores: Sequence[int]
+    ) -> None:
+        """Finish the sums, and do some of the stores."""
+        self.stores = stores
         if tile.lane.role == "inner":
             self._added(tile, sums, offsets)
         elif self._is_long(len(sums)):
@@ -174,9 +189,10 @@ class Finish:
             turn.values[number] = self._scalar(
                 scalar, turn, total, stream, offsets[stream], lane.strides[stream], count
             )
-        for store, stream in zip(self.kernel.stores, streams, strict=False):
-            value = turn.values[store.value].spread(total.lanes)
-            self._store(value, self.bases[stream], offsets[stream], lane.strides[stream], count)
+        for (number, store), stream in zip(enumerate(self.kernel.stores), streams, strict=False):
+            if number in self.stores:
+                value = turn.values[store.value].spread(total.lanes)
+                self._store(value, self.bases[stream], offsets[stream], lane.strides[stream], count)
 
     def _scalar(
         self,
@@ -249,9 +265,12 @@ def _far(kernel: Contraction, form: Form) -> dict[int, bool]:
     """The streams of large buffers, each address once, and whether it is written."""
     found: dict[tuple[object, ...], tuple[int, bool]] = {}
     first = len(form.streams) - len(kernel.stores)
+    final = {first + number for number in kernel.final}
     for number, stream in enumerate(form.streams):
         buffer = stream.buffer
-        if number > B and buffer is not None and buffer.size * buffer.dtype.itemsize >= FAR:
+        if buffer is None or number <= B or number in final:
+            continue
+        if buffer.size * buffer.dtype.itemsize >= FAR:
             strides = tuple(dim.strides[number] for dim in form.outer)
             found[buffer, stream.offset, strides] = number, number >= first
     return dict(found.values())

@@ -17,6 +17,7 @@ class Lowered:
     ir            the definition of @name; identical kernels have identical text up to the name
     buffers       what the pointers stand for, in order
     later         the numbers of those that mean the memory of the next iteration
+    final         the numbers of those that are null where nobody will look at what is written
     blocks        the fixed parts that the work falls into, each at least some 20 us
     flops, bytes  operations that must be done, and traffic, of one run, for the roof
     scratch       bytes of scratch memory a thread needs behind %scratch
@@ -34,6 +35,7 @@ class Lowered:
     declarations: frozenset[str] = frozenset()
     helpers: dict[str, str] = field(default_factory=dict)
     later: tuple[int, ...] = ()
+    final: tuple[int, ...] = ()
 
 
 def finished(

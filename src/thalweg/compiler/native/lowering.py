@@ -123,7 +123,7 @@ def _read(data: bytes, buffers: Sequence[Buffer]) -> Lowered:
     fields = json.loads(data)
     fields["buffers"] = tuple(buffers[number] for number in fields["buffers"])
     fields["declarations"] = frozenset(fields["declarations"])
-    fields["later"] = tuple(fields["later"])
+    fields |= {name: tuple(fields[name]) for name in ("later", "final")}
     return Lowered(**fields)
 
 

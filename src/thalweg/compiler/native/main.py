@@ -13,7 +13,7 @@ places in the arena, the table's last address. At a barrier all threads learn al
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from thalweg.compiler.kernels import Buffer, Link
@@ -123,11 +123,13 @@ class MainText:
         for slot in range(len(self.slots)):
             self._write(f"%far{slot} = mul i64 %i, %stride{slot}")
             self._write(f"%at{slot} = getelementptr i8, ptr %given{slot}, i64 %far{slot}")
-        later = {code.buffers[number] for code in self.lowered for number in code.later}
-        if later:
-            self._write("%following = add i64 %i, 1")
-            self._write("%follows = icmp slt i64 %following, %count")
-        for slot in sorted(self.slots[buffer] for buffer in later):
+        self._write("%following = add i64 %i, 1")
+        self._write("%follows = icmp slt i64 %following, %count")
+        for slot in self._slots(code.buffers[n] for code in self.lowered for n in code.final):
+            self._write(f"%same{slot} = icmp eq i64 %stride{slot}, 0")
+            self._write(f"%rewritten{slot} = and i1 %follows, %same{slot}")
+            self._write(f"%final{slot} = select i1 %rewritten{slot}, ptr null, ptr %at{slot}")
+        for slot in self._slots(code.buffers[n] for code in self.lowered for n in code.later):
             self._write(f"%step{slot} = select i1 %follows, i64 %stride{slot}, i64 0")
             self._write(f"%later{slot} = getelementptr i8, ptr %at{slot}, i64 %step{slot}")
 
@@ -218,18 +220,23 @@ class MainText:
 
     def _call(self, kernel: int, low: str, high: str) -> None:
         code = self.lowered[kernel]
-        given = [
-            f"ptr %later{self.slots[buffer]}"
-            if number in code.later
-            else f"ptr {self._pointer(buffer)}"
-            for number, buffer in enumerate(code.buffers)
-        ]
+        given = [f"ptr {self._given(code, number)}" for number in range(len(code.buffers))]
         error = self._name("error")
         self._write(f"{error} = getelementptr i64, ptr %errors, i64 {kernel}")
         given += [f"ptr {error}", "ptr %scratch", f"i64 {low}", f"i64 {high}"]
         self._write(f"call void @{code.name}({', '.join(given)})")
         if kernel in self.failing:
             self._pass_on(error)
+
+    def _given(self, code: Lowered, number: int) -> str:
+        """The address of a kernel's buffer in this iteration."""
+        buffer = code.buffers[number]
+        if number in code.later:
+            return f"%later{self.slots[buffer]}"
+        return f"%final{self.slots[buffer]}" if number in code.final else self._pointer(buffer)
+
+    def _slots(self, buffers: Iterable[Buffer]) -> list[int]:
+        return sorted({self.slots[buffer] for buffer in buffers})
 
     def _pass_on(self, error: str) -> None:
         """Ask all threads to stop where this one's part of the kernel failed."""
