@@ -66,7 +66,12 @@ PROGRAMS: dict[str, tuple[str, Callable[..., Any], list[tuple[int, ...]]]] = {
         [(4, 5, 6)],
     ),
     "columns are no rows": (
-        "max; subtract+exp+sum; divide",
+        "max; subtract+sum; sum",
+        lambda x: ((x - x.amax(0)).sum(0), x.sum()),
+        [(16, 6)],
+    ),
+    "a loop that sums over rows what it writes": (
+        "max; subtract+exp+sum; subtract+exp+sum, joined; divide",
         lambda x: F.softmax(x, 0),
         [(16, 6)],
     ),

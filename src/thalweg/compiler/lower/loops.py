@@ -171,14 +171,15 @@ class _Nest:
 
     def _unroll(self, work: Work, registers: int) -> int:
         """Vectors side by side: several partial results hide the latency of adding. Columns of
-        rows that are far apart are added up in half of the registers, a long way along each row."""
+        rows that are far apart are added up in half of the registers, a long way along each row,
+        where the rows come from memory and not from a chain's cache."""
         if self.vectors.axis is None:
             return 1
         random = any(scalar.op == "bits" for scalar in self.loop.body)  # in blocks of 4 words
         wanted = 4 if work.body_flops <= 8 or random else 2 if work.body_flops <= 30 else 1
         if not self.loop.reduced:
             wanted = 1 if self.inner else wanted if random else min(wanted, 4)
-        elif self.along_kept and self._is_deep():
+        elif self.along_kept and not self.lead and self._is_deep():
             wanted = max(wanted, registers // (2 if wanted == 4 else 4) // self._carried_values())
         if self.loop.reduced and self.kept == [self.vectors.axis] and work.blocks > 1:
             wanted = min(wanted, max(1, self._vectors() // 4))  # turns for several threads

@@ -3,6 +3,9 @@
 A softmax is the rows' largest, the exponentials with their sum, and a division. Each alone would
 stream the tensor from memory; row after row, only the first does, and only the last writes to it.
 
+So may a loop by itself, where it sums over rows and writes at each point: along rows, memory is
+read and written in order.
+
 Loops are looked at in order. A large one begins a chain, and later ones join it that share much
 with it, or are on the way to some that do. What lies between and waits for the chain comes after
 it, the rest before it. A loop fits where whatever one loop of the chain writes and another touches
@@ -58,6 +61,8 @@ def _row_counts(kernels: Iterable[Kernel]) -> list[int]:
                     break
                 size *= own
                 counts.add(size // _neighbours(own, math.prod(kernel.space[axis + 1 :])))
+            if 0 in kernel.reduced and kernel.body_stores:
+                counts.add(kernel.space[0])
     return sorted((count for count in counts if count >= _FEWEST), reverse=True)
 
 
@@ -104,6 +109,11 @@ class _Rows:
     reads: frozenset[Buffer]
     writes: frozenset[Buffer]
     sizes: dict[Buffer, int]
+
+    @property
+    def sums_what_it_writes(self) -> bool:
+        """Whether it would go down columns, far apart in memory, were it not in rows."""
+        return self.rest is not None and bool(self.loop.body_stores)
 
     @classmethod
     def of(cls, loop: Loop, rows: int) -> _Rows | None:
@@ -252,7 +262,7 @@ class _Search:
         return sum(map(_bytes, touched.reads | touched.writes)) >= _LEAST
 
     def _grown(self, rows: int) -> _Found | None:
-        """The chain of `rows` rows, of two loops or more."""
+        """The chain of `rows` rows, of two loops or more, or of one that sums what it writes."""
         chain, within, after = _Found(rows), _Touched(), _Touched()
         idle = 0
         for number, kernel in enumerate(self.kernels):
@@ -271,7 +281,8 @@ class _Search:
             if not chain.members or idle > _FAR:
                 break
         self._trim(chain)
-        return chain if len(chain.members) > 1 else None
+        alone = [member for member in chain.members.values() if member.sums_what_it_writes]
+        return chain if len(chain.members) > 1 or alone else None
 
     def _joins(self, chain: _Found, number: int, kernel: Kernel) -> bool:
         """Take a kernel into the chain, if it fits and saves something, or may lead on."""
@@ -287,12 +298,17 @@ class _Search:
         return False
 
     def _trim(self, chain: _Found) -> None:
-        """Without members that share little and that no other waits for."""
+        """Without members that share little and that no other waits for; but one is left."""
+        if not chain.members:
+            return
+        first, alone = min(chain.members.items(), key=lambda member: member[0])
         for number in sorted(chain.members, reverse=True):
             own = self.known.touched[id(self.kernels[number])]
             later = [self.known.touched[id(self.kernels[n])] for n in chain.members if n > number]
             if chain.saved(number) < _LEAST and not any(map(own.holds_up, later)):
                 del chain.members[number]
+        if not chain.members:
+            chain.members[first] = alone
         last = max(chain.members, default=0)
         chain.before = [number for number in chain.before if number < last]
 
