@@ -260,6 +260,43 @@ def test_scan_is_separate_calls_bit_for_bit() -> None:
     assert tw.equal(one, other)
 
 
+def test_scan_adds_to_gradients_as_separate_calls_do() -> None:
+    def run(scanned: bool) -> list[tw.Tensor]:
+        tw.manual_seed(0)
+        body, head = tw.nn.Linear(4, 3), tw.nn.Linear(3, 2)
+        optimizer = tw.optim.SGD(head.parameters(), lr=0.1)
+        parameters = [*body.parameters(), *head.parameters()]
+
+        @tw.compile
+        def step(x: tw.Tensor) -> tw.Tensor:
+            loss = head(body(x).relu()).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            tw.nn.utils.clip_grad_norm_(parameters, 0.1)  # those of `body` are never cleared
+            optimizer.step()
+            return loss
+
+        xs = tw.randn(4, 5, 4)
+        losses = step.scan(xs) if scanned else tw.stack([step(x) for x in xs])
+        return [losses, *(p.grad for p in parameters if p.grad is not None), *parameters]
+
+    one, other = run(True), run(False)
+    assert len(one) == len(other) == 9
+    assert all(map(tw.equal, one, other))
+
+
+def test_scan_sees_what_the_function_counts() -> None:
+    counts = {"calls": 0}
+
+    @tw.compile
+    def step(x: tw.Tensor) -> tuple[tw.Tensor, str]:
+        counts["calls"] += 1
+        return x * counts["calls"], "a constant"
+
+    assert step.scan(tw.ones(4))[0].tolist() == [1, 2, 3, 4]
+    assert step.scan(tw.ones(2))[1] == "a constant"
+
+
 def test_scan_of_other_things() -> None:
     mean, step = running_mean()
     with pytest.raises(ShapeError, match="no iteration"):

@@ -115,20 +115,25 @@ class Compiled(Generic[P, R]):
             raise ShapeError("scan: a leading axis of size 0: there is no iteration to run")
         with tracing:
             firsts = [x.detach()[0] if isinstance(x, Tensor) else x for x in leaves]
-        entry = None
-        if mode.trace is None and not (mode.watched or mode.recorded or self._is_eager):
-            entry = self._entry(firsts, structure)
-        if entry is None:
-            return self._eager_scan(tensors, leaves, structure, count)
-        return entry.result(entry.bound.scan(tensors, count))
+        parts, done = [], 0
+        while done < count:
+            entry = None
+            if mode.trace is None and not (mode.watched or mode.recorded or self._is_eager):
+                entry = self._entry(firsts, structure)
+            if entry is None:
+                parts.append(self._eager_scan(leaves, structure, range(done, count)))
+                break
+            end = count if entry.goes_on() else done + 1
+            given = tensors if end - done == count else [x.detach()[done:end] for x in tensors]
+            parts.append(entry.result(entry.bound.scan(given, end - done)))
+            done = end
+        return parts[0] if len(parts) == 1 else _one_after_another(parts)
 
-    def _eager_scan(
-        self, tensors: list[Tensor], leaves: list[Any], structure: Structure, count: int
-    ) -> Any:
+    def _eager_scan(self, leaves: list[Any], structure: Structure, numbers: range) -> Any:
         from thalweg.ops.joining import stack
 
         kept, outer = [], None
-        for i in range(count):
+        for i in numbers:
             args, kwargs = structure.build([x[i] if isinstance(x, Tensor) else x for x in leaves])
             results, outer = flatten(self.fn(*args, **kwargs))
             kept.append(results)
@@ -285,6 +290,13 @@ class _Entry:
                 return False
         return self.bound.fits() and (self.surroundings.is_empty or self.surroundings.hold())
 
+    def goes_on(self) -> bool:
+        """Whether it serves the next call too: that is not so where it makes the first gradients,
+        to which later ones are added, or where the function has changed what it reads."""
+        first = {id(x): none for x, none, _ in self.had}
+        last = {id(x): number is None for x, number in self.trace.gradients}
+        return all(last.get(x, none) == none for x, none in first.items()) and self.fits()
+
     def is_same(self, trace: Trace, text: str) -> bool:
         """Whether another trace is the same program over the same tensors."""
         return self.text == text and self.bound.serves(trace)
@@ -361,6 +373,16 @@ def _signature(leaves: Sequence[Any], structure: Structure, differentiate: bool)
             f"that the program is made for{hint}"
         ) from None
     return key
+
+
+def _one_after_another(parts: Sequence[Any]) -> Any:
+    """The stacked results of a scan that was run in parts."""
+    from thalweg.ops.joining import cat
+
+    flat = [flatten(part) for part in parts]
+    columns = zip(*(leaves for leaves, _ in flat), strict=True)
+    joined = [cat(c) if isinstance(c[0], Tensor) else c[-1] for c in map(list, columns)]
+    return flat[0][1].build(joined)
 
 
 def _iterations(tensors: Sequence[Tensor]) -> int:
