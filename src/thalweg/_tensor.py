@@ -29,6 +29,7 @@ from thalweg.ops.products import Products
 from thalweg.ops.reductions import Reductions
 from thalweg.ops.shape import Shape
 from thalweg.ops.sorting import Sorting
+from thalweg.ops.untraceable import no_values
 from thalweg.ops.windows import Windows
 from thalweg.primitives import movement
 from thalweg.primitives.core import normalize_axis
@@ -195,10 +196,7 @@ class Tensor(
             if not isinstance(self._value, np.ndarray):
                 raise TraceError(f"{what}: {tape.ESCAPED}")
         elif not isinstance(self._value, np.ndarray):
-            raise TraceError(
-                f"{what} needs the values, which a traced tensor does not have yet. Use tw.where "
-                "instead of a Python branch, or leave this outside the compiled function"
-            )
+            raise no_values(what)
         return self._value
 
     def item(self) -> Any:

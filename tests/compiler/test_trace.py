@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -132,16 +136,33 @@ def test_equations_know_the_users_line() -> None:
     assert all(e.origin and e.origin.file == __file__ for e in graph.equations)
 
 
-def test_values_cannot_be_looked_at() -> None:
-    for look in (
-        lambda x: x.sum().item(),
-        lambda x: x.tolist(),
-        lambda x: x.numpy(),
-        lambda x: bool(x.sum() > 0),
-        lambda x: x[x > 0],
-    ):
-        with pytest.raises(TraceError, match=r"tw\.where"):
-            tw.trace(look, tw.ones(2))
+LOOKS: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda x: x if x.sum() > 0 else -x, "tw.cond"),
+    (lambda x: max(x[0], x[1]), "tw.where"),
+    (lambda x: [x for _ in iter(lambda: bool((x < 10).any()), False)], "tw.scan"),
+    (lambda x: x.sum().item(), "return it, and look at the number outside"),
+    (lambda x: x * float(x[0]), "Go on with the tensor"),
+    (lambda x: math.sin(x.sum()), r"tw\.sin\(x\) for math\.sin"),
+    (lambda x: f"{x.sum():.2f}", "return it"),
+    (lambda x: x.tolist(), "return it"),
+    (lambda x: np.asarray(x), "return it"),
+    (lambda x: x[x > 0], "tw.where"),
+    (lambda x: tw.nonzero(x), "Keep the shape"),
+    (lambda x: tw.unique(x), "Keep the shape"),
+    (lambda x: range(x.sum().long()), "give a Python number"),
+    (lambda x: x[: x[0].long()], "Sizes, counts and the ends of slices"),
+    (lambda x: x.reshape(x[0].long(), -1), "give a Python number"),
+    (lambda x: tw.zeros(x[0].long()), "give a Python number"),
+    (lambda x: tw.tensor([x[0], x[1]]), r"tw\.stack"),
+    (lambda x: tw.save({"x": x}, "x.safetensors"), "Leave this outside"),
+]
+
+
+@pytest.mark.parametrize(("look", "remedy"), LOOKS)
+def test_values_cannot_be_looked_at(look: Callable[[Any], Any], remedy: str) -> None:
+    where = rf"(?s)needs the values, which a traced.*{remedy}.*\n  at .*test_trace\.py:\d+ in <"
+    with pytest.raises(TraceError, match=where):
+        tw.trace(look, tw.ones(2))
     assert (tw.ones(2) * 2).tolist() == [2, 2], "and the world goes on"
 
 

@@ -125,13 +125,19 @@ def _plain(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [_plain(entry) for entry in data]
     given: Any = data
-    return given.numpy() if isinstance(data, TensorBase) else data
+    if not isinstance(data, TensorBase):
+        return data
+    given._concrete("a tensor of tensors")
+    return given.numpy()
 
 
 def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     """Sizes given one by one or as one sequence, checked."""
     if len(size) == 1 and isinstance(size[0], Sequence):
         size = tuple(size[0])
+    traced: list[Any] = [n for n in size if isinstance(n, TensorBase)]
+    for n in traced:
+        n._concrete("a size")
     if not all(isinstance(n, int | np.integer) and n >= 0 for n in size):
         raise ShapeError(f"{name}: sizes are integers, 0 or more; got {size}")
     return tuple(int(n) for n in size)
