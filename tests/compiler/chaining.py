@@ -31,7 +31,7 @@ def any_chain(machine: Machine | None = None, short: int = 0) -> Iterator[Machin
         patch.setattr(parts, "_FEWEST_PARTS", 2)
         patch.setattr(parts, "_FEWEST_ROWS", 2)
         patch.setattr(lower.chains, "blocks_for", lambda *work: BLOCKS)
-        patch.setattr(lower.chains, "_CACHES", 0)
+        patch.setattr(lower.past, "_CACHES", 0)
         patch.setattr(lower.next_rows, "_LARGE", 0)
         patch.setattr(lower.next_rows, "_LONG", 5)
         yield replace(machine or host(), l1=1024, l2=8192)

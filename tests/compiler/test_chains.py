@@ -106,10 +106,13 @@ def test_some_rows_at_a_time(name: str) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS[:2])
-def test_results_may_begin_anywhere(width: int) -> None:
+@pytest.mark.parametrize(
+    ("fn", "shapes"),
+    [PROGRAMS["rms norm"], (lambda x, y: (x * 2 + y, x.cos()), [(28, 61), (28, 61)])],
+    ids=["a chain", "a loop"],
+)
+def test_results_may_begin_anywhere(fn: Callable[..., Any], shapes: Shapes, width: int) -> None:
     """Those that begin at a line are written past the caches."""
-    fn = PROGRAMS["rms norm"][0]
-    shapes = PROGRAMS["rms norm"][1]
     graph = tw.trace(fn, *(tw.randn(*shape) for shape in shapes))
     with any_chain(of_width(width)) as machine:
         native = Native(graph, {}, machine)
@@ -117,7 +120,7 @@ def test_results_may_begin_anywhere(width: int) -> None:
     given = arrays_for(graph)
     found = []
     for shift in (0, 1, 8):
-        room = [np.zeros(atom.shape[0] * 64 + 64, np.float32) for atom in graph.outputs]
+        room = [np.zeros(math.prod(atom.shape) + 64, np.float32) for atom in graph.outputs]
         starts = [-(a.ctypes.data // 4) % 16 + shift for a in room]
         results = [a[start:] for a, start in zip(room, starts, strict=True)]
         native.program.run([a.ctypes.data for a in (*given, *results)], 2)

@@ -15,8 +15,8 @@ from thalweg.compiler.kernels import Chain, Contraction, Host, Kernel, Loop, Sca
 from thalweg.compiler.lower.chains import lower_chain
 from thalweg.compiler.lower.contraction import lower_contraction
 from thalweg.compiler.lower.host import lower_host
-from thalweg.compiler.lower.loops import lower_loop
 from thalweg.compiler.lower.lowered import Lowered
+from thalweg.compiler.lower.past import lower_past
 from thalweg.compiler.lower.scan import lower_scan
 from thalweg.compiler.lower.scatter import lower_scatter
 from thalweg.compiler.lower.sort import lower_sort
@@ -29,7 +29,7 @@ def lower(kernel: Kernel, name: str, machine: Machine) -> Lowered:
     """The native code of `kernel` for `machine`, as the text of the function @NAME."""
     match kernel:
         case Loop():
-            return lower_loop(kernel, name, machine)
+            return lower_past(kernel, name, machine)
         case Chain():
             return lower_chain(kernel, name, machine)
         case Contraction():

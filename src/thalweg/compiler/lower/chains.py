@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from thalweg.compiler.kernels import Access, Buffer, Chain, Loop
+from thalweg.compiler.kernels import Access, Buffer, Chain
 from thalweg.compiler.lower.emit import I64, Builder, Value
 from thalweg.compiler.lower.loops import Part, lower_loop
 from thalweg.compiler.lower.lowered import Lowered, finished
 from thalweg.compiler.lower.nest import accesses
 from thalweg.compiler.lower.next_rows import next_rows
+from thalweg.compiler.lower.past import in_one_of_two_ways, with_functions, written, written_past
 from thalweg.compiler.lower.work import blocks_for, footprint, work_of
 from thalweg.compiler.machine import Machine
 from thalweg.compiler.stretches import Stretch, stretch_of
@@ -32,19 +33,19 @@ __all__ = ["lower_chain"]
 _SHARE, _SHARE_OF_SUMS = 4, 2
 _MOST = 2 / 3  # of the first cache for a row; rows that take more go through the second
 _LINE = 64
-_CACHES = 24  # second caches' worth of memory that all caches together hardly hold
 
 
 def lower_chain(chain: Chain, name: str, machine: Machine) -> Lowered:
     """The native code of a chain of loops."""
-    streamed, part = _streamed(chain, machine), Part(chain.rows, frozenset(chain.within))
+    streamed = written_past(chain.loops, machine, chain.within)
+    part = Part(chain.rows, frozenset(chain.within))
     per = _rows_at_a_time(chain, machine)
     asked = next_rows(chain, per, machine, near=_row_bytes(chain) <= _MOST * machine.l1)
     parts = [replace(part, asked=each) for each in asked]
     plain = [lower_loop(x, f"{name}.{n}", machine, parts[n]) for n, x in enumerate(chain.loops)]
     past = [
-        lower_loop(x, f"{code.name}.past", machine, replace(own, streamed=streamed))
-        if streamed & _written(x)
+        lower_loop(x, f"{code.name}.past", machine, own, streamed)
+        if streamed & written(x)
         else code
         for x, code, own in zip(chain.loops, plain, parts, strict=True)
     ]
@@ -72,46 +73,12 @@ def lower_chain(chain: Chain, name: str, machine: Machine) -> Lowered:
                 some_rows(turn.index, b.intrinsic("smin", turn.index + per, end), each)
 
     if streamed:
-        even = _at_lines(b, [pointers[buffer] for buffer in buffers if buffer in streamed])
-        with b.when(even):
-            all_rows(past)
-            b.emit("fence seq_cst")
-        with b.when(~even):
-            all_rows(plain)
+        starts = [pointers[buffer] for buffer in buffers if buffer in streamed]
+        in_one_of_two_ways(b, starts, lambda: all_rows(past), lambda: all_rows(plain))
     else:
         all_rows(plain)
-    every = {code.name: code for code in (*plain, *past)}.values()
-    for code in every:
-        b.declarations |= code.declarations
-        b.helpers.update(code.helpers)
     whole = finished(name, buffers, b, -(-chain.rows // block), flops, bytes, scratch.size)
-    inner = [code.ir.replace("define void", "define internal void", 1) for code in every]
-    return replace(whole, ir="\n".join([*inner, whole.ir]))
-
-
-def _written(loop: Loop) -> set[Buffer]:
-    return {store.access.buffer for store in loop.stores}
-
-
-def _streamed(chain: Chain, machine: Machine) -> frozenset[Buffer]:
-    """What is written and not read, and larger than caches: to write it past them saves reading
-    it first."""
-    touched = [access.buffer for loop in chain.loops for access in accesses(loop)]
-    written = set[Buffer]().union(*map(_written, chain.loops))
-    return frozenset(
-        buffer
-        for buffer in written.difference(chain.within)
-        if touched.count(buffer) == 1
-        and buffer.size * buffer.dtype.itemsize >= _CACHES * machine.l2
-    )
-
-
-def _at_lines(b: Builder, pointers: Sequence[str]) -> Value:
-    """Whether all of these addresses are at the start of a line."""
-    bits = b.integer(0)
-    for pointer in pointers:
-        bits = bits | b.op(f"ptrtoint ptr {pointer} to i64", I64)
-    return (bits & (_LINE - 1)).equals(0)
+    return with_functions(whole, [*plain, *past])
 
 
 def _summed(chain: Chain) -> int:

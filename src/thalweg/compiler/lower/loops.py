@@ -66,18 +66,23 @@ class Part:
 
     rows      how many there are
     shifted   buffers of which only some rows are there, where they would be among all
-    streamed  buffers that begin at a line and are written past the caches
     asked     what is asked for of the next rows
     """
 
     rows: int
     shifted: frozenset[Buffer]
-    streamed: frozenset[Buffer] = frozenset()
     asked: Asked = NOTHING
 
 
-def lower_loop(loop: Loop, name: str, machine: Machine, part: Part | None = None) -> Lowered:
-    """The native code of a loop kernel."""
+def lower_loop(
+    loop: Loop,
+    name: str,
+    machine: Machine,
+    part: Part | None = None,
+    streamed: frozenset[Buffer] = frozenset(),
+) -> Lowered:
+    """The native code of a loop kernel; buffers that are `streamed` begin at a line and are written
+    past the caches."""
     buffers = tuple(dict.fromkeys(access.buffer for access in accesses(loop)))
     loop, lead = arranged(loop, part.rows if part else 1)
     vectors = vector_axis(loop, machine.vector_bits, lead)
@@ -92,8 +97,9 @@ def lower_loop(loop: Loop, name: str, machine: Machine, part: Part | None = None
         machine,
         lead,
     )
+    nest.body.streamed = streamed
     if part:
-        nest.body.streamed, nest.body.asked = part.streamed, part.asked
+        nest.body.asked = part.asked
         b.outside = {p for buffer, p in nest.body.pointers.items() if buffer in part.shifted}
     nest.emit()
     return finished(name, buffers, b, nest.blocks, work.flops, work.bytes)
