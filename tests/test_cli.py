@@ -13,6 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
+import thalweg as tw
 
 QUICK = ("--epochs", "2", "--hidden", "12")
 
@@ -115,6 +118,33 @@ def test_predict_names_what_is_wrong(run: Path, given: str, said: str) -> None:
     assert done.returncode == 1
     assert re.search(said, done.stderr)
     assert "Traceback" not in done.stderr
+
+
+def test_a_picture_from_file_to_answer(tmp_path: Path) -> None:
+    for name, value in (("day", 220), ("night", 30)):
+        (tmp_path / "sky" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = np.full((5, 6, 3), value + number, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "sky" / name / f"{number}.png")
+    done = thalweg("train", "sky", "--size", "4", "--epochs", "3", "--out", "run", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("day", "night"):
+        done = thalweg("predict", "run", f"sky/{name}/3.png", folder=tmp_path)
+        assert re.fullmatch(rf"{name}  \(\d+\.\d %\)\n", done.stdout), done.stderr
+
+
+def test_a_run_of_a_program_of_its_own(tmp_path: Path) -> None:
+    splits = tw.data.load("mnist1d")
+    model = tw.nn.Linear(40, 10)
+    optimizer = tw.optim.SGD(model.parameters(), lr=0.1)
+    trainer = tw.train.Trainer(model, tw.nn.CrossEntropyLoss(), optimizer, batch_size=100)
+    trainer.fit(splits, epochs=1, run=tmp_path / "run")
+    assert tw.train.RunFolder.open(tmp_path / "run").encoding == splits.encoding
+    for command in (["evaluate", "run"], ["predict", "run", "test:0"], ["explain", "run"]):
+        done = thalweg(*command, folder=tmp_path)
+        assert done.returncode == 1
+        assert "was not trained by thalweg train" in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_a_table_from_file_to_answer(table: Path, tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def predict(run: Path, input: str, /) -> None:
     run
         The run's folder.
     input
-        A .npy or .csv file; numbers with commas between them; column=value pairs with commas
+        A picture; a .npy or .csv file; numbers with commas between them; column=value pairs with commas
         between them, for a table; or test:N, the N-th example of the test set. For a text, how it
         begins.
     """

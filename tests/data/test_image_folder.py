@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thalweg.data import load_images
+from thalweg.data import load, load_images
 from thalweg.errors import ConfigError, DataError
 
 
@@ -40,6 +40,22 @@ def test_a_folder_a_class(folder: Path) -> None:
     assert splits.train.x[0, :, 0, 0].tolist() == [1, -1, -1]
     raw = np.full((3, 4, 6), 255)
     assert (splits.encoding.encode(raw) == 1).all()
+
+
+def test_one_more_picture_is_an_input(folder: Path) -> None:
+    encoding = load_images(folder, size=3).encoding
+    picture(folder / "new.png", 200)
+    found = encoding.encode(folder / "new.png")
+    assert found.shape == (1, 3, 3, 3)
+    np.testing.assert_allclose(found[0, :, 2, 2], 200 / 127.5 - 1, atol=1e-6)
+    gray = load_images(folder, mode="gray").encoding
+    assert gray.encode(folder / "new.png").shape == (1, 1, 4, 6)
+    with pytest.raises(DataError, match="cannot be read as a picture"):
+        encoding.encode(folder / "none.png")
+    with pytest.raises(DataError, match="pixels from 0 to 255, and those of digits were others"):
+        load("digits").encoding.encode(folder / "new.png")
+    with pytest.raises(DataError, match="no input for mnist1d, whose inputs are no pictures"):
+        load("mnist1d").encoding.encode(folder / "new.png")
 
 
 def test_given_parts_are_kept_and_what_is_missing_is_drawn(folder: Path) -> None:

@@ -21,6 +21,12 @@ FITTED: list[Callable[[], Tokenizer]] = [
 
 
 @pytest.mark.parametrize("make", FITTED)
+def test_one_text_is_no_batch(make: Callable[[], Tokenizer]) -> None:
+    with pytest.raises(ConfigError, match=r"one text; expected several, such as \[text\]"):
+        make().batch("the lazy dog", 4)
+
+
+@pytest.mark.parametrize("make", FITTED)
 def test_it_travels_as_plain_values(make: Callable[[], Tokenizer]) -> None:
     tokenizer = make()
     again = Tokenizer.from_dict(json.loads(json.dumps(tokenizer.to_dict())))

@@ -109,6 +109,11 @@ def test_config(run: RunFolder) -> None:
     assert (run.path / "config.toml").read_text().startswith("# A run of Thalweg")
 
 
+def test_an_encoding_that_was_not_kept(run: RunFolder) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.toml: does not say what inputs"):
+        _ = run.encoding
+
+
 def test_metrics(run: RunFolder) -> None:
     rows = [{"epoch": 1, "loss": 0.1 + 0.2, "best": True}, {"epoch": 2, "loss": math.inf}]
     rows.append({"epoch": 3, "loss": -math.inf, "note": None})

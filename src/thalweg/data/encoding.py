@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from thalweg.data.checks import check_finite
 from thalweg.data.columns import Columns
+from thalweg.data.pictures import CHANNELS, Pictures
 from thalweg.data.scaling import Standardize
 from thalweg.data.tokenizing import Tokenizer
 from thalweg.errors import ConfigError, DataError, ThalwegError, nearest
@@ -21,6 +23,7 @@ Array = npt.NDArray[Any]
 Task = Literal["classification", "regression", "text"]
 _TASKS: Final = get_args(Task)
 _IDENTITY: Final = Standardize()
+_FARTHEST: Final = 10.0  # that a white pixel is from 0, in the numbers of a network
 
 
 def check_task(task: str) -> None:
@@ -85,13 +88,16 @@ class Encoding:
 
         A table's rows are dictionaries {column: value}. Everything else is an array of numbers of
         `input_shape`, or of `image_shape` with or without its axes of size 1, and the same with
-        the examples' axis in front. Of a text come its last tokens (1, T), in int64. Raises
-        `DataError` for anything else, and for NaN or infinity.
+        the examples' axis in front; where an input is a picture, its file, a `Path`. Of a text come
+        its last tokens (1, T), in int64. Raises `DataError` for anything else, and for NaN or
+        infinity.
         """
         if self.tokenizer is not None:
             return self._tokens(raw)
         if self.columns is not None:
             return self.inputs.apply(self.columns.encode(_rows(raw)))
+        if isinstance(raw, Path):
+            raw = self._pixels(raw)
         x = np.asarray(raw)
         if x.dtype.kind not in "fiub":
             raise DataError(f"an input for {self.name}: expected numbers, got {x.dtype}")
@@ -103,6 +109,19 @@ class Encoding:
         if not isinstance(raw, str) or not raw:
             raise DataError(f"an input for {self.name}: expected a text, got {raw!r:.40}")
         return self.tokenizer.encode(raw).numpy()[None, -self.input_shape[0] :]
+
+    def _pixels(self, path: Path) -> Array:
+        if self.image_shape is None:
+            raise DataError(f"{path}: is no input for {self.name}, whose inputs are no pictures")
+        if self.image_shape[0] not in CHANNELS.values():
+            raise DataError(f"{path}: no input for {self.name}, of {self.image_shape[0]} channels")
+        pixels = Pictures(np.array([path], object), self.image_shape)[:]
+        if abs(self.inputs.apply(np.full_like(pixels, 255))).max() > _FARTHEST:
+            raise DataError(
+                f"{path}: has pixels from 0 to 255, and those of {self.name} were others; give an "
+                "array of numbers like them"
+            )
+        return pixels
 
     def _batched(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape (N, *input_shape) of an array of `shape`."""

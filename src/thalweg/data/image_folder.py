@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, overload
+from typing import Any, Final, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from thalweg.data.encoding import Encoding
+from thalweg.data.pictures import CHANNELS, PICTURES, Pictures, opened
 from thalweg.data.scaling import Standardize
 from thalweg.data.source import Sources
 from thalweg.data.splits import Parts, Splits, split
 from thalweg.data.stream import Stream
 from thalweg.errors import ConfigError, DataError
+from thalweg.nn.functional.arguments import is_listed, is_whole
 
 __all__ = ["load_images", "picture_bytes"]
 
 Array = npt.NDArray[Any]
-T = TypeVar("T")
 Size = int | tuple[int, int] | None
-_ENDINGS: Final = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".bmp",
-    ".gif",
-    ".webp",
-    ".ppm",
-    ".pgm",
-    ".tif",
-    ".tiff",
-)
 _PARTS: Final = {"train": ("train",), "dev": ("dev", "val", "valid"), "test": ("test",)}
-_MODES: Final = {"rgb": ("RGB", 3), "gray": ("L", 1)}
 
 
 @overload
@@ -78,9 +66,13 @@ def load_images(
     file, for what is no picture, and for sizes that differ: before anything is trained, but for a
     file of a stream that begins as a picture and does not end as one.
     """
-    if mode not in _MODES:
+    if mode not in CHANNELS:
         raise ConfigError(f"mode = {mode!r}: expected 'rgb' or 'gray'")
     shape = (size, size) if isinstance(size, int) else size
+    if shape is not None and not (
+        is_listed(shape) and len(shape) == 2 and all(is_whole(n) and n > 0 for n in shape)
+    ):
+        raise ConfigError(f"size = {size!r}: expected (height, width), or one number for both")
     folder = Path(folder)
     given = {part: _found(folder, names) for part, names in _PARTS.items()}
     root = given["train"] or folder
@@ -88,20 +80,19 @@ def load_images(
     listed = {part: _list(place, classes) for part, place in given.items() if place is not None}
     if "train" not in listed:
         listed["train"] = _list(folder, classes)
-    channels, convert = _MODES[mode][1], _MODES[mode][0]
     everything = [path for paths, _ in listed.values() for path in paths]
     pixels = shape or _one_size(everything)
     if stream:
         for path in everything:  # what is no picture is said now, not in the middle of an epoch
-            _opened(path, lambda file: file.size)
+            opened(path, lambda file: file.size)
     notes = [f"{len(classes)} classes from the folders in {root}"]
     parts = _parts(listed, dev, test, seed, notes)
-    picture = (channels, *pixels)
+    picture = (CHANNELS[mode], *pixels)
     encoding = Encoding(
         folder.resolve().name, "classification", picture, Standardize((127.5,), (127.5,)), classes,
         picture,
     )  # fmt: skip
-    files = [(_Pictures(paths, picture, convert), labels) for paths, labels in parts]
+    files = [(Pictures(paths, picture), labels) for paths, labels in parts]
     if not stream:
         read = Parts(*((pictures[:], labels) for pictures, labels in files))
         return Splits.from_parts(read, encoding, tuple(notes))
@@ -123,13 +114,13 @@ def _classes(root: Path) -> tuple[str, ...]:
     if len(names) < 2:
         raise DataError(
             f"{root}: {len(names)} folder(s) with pictures {list(names)}; expected one for each of "
-            f"two classes or more, with files ending in {', '.join(_ENDINGS[:3])}, .."
+            f"two classes or more, with files ending in {', '.join(PICTURES[:3])}, .."
         )
     return names
 
 
 def _pictures(folder: Path) -> Iterable[Path]:
-    return (p for p in sorted(folder.rglob("*")) if p.suffix.lower() in _ENDINGS)
+    return (p for p in sorted(folder.rglob("*")) if p.suffix.lower() in PICTURES)
 
 
 def picture_bytes(folder: Path, size: int, gray: bool) -> int:
@@ -137,7 +128,7 @@ def picture_bytes(folder: Path, size: int, gray: bool) -> int:
     paths = [*_pictures(folder)]
     pixels = size * size
     if paths and not size:
-        pixels = _opened(paths[0], lambda file: file.height * file.width)
+        pixels = opened(paths[0], lambda file: file.height * file.width)
     return len(paths) * pixels * (1 if gray else 3)
 
 
@@ -155,7 +146,7 @@ def _list(root: Path, classes: Sequence[str]) -> tuple[Array, Array]:
 
 def _one_size(paths: Sequence[Path]) -> tuple[int, int]:
     """The (height, width) that all pictures have, by what their files begin with."""
-    sizes = ((path, _opened(path, lambda file: (file.height, file.width))) for path in paths)
+    sizes = ((path, opened(path, lambda file: (file.height, file.width))) for path in paths)
     first, one = next(sizes)
     for path, size in sizes:
         if size != one:
@@ -164,53 +155,6 @@ def _one_size(paths: Sequence[Path]) -> tuple[int, int]:
                 "bring them to one with size=(height, width) (--size)"
             )
     return one
-
-
-class _Pictures:
-    """Files as an array (N, C, H, W) of bytes, of which slices are read when they are asked for."""
-
-    dtype = np.dtype(np.uint8)
-
-    def __init__(self, paths: Array, picture: tuple[int, ...], mode: str) -> None:
-        self.paths, self.mode = paths, mode
-        self.shape = (len(paths), *picture)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, rows: slice) -> Array:
-        paths = self.paths[rows]
-        pixels = np.empty((len(paths), *self.shape[1:]), np.uint8)
-        for place, path in enumerate(paths):
-            pixels[place] = _opened(path, self._read)
-        return pixels
-
-    def _read(self, file: Any) -> Array:
-        from PIL import Image
-
-        height, width = self.shape[2:]
-        picture = file.convert(self.mode)
-        if picture.size != (width, height):
-            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        found = np.asarray(picture, np.uint8)
-        return found[None] if found.ndim == 2 else found.transpose(2, 0, 1)
-
-
-def _opened(path: Path, use: Callable[[Any], T]) -> T:
-    """What `use` makes of an open picture. Raises `DataError`, naming the file."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ConfigError(
-            'pictures need Pillow, which is not installed: pip install "thalweg[images]"'
-        ) from None
-    try:
-        with Image.open(path) as file:
-            return use(file)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(
-            f"{path}: cannot be read as a picture: {error}. Repair it or take it out"
-        ) from error
 
 
 def _parts(

@@ -55,6 +55,8 @@ class Tokenizer(ABC):
 
     def batch(self, texts: Iterable[str], length: int, pad: int = 0) -> tuple[Tensor, Tensor]:
         """Texts as tokens (N, length), cut or filled up with `pad`, and their lengths (N,)."""
+        if isinstance(texts, str):
+            raise ConfigError(f"texts = {texts!r:.40}: one text; expected several, such as [text]")
         rows = [self.numbers(text)[:length] for text in texts]
         full = np.full((len(rows), length), pad, np.int64)
         for row, tokens in zip(full, rows, strict=True):

@@ -11,6 +11,7 @@ import numpy as np
 
 from thalweg import dtypes
 from thalweg.data import Encoding, Sources
+from thalweg.data.pictures import PICTURES
 from thalweg.errors import CheckpointError, DataError
 from thalweg.nn.module import Module
 from thalweg.ops.creation import tensor, zeros
@@ -30,7 +31,13 @@ _MISTAKES = 12  # that are listed where a table is too wide
 
 
 def stored_options(run: RunFolder) -> Config:
-    """The options a run was begun with."""
+    """The options of `thalweg train` a run was begun with. Raises `CheckpointError` for others."""
+    if "dataset" not in run.config:
+        raise CheckpointError(
+            f"{run.path}: was not trained by thalweg train, so that no file says what its network "
+            "is. In Python, make the network, then: run = tw.train.RunFolder.open(..); "
+            "model.load_state_dict(run.load_best()[0]); run.encoding has the inputs and outputs"
+        )
     plain = {key: value for key, value in run.config.items() if key != "encoding"}
     return Config.from_dict(plain, str(run.path / "config.toml"))
 
@@ -39,7 +46,7 @@ def _opened(path: Path) -> tuple[Config, Encoding, Module]:
     """A run's options, encoding and its model with the best parameters."""
     run = RunFolder.open(path)
     options = stored_options(run)
-    encoding = Encoding.from_dict(run.config["encoding"])
+    encoding = run.encoding
     model = make_model(options, encoding)
     state, _ = run.load_best()
     try:
@@ -146,10 +153,11 @@ def _inputs(given: str, options: Config, encoding: Encoding) -> Any:
     if given.startswith("test:"):
         return _test_input(given, options)
     path = Path(given)
-    if path.suffix in (".npy", ".csv"):
+    ending = path.suffix.lower()
+    if ending in (".npy", ".csv", *PICTURES):
         if not path.is_file():
             raise DataError(f"{given}: there is no such file")
-        return encoding.encode(_from_file(path, encoding))
+        return encoding.encode(path if ending in PICTURES else _from_file(path, encoding))
     if "=" in given:
         return encoding.encode(_cells(given))
     try:
@@ -158,8 +166,8 @@ def _inputs(given: str, options: Config, encoding: Encoding) -> Any:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"{given!r} is no input: expected a .npy or .csv file, numbers with commas between "
-            "them, column=value pairs, or test:N"
+            f"{given!r} is no input: expected a picture, a .npy or .csv file, numbers with commas "
+            "between them, column=value pairs, or test:N"
         ) from error
 
 
@@ -182,7 +190,7 @@ def _cells(given: str) -> dict[str, Any]:
 
 
 def _from_file(path: Path, encoding: Encoding) -> Any:
-    if path.suffix == ".npy":
+    if path.suffix.lower() == ".npy":
         try:
             return np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:

@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from thalweg.data import Encoding
 from thalweg.errors import ConfigError
 from thalweg.train.answers import stored_options
 from thalweg.train.metrics import measures_for
@@ -28,7 +27,7 @@ def run_explanation(path: Path, threads: int | None = None) -> None:
     folder = RunFolder.open(path)
     options = replace(stored_options(folder), compile=True)
     splits = load_splits(options)
-    encoding = Encoding.from_dict(folder.config["encoding"])
+    encoding = folder.encoding
     trainer = make_trainer(options, encoding)
     epoch = splits.train.epoch(trainer.batch_size, generator=trainer.generator)
     steps = Steps(trainer, splits.train, measures_for(encoding))

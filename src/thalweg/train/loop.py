@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thalweg._tensor import Tensor
+from thalweg.data.encoding import Encoding
 from thalweg.data.source import Epoch, Sources, check_batch
 from thalweg.errors import AnomalyError, CheckpointError, ConfigError, DataError, OutOfRangeError
 from thalweg.inspect.anomaly import detect_anomaly
@@ -33,13 +34,20 @@ _WITHIN_SECONDS = 60.0  # and within an epoch
 _SAVING_SHARE = 0.02  # of the time, at most, is spent on the latter
 
 
-def open_folder(run: RunFolder | str | Path | None, resume: bool) -> RunFolder | None:
-    """The folder of a run, given as such or by its path; None where nothing is kept."""
+def open_folder(
+    run: RunFolder | str | Path | None, resume: bool, encoding: Encoding
+) -> RunFolder | None:
+    """The folder of a run, given as such or by its path; None where nothing is kept.
+
+    A folder that is made here keeps the `encoding`, with which the parameters can be used.
+    """
     if run is None:
         if resume:
             raise ConfigError("resume=True needs run=FOLDER: the run to go on with")
         return None
-    return run if isinstance(run, RunFolder) else RunFolder.create(run, {}, resume=resume)
+    if isinstance(run, RunFolder):
+        return run
+    return RunFolder.create(run, {"encoding": encoding.to_dict()}, resume=resume)
 
 
 @contextmanager

@@ -25,7 +25,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from thalweg._tensor import Tensor
-from thalweg.errors import CheckpointError, nearest
+from thalweg.data.encoding import Encoding
+from thalweg.errors import CheckpointError, DataError, nearest
 from thalweg.files import remove_leftovers, sync_folder, write_atomically
 from thalweg.interop.packing import pack, readable, unpack
 from thalweg.train.checkpoint import read_checkpoint, write_checkpoint
@@ -165,6 +166,25 @@ class RunFolder:
             return tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{path}: cannot be read: {error}") from error
+
+    @property
+    def encoding(self) -> Encoding:
+        """What the network's inputs and outputs mean. Raises `CheckpointError` if it was not kept.
+
+        >>> import tempfile
+        >>> import thalweg as tw
+        >>> splits = tw.data.load("digits")
+        >>> path = tempfile.mkdtemp() + "/digits"
+        >>> with RunFolder.create(path, {"encoding": splits.encoding.to_dict()}) as run:
+        ...     run.encoding == splits.encoding
+        True
+        """
+        try:
+            return Encoding.from_dict(self.config["encoding"])
+        except (KeyError, DataError) as error:
+            raise CheckpointError(
+                f"{self.path / _CONFIG}: does not say what inputs and outputs mean: {error}"
+            ) from error
 
     @property
     def has_checkpoint(self) -> bool:

@@ -148,7 +148,7 @@ class Trainer:
             )
         whole("fit: epochs", epochs, 1)
         whole("fit: evaluations", evaluations, 1)
-        folder = open_folder(run, resume)
+        folder = open_folder(run, resume, splits.encoding)
         try:
             loop = Loop(self, splits, epochs, folder, watcher or Watcher(), evaluations)
             if resume:
