@@ -82,7 +82,13 @@ def _numpy_interpreter() -> Interpreter:
     run = context.run
 
     def evaluate(primitive: Primitive, inputs: Inputs, attributes: Attributes) -> Any:
-        out = run(primitive.evaluate, *[x._value for x in inputs], **attributes)
+        match inputs:  # the usual numbers of operands, without a list of them
+            case (x,):
+                out = run(primitive.evaluate, x._value, **attributes)
+            case (x, y):
+                out = run(primitive.evaluate, x._value, y._value, **attributes)
+            case _:
+                out = run(primitive.evaluate, *[x._value for x in inputs], **attributes)
         return out if out.__class__ is _ndarray else np.asarray(out)
 
     return evaluate
@@ -259,11 +265,12 @@ class Node:
         attributes: Attributes,
     ) -> None:
         self.op = op
-        self.values: list[Any] | None = [x._value for x in inputs]
+        self.values: list[Any] | None = []
         # A parent is the node a value came from, or the leaf that it is.
-        self.parents: list[Node | Tensor | None] = [
-            (x if x._node is None else x._node) if x._requires_grad else None for x in inputs
-        ]
+        self.parents: list[Node | Tensor | None] = []
+        for x in inputs:
+            self.values.append(x._value)
+            self.parents.append((x if x._node is None else x._node) if x._requires_grad else None)
         self.output = output
         self.attributes = attributes
         self.index = next(_created)
@@ -290,8 +297,9 @@ def wrap(value: Any) -> Tensor:
 
 def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
     """Apply `primitive`: evaluate or trace it, and record it where a gradient is wanted."""
+    here = mode.__dict__
     try:
-        value = mode.interpret(primitive, inputs, attributes)
+        value = here["interpret"](primitive, inputs, attributes)
     except (ThalwegError, AttributeError, ValueError, TypeError, IndexError) as error:
         if not _has_waited(inputs):
             if not isinstance(error, ThalwegError):
@@ -301,7 +309,7 @@ def bind(primitive: Primitive, *inputs: Tensor, **attributes: Any) -> Tensor:
     out: Tensor = _new(_tensor_class)
     out._value = value
     out._grad = None
-    if primitive.vjp is not None and mode.grad:
+    if here["grad"] and primitive.vjp is not None:
         for x in inputs:
             if x._requires_grad and value.dtype.kind in "fV":  # V: storage
                 out._node = Node(primitive, inputs, value, attributes)
@@ -345,7 +353,7 @@ def not_a_tensor(name: str, *operands: Any) -> DTypeError:
 def compose(op: Composite, inputs: Inputs, attributes: Attributes) -> Tensor:
     """Apply the function of `op`, whose derivative is that of `op`: one node on the tape."""
     try:
-        recorded = mode.grad and any(x._requires_grad for x in inputs)
+        recorded = mode.grad and True in [x._requires_grad for x in inputs]
     except AttributeError:
         raise not_a_tensor(op.name, *inputs) from None
     if mode.level is not None:

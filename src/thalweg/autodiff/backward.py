@@ -78,12 +78,13 @@ def _own(cotangent: Tensor, create_graph: bool) -> Tensor:
 def _accumulate(leaf: Tensor, cotangent: Tensor) -> None:
     if mode.trace is not None:
         mode.trace.touch(leaf)
-    if leaf.grad is None:
-        leaf.grad = cotangent
+    held = leaf._grad
+    if held is None:
+        leaf._grad = cotangent
     else:
-        total = leaf.grad + cotangent
-        leaf.grad._value = total._value
-        leaf.grad._node, leaf.grad._requires_grad = total._node, total._requires_grad
+        total = held + cotangent
+        held._value = total._value
+        held._node, held._requires_grad = total._node, total._requires_grad
 
 
 def grad(
@@ -220,14 +221,14 @@ def _walk(
     before = mode.grad
 
     def send(parent: Node | Tensor, cotangent: Tensor) -> None:
-        target = cotangents if parent.__class__ is Node else leaves
-        known = target.get(parent)
-        if known is not None:
-            target[parent] = known + cotangent
-        else:
-            target[parent] = cotangent
-            if parent.__class__ is Node:
+        if parent.__class__ is Node:
+            target = cotangents
+            if parent not in target:
                 heappush(pending, (-parent.index, parent))
+        else:
+            target = leaves
+        known = target.get(parent)
+        target[parent] = cotangent if known is None else known + cotangent
 
     for output, seed in roots:
         if mode.trace is not None and within is None:
@@ -305,7 +306,9 @@ Hook = Callable[["Tensor"], "Tensor | None"]
 
 
 def _hooked(hooks: list[Hook] | None, cotangent: Tensor) -> Tensor:
-    for hook in tuple(hooks or ()):
+    if not hooks:
+        return cotangent
+    for hook in tuple(hooks):
         changed = hook(cotangent)
         cotangent = cotangent if changed is None else changed
     return cotangent

@@ -157,7 +157,10 @@ def axes_of(name: str, dims: Dims, rank: int) -> tuple[int, ...]:
         return (normalize_axis(name, int(dims), rank),)
     if not isinstance(dims, Iterable):
         raise ShapeError(f"{name}: dim is an int, several, or None; got {dims!r}")
-    axes = sorted(normalize_axis(name, dim, rank) for dim in dims)
+    axes = [normalize_axis(name, dim, rank) for dim in dims]
+    if len(axes) == 1:
+        return (axes[0],)
+    axes.sort()
     if len(set(axes)) != len(axes):
         raise ShapeError(f"{name}: dimensions {tuple(dims)} name one dimension twice")
     return tuple(axes)

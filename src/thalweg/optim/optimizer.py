@@ -22,6 +22,7 @@ from thalweg._tensor import Tensor
 from thalweg.dtypes import DType
 from thalweg.errors import ConfigError
 from thalweg.ops.creation import zeros_like
+from thalweg.ops.lift import to_dtype
 from thalweg.optim.groups import ParamGroup, Params, read_groups
 from thalweg.optim.states import read_state, snapshot, tensors_of
 from thalweg.settings import Configured, Rule, flag, nonnegative
@@ -162,7 +163,9 @@ class Optimizer(Configured, ABC):
         for p, g in ready:
             dtype = p.dtype
             if dtype not in cast:
-                cast[dtype] = tuple([x.to(dtype) if isinstance(x, Tensor) else x for x in numbers])
+                cast[dtype] = tuple(
+                    [to_dtype(x, dtype) if isinstance(x, Tensor) else x for x in numbers]
+                )
                 self._follow(group, dtype)
             self.update(p, -g if hyper["maximize"] else g, self._state[p], hyper, cast[dtype])
 

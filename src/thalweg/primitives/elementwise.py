@@ -89,10 +89,13 @@ def unbroadcast(g: Any, operand: Any) -> Any:
     target = operand._value.shape
     if g._value.shape == target:
         return g
-    extra = len(g._value.shape) - len(target)
+    shape = g._value.shape
+    extra = len(shape) - len(target)
+    if shape[extra:] == target:
+        return g.sum(tuple(range(extra)))
     repeated = [
         axis
-        for axis, size in enumerate(g._value.shape)
+        for axis, size in enumerate(shape)
         if axis < extra or (target[axis - extra] == 1 and size != 1)
     ]
     summed = g.sum(tuple(repeated))

@@ -40,6 +40,7 @@ __all__ = [
 
 Result = tuple[Shape, np.dtype[Any]]
 _INT64 = np.dtype(np.int64)
+_least = np.minimum.reduce
 
 
 def _gathered(name: str, shape: Shape, indices: tuple[Abstract, ...], axes: Shape) -> Shape:
@@ -77,7 +78,7 @@ def _check_unsigned(shape: Shape, indices: tuple[Any, ...], axes: Shape) -> None
     for index in indices:
         if index.dtype.kind not in "iu":
             raise TypeError  # the shape rule says why
-        if index.size and index.min() < 0:
+        if index.size and _least(index, None) < 0:
             error = _outside(shape, indices, axes, wrap=False)
             assert error is not None
             raise error

@@ -143,12 +143,16 @@ def _folded(ufunc: Any) -> Callable[..., Any]:
     each.
     """
 
+    reduce = ufunc.reduce
+
     def evaluate(x: Any, *, axes: Axes) -> Any:
+        if x.size < 2048:
+            return reduce(x, axes, x.dtype)
         count = math.prod([x.shape[axis] for axis in axes])
         is_short = 1 < count <= 32 and math.prod(x.shape[axes[-1] + 1 :]) < _LONG
         if is_short and x.size >= 1024 * count:
             return _element_by_element(ufunc, x, axes)
-        return ufunc.reduce(x, axis=axes, dtype=x.dtype)
+        return reduce(x, axes, x.dtype)
 
     return evaluate
 

@@ -8,6 +8,7 @@ easy as 1, 2, 3", SC 2011.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -82,9 +83,16 @@ full = primitive("full", lambda *, shape, value, dtype: (shape, dtype),
 # fmt: on
 
 
+@lru_cache(maxsize=256)
+def _short(size: int, dtype: np.dtype[Any]) -> Any:
+    """0, 1, ..: a value, which nobody writes to."""
+    return np.arange(size, dtype=dtype)
+
+
 def _iota(shape: Shape, axis: int, dtype: np.dtype[Any]) -> Any:
     """The position along `axis`, at every place of an array of `shape`."""
-    line = np.arange(shape[axis], dtype=dtype)
+    size = shape[axis]
+    line = _short(size, dtype) if size <= 1024 else np.arange(size, dtype=dtype)
     if len(shape) == 1:
         return line
     return np.broadcast_to(line.reshape(-1, *(1,) * (len(shape) - axis - 1)), shape)
