@@ -7,6 +7,7 @@ in a million cases.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.errors import ConfigError, DTypeError, ShapeError
+from thalweg.ops import random
 from thalweg.primitives import sources
 
 COUNT = 100_000
@@ -242,10 +244,10 @@ def test_bernoulli() -> None:
 
 
 def test_multinomial_with_replacement() -> None:
-    weights = tw.tensor([1.0, 0.0, 3.0, 6.0])
+    weights = tw.tensor([1.0, 0.0, 3.0, 6.0, 0.0])
     x = tw.multinomial(weights, COUNT, replacement=True)
-    shares = np.bincount(x.numpy(), minlength=4) / COUNT
-    assert shares[1] == 0
+    shares = np.bincount(x.numpy(), minlength=5) / COUNT
+    assert shares[1] == shares[4] == 0
     for share, p in zip(shares[[0, 2, 3]], (0.1, 0.3, 0.6), strict=True):
         assert near(share, p, math.sqrt(p * (1 - p)))
 
@@ -257,18 +259,84 @@ def test_multinomial_without_replacement() -> None:
     assert near((x[:, 0] == 2).mean(), 0.75, math.sqrt(0.1875))
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33])
+def test_each_of_any_number_of_weights_is_drawn(size: int) -> None:
+    weights = tw.arange(1, size + 1, dtype=tw.float32)
+    x = tw.multinomial(weights, COUNT, replacement=True).numpy()
+    expected = weights.numpy() / weights.numpy().sum() * COUNT
+    counts = np.bincount(x, minlength=size)
+    assert len(counts) == size
+    chi = ((counts - expected) ** 2 / expected).sum()
+    assert chi < size + 6 * math.sqrt(2 * size) + 12
+    alone = tw.zeros(40, size)
+    alone[tw.arange(40), tw.arange(40) % size] = 1e-30
+    for drawn in (alone.multinomial(3, replacement=True), alone.multinomial(1)):
+        assert (drawn == (tw.arange(40) % size).unsqueeze(1)).all()
+
+
+def test_weights_of_any_size_are_drawn_in_proportion() -> None:
+    """Where sums in float32, or of 1e308, would lose the small ones or be infinite."""
+    many = tw.ones(1 << 20)
+    many[0] = 2.0**24
+    x = tw.multinomial(many, COUNT, replacement=True)
+    assert near((x == 0).float().mean().item(), 16 / 17, math.sqrt(16) / 17)
+    rest = x[x > 0].numpy() / 2**20
+    assert abs(rest.mean() - 0.5) < 5 * math.sqrt(1 / 12 / len(rest))
+    huge = tw.tensor([1.5e308, 0.0, 0.5e308], dtype=tw.float64)
+    for replacement in (True, False):
+        x = huge.expand(COUNT, 3).multinomial(2, replacement)[:, 0]
+        assert near((x == 0).double().mean().item(), 0.75, math.sqrt(0.1875))
+        assert not (x == 1).any()
+    tiny = tw.tensor([0.0, 5e-324, 1.0, 0.0], dtype=tw.float64).expand(1000, 4)
+    assert (tiny.multinomial(2) == tw.tensor([2, 1])).all()
+
+
+def test_pairs_without_replacement() -> None:
+    """The second is drawn as the first was, from what is left."""
+    p = np.array([0.1, 0.2, 0.3, 0.4])
+    x = tw.multinomial(tw.tensor(p).expand(COUNT, 4), 2).numpy()
+    expected = p[:, None] * p / (1 - p[:, None]) * (1 - np.eye(4)) * COUNT
+    counts = np.zeros((4, 4))
+    np.add.at(counts, (x[:, 0], x[:, 1]), 1)
+    off = ~np.eye(4, dtype=bool)
+    assert (counts[~off] == 0).all()
+    assert ((counts - expected)[off] ** 2 / expected[off]).sum() < 48  # chi-squared, 11 degrees
+
+
 @pytest.mark.parametrize(
-    ("weights", "count", "replacement"),
-    [([1.0, 1.0], 3, False), ([1.0, 0.0], 2, False), ([0.0, 0.0], 1, True), ([1.0, -1.0], 1, True)],
+    ("weights", "count", "replacement", "said"),
+    [
+        ([1.0, 1.0], 3, False, "3 draws without replacement from 2 weights"),
+        ([1.0, 0.0], 2, False, "2 draws without replacement from 1 nonzero weights"),
+        ([0.0, 0.0], 1, True, "1 draws with replacement from 0 nonzero weights"),
+        ([1.0, -1.0], 1, True, "finite and not negative"),
+        ([1.0, math.inf], 1, True, "finite and not negative"),
+        ([1.0, math.nan], 1, False, "finite and not negative"),
+        ([1.0, 1.0], 0, True, "num_samples=0; expected a whole number, 1 or more"),
+    ],
 )
-def test_draws_that_cannot_be_made(weights: list[float], count: int, replacement: bool) -> None:
-    with pytest.raises(ConfigError, match="multinomial"):
+def test_draws_that_cannot_be_made(
+    weights: list[float], count: int, replacement: bool, said: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"multinomial: {said}|multinomial: weights are {said}"):
         tw.multinomial(tw.tensor(weights), count, replacement)
 
 
-def test_multinomial_of_a_cube() -> None:
-    with pytest.raises(ShapeError, match=r"\(2, 2, 2\)"):
-        tw.multinomial(tw.ones(2, 2, 2), 1)
+def test_a_traced_draw_has_no_values_to_look_at() -> None:
+    """What depends on shapes alone is an error there too; the rest gives indices that exist."""
+    draw = tw.compile(lambda w: tw.multinomial(w, 3))
+    with pytest.raises(ConfigError, match="3 draws without replacement from 2 weights"):
+        draw(tw.ones(2))
+    assert draw(tw.tensor([0.0, 2.0, 0.0]))[0] == 1
+    for replacement in (True, False):
+        x = tw.compile(lambda w, r=replacement: tw.multinomial(w, 3, r))(tw.zeros(2, 5))
+        assert bool(((0 <= x) & (x < 5)).all())
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2), (3, 0), ()])
+def test_multinomial_of_another_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=re.escape(str(shape))):
+        tw.multinomial(tw.ones(shape), 1)
 
 
 def test_the_state_of_the_stream_is_taken_and_set() -> None:
@@ -279,6 +347,85 @@ def test_the_state_of_the_stream_is_taken_and_set() -> None:
     tw.manual_seed(4)
     tw.set_rng_state(state)
     assert tw.equal(tw.randn(7), first)
+
+
+# --- traced, compiled, many at once ---------------------------------------------------------------
+
+
+# Each of what draws, of a generator and of (4,) probabilities.
+# fmt: off
+TRACED: dict[str, Callable[[tw.Generator, tw.Tensor], tw.Tensor]] = {
+    "rand":             lambda g, p: tw.rand(3, 5, generator=g),
+    "rand f64":         lambda g, p: tw.rand(7, dtype=tw.float64, generator=g),
+    "rand_like":        lambda g, p: tw.rand_like(p, generator=g),
+    "randn":            lambda g, p: tw.randn(3, 5, generator=g),
+    "randn_like":       lambda g, p: tw.randn_like(p, generator=g),
+    "randint":          lambda g, p: tw.randint(-5, 100, (9,), generator=g),
+    "randint_like":     lambda g, p: tw.randint_like(p, 7, generator=g),
+    "randperm":         lambda g, p: tw.randperm(10, generator=g),
+    "bernoulli":        lambda g, p: tw.bernoulli(p, generator=g),
+    "x.bernoulli":      lambda g, p: p.bernoulli(generator=g),
+    "normal":           lambda g, p: tw.normal(p, 2.0, generator=g),
+    "normal, size":     lambda g, p: tw.normal(1.0, 2.0, (5,), generator=g),
+    "multinomial":      lambda g, p: tw.multinomial(p, 2, generator=g),
+    "multinomial, again": lambda g, p: tw.multinomial(p, 6, replacement=True, generator=g),
+    "x.multinomial":    lambda g, p: p.multinomial(1, generator=g),
+    "uniform_":         lambda g, p: tw.zeros(6).uniform_(-1, 1, generator=g),
+    "normal_":          lambda g, p: tw.zeros(6).normal_(2, 3, generator=g),
+    "bernoulli_":       lambda g, p: tw.zeros(6).bernoulli_(0.3, generator=g),
+}
+# fmt: on
+DROPOUTS = [name for name in tw.nn.functional.__all__ if "dropout" in name]
+
+
+def dropped(name: str) -> Callable[[tw.Generator, tw.Tensor], tw.Tensor]:
+    """Of the default stream."""
+    shape = (2, 3, 2, 4) if name == "dropout2d" else (2, 3, 4)
+    return lambda g, p: getattr(tw.nn.functional, name)(p.expand(shape), 0.5, training=True)
+
+
+ANY = {**TRACED, **{name: dropped(name) for name in DROPOUTS}}
+
+
+def test_what_draws_is_all_there() -> None:
+    others = {"Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed"}
+    draws = {*random.__all__} - others - {"seed", "set_rng_state"}
+    assert draws <= TRACED.keys()
+    assert len(DROPOUTS) == 6
+
+
+@pytest.mark.parametrize("name", ANY)
+def test_compiled_it_draws_the_same(name: str) -> None:
+    draw, p = ANY[name], tw.tensor([0.5, 0.25, 0.125, 1.0])
+    eager, native = tw.Generator(7), tw.Generator(7)
+    step = tw.compile(lambda p: draw(native, p))
+    for _ in range(3):
+        tw.manual_seed(7)
+        expected, where = draw(eager, p), tw.get_rng_state()
+        tw.manual_seed(7)
+        found = step(p)
+        assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+        assert tw.allclose(found.double(), expected.double(), rtol=1e-5, atol=1e-6)
+        assert native.get_state().equal(eager.get_state())
+        assert tw.get_rng_state().equal(where)
+    rows = step.scan(p.expand(4, 4))
+    again = tw.stack([draw(eager, p) for _ in range(4)]) if name in TRACED else rows
+    assert tw.allclose(rows.double(), again.double(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ANY)
+def test_many_at_once_draw_alike_or_each_its_own(name: str) -> None:
+    draw, p = ANY[name], tw.tensor([0.5, 0.25, 0.125, 1.0]).expand(64, 4)
+    rows = {}
+    for randomness in ("same", "different"):
+        mapped = tw.func.vmap(lambda p: draw(tw.default_generator, p), randomness=randomness)
+        tw.manual_seed(7)
+        x = mapped(p)
+        tw.manual_seed(7)
+        assert tw.allclose(tw.compile(mapped)(p).double(), x.double(), rtol=1e-5, atol=1e-6)
+        assert len(x) == 64
+        rows[randomness] = len({tuple(row.flatten().tolist()) for row in x})
+    assert rows["same"] == 1 < rows["different"]
 
 
 # --- shapes and dtypes ----------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from thalweg.dtypes import int64
 from thalweg.nn import functional as F
 from thalweg.ops.creation import arange, zeros
 from thalweg.ops.joining import cat
-from thalweg.ops.random import Generator, rand
+from thalweg.ops.random import Generator, multinomial
 from thalweg.tape import no_grad
 
 __all__ = ["Choice", "KeyValues", "Model", "Writer", "Writers", "drawn"]
@@ -91,13 +91,7 @@ def drawn(logits: Tensor, choice: Choice) -> Tensor:
     if choice.top_k is not None and choice.top_k < logits._value.shape[-1]:
         least = logits.topk(choice.top_k, -1)[0].narrow(-1, choice.top_k - 1, 1)
         logits = logits.masked_fill(logits < least, -math.inf)
-    return _raced(logits.softmax(-1), choice.generator)
-
-
-def _raced(weights: Tensor, generator: Generator | None) -> Tensor:
-    """The first of an exponential race, as `tw.multinomial` runs it, which reads its weights."""
-    race = -(1 - rand(weights.shape, dtype=weights.dtype, generator=generator)).log()
-    return (race / weights).where(weights > 0, math.inf).argmin(-1, keepdim=True)
+    return multinomial(logits.softmax(-1), 1, generator=choice.generator)
 
 
 class Writers(dict[Any, "Writer"]):

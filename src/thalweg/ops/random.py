@@ -11,14 +11,17 @@ import operator
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from thalweg import dtypes
 from thalweg.devices import check_device
 from thalweg.dtypes import DType, as_dtype
 from thalweg.errors import ConfigError, DTypeError, ShapeError
-from thalweg.ops.creation import shape_of, tensor
+from thalweg.ops.creation import shape_of, tensor, zeros
 from thalweg.ops.joining import cat
 from thalweg.ops.lift import floating, to_dtype
 from thalweg.primitives import sources
+from thalweg.settings import whole
 from thalweg.tape import bind, mode, no_grad
 
 if TYPE_CHECKING:
@@ -319,32 +322,62 @@ def multinomial(
 ) -> Tensor:
     """Indices (int64) drawn with probabilities proportional to `weights`, (k,) or (rows, k).
 
-    Without replacement by the exponential race: the smallest of -log(1 - u) / weight first.
+    Shape (num_samples,) or (rows, num_samples). With replacement, or for one draw, the inverse of
+    the distribution function: the first index at which the sum of the weights so far is above u
+    times all of it. Without, the exponential race: the smallest of -log(1 - u) / weight first. In
+    float64, whatever the dtype of `weights` is. An index of weight 0 is never drawn.
+
+    Raises `ShapeError` for another rank, `ConfigError` for weights that are negative or not finite,
+    for rows of zeros, and, without replacement, for more draws than nonzero weights. In a traced
+    function, and in `vmap`, weights have no values to be looked at: there a row of zeros, and draws
+    beyond the nonzero weights, give indices of weight 0.
+
+    Source of the race: Efraimidis, Spirakis, "Weighted random sampling with a reservoir", 2006.
 
     >>> import thalweg as tw
     >>> tw.multinomial(tw.tensor([0.0, 3.0, 0.0]), 4, replacement=True)
     tensor([1, 1, 1, 1])
     """
-    if weights.ndim not in (1, 2):
+    shape = weights.shape
+    if len(shape) not in (1, 2) or not shape[-1]:
         raise ShapeError(
-            f"multinomial: weights (k,) or (rows, k) expected, got {tuple(weights.shape)}"
+            f"multinomial: weights (k,) or (rows, k) expected, of k > 0, got {tuple(shape)}"
         )
-    weights = floating(weights)
-    _check_weights(weights, num_samples, replacement)
-    shape = (num_samples, *weights.shape) if replacement else weights.shape
-    race = -(1 - rand(shape, dtype=weights.dtype, generator=generator)).log()
-    race = (race / weights).where(weights > 0, math.inf)
-    if replacement:
-        return race.argmin(-1).movedim(0, -1)
+    whole("multinomial: num_samples", num_samples, 1)
+    if num_samples > shape[-1] and not replacement:
+        raise ConfigError(_TOO_MANY.format(num_samples, "without", shape[-1], "weights"))
+    if isinstance(weights._value, np.ndarray):
+        _check_weights(weights, num_samples, replacement)
+    weights = to_dtype(floating(weights), dtypes.float64)
+    weights = weights / weights.amax(-1, keepdim=True)  # so that no sum is too large
+    if replacement or num_samples == 1:
+        return _inverted(weights, num_samples, generator)
+    race = -(1 - rand(shape, dtype=dtypes.float64, generator=generator)).log() / weights
+    race = race.minimum(_LARGEST).where(weights > 0, math.inf)
     return race.argsort(-1).narrow(-1, 0, num_samples)
+
+
+_LARGEST = float(np.finfo(np.float64).max)
+_TOO_MANY = "multinomial: {} draws {} replacement from {} {}"
+
+
+def _inverted(weights: Tensor, num_samples: int, generator: Generator | None) -> Tensor:
+    """How many of the sums up to each index are at most u times the last: by halving."""
+    sums, count = weights.cumsum(-1), weights.shape[-1]
+    u = rand(*weights.shape[:-1], num_samples, dtype=dtypes.float64, generator=generator)
+    # Sums of weights of 0 do not grow, and u < 1: the index that is found has a weight above it.
+    level, found = u * sums.narrow(-1, count - 1, 1), zeros(u.shape, dtype=dtypes.int64)
+    for power in reversed(range(count.bit_length())):
+        further = found + 2**power
+        reached = sums.gather(-1, further.minimum(count) - 1) <= level
+        found = further.where(reached & (further < count), found)
+    return found
 
 
 def _check_weights(weights: Tensor, num_samples: int, replacement: bool) -> None:
     if not bool(((weights >= 0) & weights.isfinite()).all()):
         raise ConfigError("multinomial: weights are finite and not negative")
-    available = int(weights.ne(0).sum(-1).amin().item()) if weights.numel() else 0
+    available = int(weights.ne(0).sum(-1).amin().item()) if weights.numel() else num_samples
     if not available or (num_samples > available and not replacement):
         how = "with" if replacement else "without"
-        raise ConfigError(
-            f"multinomial: {num_samples} draws {how} replacement from {available} nonzero weights"
-        )
+        raise ConfigError(_TOO_MANY.format(num_samples, how, available, "nonzero weights"))
