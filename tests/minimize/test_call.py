@@ -196,6 +196,8 @@ BAD: list[tuple[dict[str, Any], type[ThalwegError], str]] = [
     ({"method": "particle-swarm", "particles": 1}, ConfigError, "two particles or more.*got 1"),
     ({"method": "projected-gradient", "steps": 0}, ConfigError, "steps >= 1"),
     ({"method": "projected-gradient", "steps": 2}, ConfigError, "need an lr"),
+    ({"seed": "x"}, ConfigError, "seed='x'; expected a whole number, 0 or more"),
+    ({"callback": 3}, ConfigError, "callback=3; expected a function"),
     ({"method": "scipy:bgfs"}, ConfigError, "did you mean 'scipy:bfgs'"),
 ]  # fmt: skip
 

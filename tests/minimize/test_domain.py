@@ -90,6 +90,7 @@ def test_the_ball_projection() -> None:
         (lambda: Integers(3, 2), "low <= high"),
         (lambda: Integers(0.5, 2), "whole numbers"),  # type: ignore[arg-type]
         (lambda: Permutations(0), "from 1 on expected, got 0"),
+        (lambda: Simplex(0), "Simplex: a whole number from 1 on expected, got 0"),
         (lambda: Product([]), "one part or more"),
         (lambda: Ball(2, radius=0.0), "radius above 0 expected, got 0"),
         (lambda: Real(2, 1.0, 0.0), "low <= high"),

@@ -273,6 +273,18 @@ def test_scipy_stops_when_asked() -> None:
     assert not result.success
 
 
+@pytest.mark.parametrize("method", ["l-bfgs", "newton", "gradient-descent"])
+def test_a_slope_without_end_is_no_minimum(method: str) -> None:
+    result = tw.minimize(lambda x: x.sum(), [1.0, 2.0], method, max_iterations=50)
+    assert not result.success
+    assert result.value < 3
+
+
+def test_rprop_rests_where_the_slope_turns() -> None:
+    result = tw.minimize(lambda x: (x - 1) ** 2, 0.3, "rprop", max_iterations=200)
+    assert result.value < 1e-6
+
+
 def compiled_and_eager(g: Callable[..., Any], theta0: Any, method: str) -> tuple[Any, Any]:
     return tuple(
         tw.minimize(g, theta0, method, compile=flag, max_iterations=12) for flag in (True, False)

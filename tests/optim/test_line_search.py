@@ -45,6 +45,12 @@ def test_exact(name: str, step: float) -> None:
     assert found.evaluations <= 100
 
 
+def test_strong_wolfe_down_a_line_goes_as_far_as_it_may() -> None:
+    found = strong_wolfe(lambda t: Point(t, -t, -1.0), Point(0.0, 0.0, -1.0), 1.0, max_eval=4)
+    assert found.step > 100
+    assert found.value == -found.step
+
+
 def test_exact_without_a_minimum() -> None:
     found = exact(lambda t: -t, Point(0.0, 0.0, -1.0), max_eval=10)
     assert (found.step, found.evaluations) == (2.0**9, 10)

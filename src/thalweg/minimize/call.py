@@ -15,6 +15,7 @@ from thalweg.minimize.real import Real, as_domain
 from thalweg.minimize.result import MinimizeResult
 from thalweg.minimize.running import Callback, Stop, Task, Track, run
 from thalweg.ops.random import randint
+from thalweg.settings import function, whole
 
 __all__ = ["minimize"]
 
@@ -80,6 +81,10 @@ def minimize(
     where = as_domain(theta0, bounds, domain if domain is not None else getattr(g, "domain", None))
     if not callable(g):
         raise ConfigError(f"g is expected to be a function of theta, got {g!r}")
+    if seed is not None:
+        whole("minimize: seed", seed)
+    if callback is not None:
+        function("minimize: callback", callback)
     row.check(where, g)
     _check_options(row, options)
     limit = _limit(row, max_iterations)

@@ -81,6 +81,7 @@ def _steps(
     start = np.asarray(task.begin(), np.float64)
     place = _Place(task, task.real.theta(start).requires_grad_())
     optimizer = kind([place.theta], **options)
+    still = 0
     while True:
         value, slope = place.evaluate()
         if not math.isfinite(value) or not np.isfinite(slope).all():
@@ -91,8 +92,10 @@ def _steps(
             return Stop(True, f"the gradient is {size:.3g}, at most {tolerance:g}")
         before = place.now()
         optimizer.step(place.closure)
-        if np.array_equal(place.now(), before):
-            is_flat = size <= 1e-5 * max(1.0, abs(value))  # as far as rounding tells
+        still = still + 1 if np.array_equal(place.now(), before) else 0
+        far = max(1.0, float(np.abs(before).max(initial=0.0)))
+        is_flat = size <= 1e-5 * max(1.0, abs(value) / far)  # as far as rounding tells
+        if still and (is_flat or still > 1):  # Rprop rests for a step where the slope turns
             return Stop(is_flat, f"a step changes nothing; the gradient is {size:.3g}")
 
 

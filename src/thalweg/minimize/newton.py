@@ -56,7 +56,7 @@ def _along(task: Task, point: Array, move: Array) -> Callable[[float], float]:
 
 
 def _move(squares: Array, axes: Array, slope: Array, zero: bool) -> Array:
-    least = 1e-8 * max(float(np.abs(squares).max(initial=0.0)), 1e-300)
+    least = 1e-8 * float(np.abs(squares).max(initial=0.0)) or 1.0  # no curvature: down the slope
     if zero:
         safe = np.where(np.abs(squares) < least, np.inf, squares)  # no step where H is singular
     else:

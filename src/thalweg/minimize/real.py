@@ -139,6 +139,8 @@ class Simplex(Real):
     """
 
     def __init__(self, n: int, dtype: Any = None) -> None:
+        if type(n) is not int or n < 1:
+            raise ConfigError(f"Simplex: a whole number from 1 on expected, got {n!r}")
         super().__init__((n,), 0.0, 1.0, dtype)
         self.centre = np.full(n, 1 / n)
 

@@ -305,7 +305,10 @@ def _cubic(a: Point, b: Point, limits: tuple[float, float] | None = None) -> flo
         return (low + high) / 2
     first, last = (a, b) if a.step <= b.step else (b, a)
     d2 = math.sqrt(square)
-    share = (last.slope + d2 - d1) / (last.slope - first.slope + 2 * d2)
+    bend = last.slope - first.slope + 2 * d2
+    if not bend:  # a line, lowest at an end
+        return high if last.slope < 0 else low
+    share = (last.slope + d2 - d1) / bend
     return min(max(last.step - (last.step - first.step) * share, low), high)
 
 
