@@ -6,13 +6,14 @@ import gc
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import thalweg as tw
 from tests.compiler.toys import F32, I64, Toy, at, kernel, lowered, toy
 from thalweg.compiler.kernels import Buffer, Plan, View
 from thalweg.compiler.machine import host
@@ -270,9 +271,36 @@ def test_memory_that_is_not_there() -> None:
     codes = [increment("a", [state], 1), increment("b", [state], 1)]
     program = Program(plan, host(), codes)
     for _ in range(2):
-        with pytest.raises(OutOfMemoryError, match=r"288\d+\.\d TB.*activations of 288") as caught:
+        with pytest.raises(OutOfMemoryError, match=r"(?s)288\d+\.\d TB.*at toy\.py:7") as caught:
             program.run([0])
     assert isinstance(caught.value, MemoryError)
+
+
+def product(x: tw.Tensor) -> tw.Tensor:
+    return (x @ x.t()).exp().sum()
+
+
+def rounds(x: tw.Tensor) -> tw.Tensor:
+    return tw.scan(lambda h, s: (h + s, s * tw.ones(400_000)), x[0], x)[1].sort()[0].sum()
+
+
+def result(x: tw.Tensor) -> tw.Tensor:
+    return x * tw.ones(1, 4_000_000)
+
+
+WANTED = [
+    (product, r"f32\[4000000,4000000\], 64\.0 TB, of contraction at .* in product$"),
+    (rounds, r"f32\[4000000,400000\], 6\.4 TB, of multiply at .* in <lambda>$"),
+    (result, r"a result .* is f32\[4000000,4000000\], 64\.0 TB, of multiply at .* in result;"),
+]
+
+
+@pytest.mark.parametrize(("function", "words"), WANTED)
+def test_what_wants_the_memory_is_named(
+    function: Callable[[tw.Tensor], tw.Tensor], words: str
+) -> None:
+    with pytest.raises(OutOfMemoryError, match=f"(?ms){words}"):
+        tw.compile(function)(tw.ones(4_000_000, 1))
 
 
 @pytest.mark.parametrize("count", [0, 2, 4])

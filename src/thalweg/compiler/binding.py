@@ -24,6 +24,7 @@ from thalweg.compiler.kernels import Plan
 from thalweg.compiler.machine import host
 from thalweg.compiler.native.frame import aligned_array
 from thalweg.compiler.native.program import Program
+from thalweg.compiler.native.shortage import no_result
 from thalweg.compiler.passes.fusion.channels import Order
 from thalweg.compiler.passes.fusion.held import Choice
 from thalweg.compiler.tracing.trace import Slot, Trace
@@ -154,13 +155,17 @@ class Bound:
         outputs = self.trace.graph.outputs
         results = []
         for number in self.free:
-            if number < self.trace.results:
-                atom = outputs[number]
-                array = _room(lead + atom.shape, atom.dtype)
-                results.append(array)
-            else:
-                atom = outputs[number]
-                array = self.gradients[number].array(atom.shape, atom.dtype)
+            atom = outputs[number]
+            is_result = number < self.trace.results
+            shape = lead + atom.shape if is_result else atom.shape
+            try:
+                if is_result:
+                    array = _room(shape, atom.dtype)
+                    results.append(array)
+                else:
+                    array = self.gradients[number].array(shape, atom.dtype)
+            except MemoryError:
+                raise no_result(self.trace.graph, number, shape) from None
             table.append(_address(array))
         return results
 

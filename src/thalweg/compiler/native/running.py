@@ -17,10 +17,9 @@ from thalweg.compiler.native.jit import Library
 from thalweg.compiler.native.kept import Facts
 from thalweg.compiler.native.main import CLOCK, MAIN
 from thalweg.compiler.native.runtime import get_num_threads, pool
-from thalweg.compiler.native.schedule import effects
+from thalweg.compiler.native.shortage import installed_memory, no_arena
 from thalweg.compiler.native.tempo import TRY, Tempo
-from thalweg.errors import OutOfMemoryError, OutOfRangeError, ThalwegError
-from thalweg.files import size_text
+from thalweg.errors import OutOfRangeError, ThalwegError
 
 __all__ = ["Running"]
 
@@ -162,13 +161,13 @@ class Running:
 
     def _reserve(self) -> tuple[Any, int]:
         """The arena, and its address."""
-        installed = _installed_memory()
+        installed = installed_memory()
         try:
             if installed is not None and self.facts.arena > installed:
                 raise MemoryError
             return aligned_bytes(self.facts.arena, _PAGE)
         except MemoryError:
-            raise OutOfMemoryError(_shortage(self.plan(), installed)) from None
+            raise no_arena(self.plan()) from None
 
     def _place(self, addresses: Sequence[int]) -> None:
         self._check(addresses, "addresses")
@@ -285,26 +284,6 @@ def _placed(fault: BaseException, kernel: Kernel) -> BaseException:
 def _origin(kernel: Kernel) -> str:
     lines = ", ".join(dict.fromkeys(map(str, kernel.origins)))
     return f"{kernel.label or type(kernel).__name__.lower()} from {lines or 'an unknown line'}"
-
-
-def _shortage(plan: Plan, installed: int | None) -> str:
-    touched = [effects(kernel) for kernel in plan.kernels]
-    buffers = {buffer for e in touched for buffer in e.reads | e.writes}
-    sizes = {b: b.size * b.dtype.itemsize for b in buffers if b.kind == "temporary"}
-    largest = sorted(sizes, key=lambda b: (-sizes[b], b.name))[:3]
-    listed = ", ".join(f"{b.name} of {size_text(sizes[b])}" for b in largest)
-    machine = f"; the machine has {size_text(installed)}" if installed else ""
-    return (
-        f"a compiled program needs {size_text(plan.arena)} for intermediate values{machine}; "
-        f"the largest are {listed}: use smaller batches"
-    )
-
-
-def _installed_memory() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # only Unix tells
-        return None
 
 
 def _after_fork_in_child() -> None:
