@@ -10,7 +10,7 @@ import pytest
 
 from thalweg.compiler import lower
 from thalweg.compiler.machine import Machine, host
-from thalweg.compiler.passes.plan import chains, parts
+from thalweg.compiler.passes.plan import chains, parts, tails
 
 __all__ = ["any_chain"]
 
@@ -28,6 +28,8 @@ def any_chain(machine: Machine | None = None, short: int = 0) -> Iterator[Machin
         patch.setattr(chains, "_FEWEST", 2)
         patch.setattr(chains, "_SHORT", short)
         patch.setattr(chains, "_TOGETHER", 20)
+        patch.setattr(tails, "_ROWS", 2)
+        patch.setattr(tails, "_WORTH", 0)
         patch.setattr(parts, "_FEWEST_PARTS", 2)
         patch.setattr(parts, "_FEWEST_ROWS", 2)
         patch.setattr(lower.chains, "blocks_for", lambda *work: BLOCKS)

@@ -42,6 +42,18 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], Shapes]] = {
     "softmax of long rows": (lambda x: F.softmax(x, -1), [(6, 1030)]),
     "softmax inside": (lambda x: F.softmax(x, 1), [(9, 5, 7)]),
     "log_softmax": (with_gradients(lambda x: F.log_softmax(x, -1)), [(24, 33), (24, 33)]),
+    "log_softmax of short rows": (
+        with_gradients(lambda x: F.log_softmax(x, -1)),
+        [(200, 7), (200, 7)],
+    ),
+    "layer norm of short rows": (
+        with_gradients(lambda x, w, b: F.layer_norm(x, (6,), w, b)),
+        [(96, 6), (6,), (6,), (96, 6)],
+    ),
+    "the place of the largest of short rows": (
+        lambda x: ((x - x.amax(1, keepdim=True)).exp(), x.argmax(1) // 2),
+        [(80, 9)],
+    ),
     "layer norm": (
         with_gradients(lambda x, w, b: F.layer_norm(x, (19,), w, b)),
         [(5, 12, 19), (19,), (19,), (5, 12, 19)],

@@ -15,6 +15,7 @@ from tests.compiler.passes.running import agree, arrays_for
 from thalweg.compiler.hazards import check_rows
 from thalweg.compiler.kernels import Chain, Kernel, Loop, Plan
 from thalweg.compiler.passes import build_plan
+from thalweg.compiler.passes.plan import tails
 from thalweg.compiler.passes.plan.parts import divided
 from thalweg.errors import TraceError
 
@@ -136,6 +137,18 @@ def shown(plan: Plan) -> str:
 def _shown(kernel: Kernel) -> str:
     within = kernel.within if isinstance(kernel, Chain) else ()
     return kernel.label + (f" [{' '.join(map(repr, within))}]" if within else "")
+
+
+def test_tails_of_short_rows_are_loops_over_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    with any_chain(short=30):
+        monkeypatch.setattr(tails, "_WORTH", 1)
+        plan = planned(lambda x: F.log_softmax(x, -1), [(60, 10)])
+    assert shown(plan) == (
+        "max | subtract+exp+sum+log | subtract+exp+sum+log, rows | subtract [v1 v2 v4 v4.0]"
+    )
+    (chain,) = plan.kernels
+    assert isinstance(chain, Chain)
+    assert [loop.space for loop in chain.loops] == [(30, 2, 10), (30, 2, 10), (30, 2), (30, 2, 10)]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

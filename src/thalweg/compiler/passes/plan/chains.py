@@ -23,6 +23,7 @@ from thalweg.compiler.kernels import Access, Buffer, Chain, Kernel, Loop
 from thalweg.compiler.lower.nest import accesses
 from thalweg.compiler.passes.plan.memory import reads_of, writes_of
 from thalweg.compiler.passes.plan.parts import counted, divided, in_parts
+from thalweg.compiler.passes.plan.tails import tail_apart
 from thalweg.compiler.stretches import Stretch, stretch_of
 
 __all__ = ["chained"]
@@ -30,7 +31,7 @@ __all__ = ["chained"]
 _LEAST = 1 << 18  # bytes that need not come from memory again; less stays in a cache anyway
 _LARGEST_ROW = 3 << 18  # bytes of all that is touched at a row, to stay in a cache
 _FEWEST = 16  # rows, for threads to share
-_SHORT, _TOGETHER = 64, 512  # points of a row below which rows of so many are taken for one
+_SHORT, _TOGETHER = 256, 1024  # points of a row below which rows of so many are taken for one
 _FAR = 24  # kernels that may lie between two loops
 
 
@@ -319,15 +320,26 @@ class _Search:
 def _chain(found: _Found) -> list[Kernel]:
     """The chain, and what its sums over rows are joined by."""
     members = [found.members[number] for number in sorted(found.members)]
-    loops = tuple(member.loop for member in members)
+    whole = tuple(member.loop for member in members)
+    within = [b for b in _between(whole) if _steps_forward(found, b)]
+    loops = tuple(part for member in members for part in _apart(member, found.rows))
+    known = {buffer for member in members for buffer in member.touched}
     chain = Chain(
         rows=found.rows,
         loops=loops,
-        within=tuple(b for b in _between(loops) if _steps_forward(found, b)),
+        within=(*within, *(b for b in _between(loops) if b not in known)),
         origins=tuple(dict.fromkeys(line for loop in loops for line in loop.origins)),
         label=" | ".join(loop.label for loop in loops),
     )
     return [chain, *(member.rest for member in members if member.rest is not None)]
+
+
+def _apart(member: _Rows, rows: int) -> list[Loop]:
+    """The loop, and what is left of it for many of its rows at once."""
+    if member.rest is not None:
+        return [member.loop]
+    found = _in_rows(member.loop, rows)
+    return tail_apart(member.loop, found[1]) if found else [member.loop]
 
 
 def _between(loops: Sequence[Loop]) -> Iterator[Buffer]:
