@@ -52,11 +52,23 @@ from thalweg.dtypes import (
 from thalweg.memory import (
     keep_freed_memory,
 )
-from thalweg.ops import functions
+from thalweg.ops import functions, rarer_functions
 from thalweg.ops.activations import (
     log_softmax,
     relu,
     softmax,
+)
+from thalweg.ops.algebra import (
+    block_diag,
+)
+from thalweg.ops.arranging import (
+    atleast_2d,
+    atleast_3d,
+    cartesian_prod,
+    combinations,
+    dstack,
+    unravel_index,
+    vander,
 )
 from thalweg.ops.creation import (
     arange,
@@ -112,6 +124,16 @@ from thalweg.ops.random import (
     seed,
     set_rng_state,
 )
+from thalweg.ops.rarer_functions import *  # noqa: F403  # likewise
+from thalweg.ops.running import (
+    cumulative_trapezoid,
+    trapezoid,
+    trapz,
+)
+from thalweg.ops.searching import (
+    bucketize,
+    searchsorted,
+)
 from thalweg.tape import (
     enable_grad,
     inference_mode,
@@ -140,6 +162,7 @@ if TYPE_CHECKING:
     from thalweg.compiler.function import compile
     from thalweg.compiler.native.runtime import get_num_threads, set_num_threads
     from thalweg.compiler.tracing.trace import trace
+    from thalweg.func import vmap
     from thalweg.inspect.anomaly import detect_anomaly
     from thalweg.inspect.graph import graph
     from thalweg.interop.saving import load, save
@@ -152,6 +175,20 @@ newaxis = None
 __version__ = "0.1.0"
 
 __all__ = [
+    "vmap",
+    "searchsorted",
+    "bucketize",
+    "trapz",
+    "trapezoid",
+    "cumulative_trapezoid",
+    "vander",
+    "unravel_index",
+    "dstack",
+    "combinations",
+    "cartesian_prod",
+    "atleast_3d",
+    "atleast_2d",
+    "block_diag",
     "DType",
     "Generator",
     "Size",
@@ -261,7 +298,7 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
-__all__ += functions.__all__
+__all__ += functions.__all__ + rarer_functions.__all__
 __all__.sort()
 
 # Loaded when first used: subpackages, and functions by the module they stand in.
@@ -294,6 +331,7 @@ _LAZY = dict.fromkeys(
     "scan": "ops.loops",
     "set_num_threads": "compiler.native.runtime",
     "trace": "compiler.tracing.trace",
+    "vmap": "func",
 }
 
 keep_freed_memory()

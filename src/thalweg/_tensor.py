@@ -26,6 +26,7 @@ from thalweg.ops.lift import to_dtype
 from thalweg.ops.linalg import Linalg
 from thalweg.ops.maths import Maths
 from thalweg.ops.products import Products
+from thalweg.ops.rarer import Rarer
 from thalweg.ops.reductions import Reductions
 from thalweg.ops.shape import Shape
 from thalweg.ops.sorting import Sorting
@@ -71,6 +72,7 @@ class Tensor(
     Windows,
     InPlace,
     Creation,
+    Rarer,
     TensorBase,
 ):
     """A multi-dimensional array that remembers how it was computed.
@@ -168,8 +170,7 @@ class Tensor(
         one = self.numel() == 1 and (spec or not self._value.shape)
         return format(self.item() if one else str(self), spec)
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # by identity: what == gives is no bool
 
     # Elementwise, as NumPy's, where Python expects a bool.
 

@@ -19,6 +19,7 @@ from tests.reference import (
     cases_inplace,
     cases_layers,
     cases_losses,
+    cases_rarer,
     cases_reductions,
     cases_shape,
     cases_sliding,
@@ -33,6 +34,7 @@ OPERATIONS = (
     cases_indexing.GATHERS,
     cases_inplace.FILLED,
     cases_inplace.IN_PLACE,
+    cases_rarer.RARER,
     cases_reductions.PRODUCTS,
     cases_reductions.REDUCTIONS,
     cases_shape.MOVEMENT,
@@ -57,6 +59,7 @@ ELSEWHERE = {
     },
     "cases_elementwise": {"where"},
     "cases_inplace": {"data", "detach_"},
+    "cases_rarer": {"vmap"},
     "cases_reductions": {"einsum"},
     "cases_shape": {
         "T", "broadcast_shapes", "device", "dim", "element_size", "is_contiguous",

@@ -9,6 +9,7 @@ from tests.reference import (
     cases_elementwise,
     cases_indexing,
     cases_inplace,
+    cases_rarer,
     cases_reductions,
     cases_shape,
 )
@@ -21,6 +22,7 @@ CASES = [
     *cases_indexing.CASES,
     *cases_creation.CASES,
     *cases_inplace.CASES,
+    *cases_rarer.CASES,
 ]
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from thalweg._tensor import Tensor
 from thalweg.ops.lift import lift, promote
+from thalweg.ops.spelling import of_tensor
 from thalweg.primitives import elementwise
-from thalweg.tape import TensorBase, bind, not_a_tensor
+from thalweg.tape import TensorBase, bind
 
 __all__ = [
     "abs",
@@ -192,29 +191,6 @@ __all__ = [
     "xlogy",
 ]
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _of_tensor(method: Callable[P, R]) -> Callable[P, R]:
-    """A method as a function that says so if it is not given a tensor.
-
-    Elementwise methods say so themselves, and stay as they are.
-    """
-
-    @wraps(method)
-    def function(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except AttributeError:
-            first = [*args, *kwargs.values()][:1]
-            if not first or isinstance(first[0], TensorBase):
-                raise
-            raise not_a_tensor(method.__name__, *first) from None
-
-    return function
-
-
 abs = Tensor.abs
 absolute = Tensor.absolute
 acos = Tensor.acos
@@ -222,81 +198,81 @@ acosh = Tensor.acosh
 add = Tensor.add
 addcdiv = Tensor.addcdiv
 addcmul = Tensor.addcmul
-addmm = _of_tensor(Tensor.addmm)
-all = _of_tensor(Tensor.all)
+addmm = of_tensor(Tensor.addmm)
+all = of_tensor(Tensor.all)
 allclose = Tensor.allclose
-amax = _of_tensor(Tensor.amax)
-amin = _of_tensor(Tensor.amin)
-aminmax = _of_tensor(Tensor.aminmax)
-any = _of_tensor(Tensor.any)
-argmax = _of_tensor(Tensor.argmax)
-argmin = _of_tensor(Tensor.argmin)
-argsort = _of_tensor(Tensor.argsort)
-argwhere = _of_tensor(Tensor.argwhere)
+amax = of_tensor(Tensor.amax)
+amin = of_tensor(Tensor.amin)
+aminmax = of_tensor(Tensor.aminmax)
+any = of_tensor(Tensor.any)
+argmax = of_tensor(Tensor.argmax)
+argmin = of_tensor(Tensor.argmin)
+argsort = of_tensor(Tensor.argsort)
+argwhere = of_tensor(Tensor.argwhere)
 asin = Tensor.asin
 asinh = Tensor.asinh
 atan = Tensor.atan
 atan2 = Tensor.atan2
 atanh = Tensor.atanh
-atleast_1d = _of_tensor(Tensor.atleast_1d)
-bincount = _of_tensor(Tensor.bincount)
+atleast_1d = of_tensor(Tensor.atleast_1d)
+bincount = of_tensor(Tensor.bincount)
 bitwise_and = Tensor.bitwise_and
 bitwise_not = Tensor.bitwise_not
 bitwise_or = Tensor.bitwise_or
 bitwise_xor = Tensor.bitwise_xor
-bmm = _of_tensor(Tensor.bmm)
-broadcast_to = _of_tensor(Tensor.broadcast_to)
-cdist = _of_tensor(Tensor.cdist)
+bmm = of_tensor(Tensor.bmm)
+broadcast_to = of_tensor(Tensor.broadcast_to)
+cdist = of_tensor(Tensor.cdist)
 ceil = Tensor.ceil
-chunk = _of_tensor(Tensor.chunk)
+chunk = of_tensor(Tensor.chunk)
 clamp = Tensor.clamp
 clamp_max = Tensor.clamp_max
 clamp_min = Tensor.clamp_min
 clip = Tensor.clip
-clone = _of_tensor(Tensor.clone)
+clone = of_tensor(Tensor.clone)
 cos = Tensor.cos
 cosh = Tensor.cosh
-count_nonzero = _of_tensor(Tensor.count_nonzero)
-cumprod = _of_tensor(Tensor.cumprod)
-cumsum = _of_tensor(Tensor.cumsum)
+count_nonzero = of_tensor(Tensor.count_nonzero)
+cumprod = of_tensor(Tensor.cumprod)
+cumsum = of_tensor(Tensor.cumsum)
 deg2rad = Tensor.deg2rad
-detach = _of_tensor(Tensor.detach)
-diag = _of_tensor(Tensor.diag)
-diag_embed = _of_tensor(Tensor.diag_embed)
-diagonal = _of_tensor(Tensor.diagonal)
-diff = _of_tensor(Tensor.diff)
-dist = _of_tensor(Tensor.dist)
+detach = of_tensor(Tensor.detach)
+diag = of_tensor(Tensor.diag)
+diag_embed = of_tensor(Tensor.diag_embed)
+diagonal = of_tensor(Tensor.diagonal)
+diff = of_tensor(Tensor.diff)
+dist = of_tensor(Tensor.dist)
 div = Tensor.div
 divide = Tensor.divide
-dot = _of_tensor(Tensor.dot)
+dot = of_tensor(Tensor.dot)
 eq = Tensor.eq
 equal = Tensor.equal
 erf = Tensor.erf
 exp = Tensor.exp
 exp2 = Tensor.exp2
 expm1 = Tensor.expm1
-flatten = _of_tensor(Tensor.flatten)
-flip = _of_tensor(Tensor.flip)
-fliplr = _of_tensor(Tensor.fliplr)
-flipud = _of_tensor(Tensor.flipud)
+flatten = of_tensor(Tensor.flatten)
+flip = of_tensor(Tensor.flip)
+fliplr = of_tensor(Tensor.fliplr)
+flipud = of_tensor(Tensor.flipud)
 floor = Tensor.floor
 floor_divide = Tensor.floor_divide
 fmod = Tensor.fmod
 frac = Tensor.frac
-gather = _of_tensor(Tensor.gather)
+gather = of_tensor(Tensor.gather)
 ge = Tensor.ge
 gt = Tensor.gt
-histc = _of_tensor(Tensor.histc)
+histc = of_tensor(Tensor.histc)
 hypot = Tensor.hypot
-index_add = _of_tensor(Tensor.index_add)
-index_copy = _of_tensor(Tensor.index_copy)
-index_fill = _of_tensor(Tensor.index_fill)
-index_select = _of_tensor(Tensor.index_select)
-inner = _of_tensor(Tensor.inner)
-is_floating_point = _of_tensor(Tensor.is_floating_point)
+index_add = of_tensor(Tensor.index_add)
+index_copy = of_tensor(Tensor.index_copy)
+index_fill = of_tensor(Tensor.index_fill)
+index_select = of_tensor(Tensor.index_select)
+inner = of_tensor(Tensor.inner)
+is_floating_point = of_tensor(Tensor.is_floating_point)
 isclose = Tensor.isclose
 isfinite = Tensor.isfinite
-isin = _of_tensor(Tensor.isin)
+isin = of_tensor(Tensor.isin)
 isinf = Tensor.isinf
 isnan = Tensor.isnan
 le = Tensor.le
@@ -311,85 +287,85 @@ logical_not = Tensor.logical_not
 logical_or = Tensor.logical_or
 logical_xor = Tensor.logical_xor
 logit = Tensor.logit
-logsumexp = _of_tensor(Tensor.logsumexp)
+logsumexp = of_tensor(Tensor.logsumexp)
 lt = Tensor.lt
 masked_fill = Tensor.masked_fill
-masked_select = _of_tensor(Tensor.masked_select)
-matmul = _of_tensor(Tensor.matmul)
-max = _of_tensor(Tensor.max)
+masked_select = of_tensor(Tensor.masked_select)
+matmul = of_tensor(Tensor.matmul)
+max = of_tensor(Tensor.max)
 maximum = Tensor.maximum
-mean = _of_tensor(Tensor.mean)
-median = _of_tensor(Tensor.median)
-min = _of_tensor(Tensor.min)
+mean = of_tensor(Tensor.mean)
+median = of_tensor(Tensor.median)
+min = of_tensor(Tensor.min)
 minimum = Tensor.minimum
-mm = _of_tensor(Tensor.mm)
-moveaxis = _of_tensor(Tensor.moveaxis)
-movedim = _of_tensor(Tensor.movedim)
+mm = of_tensor(Tensor.mm)
+moveaxis = of_tensor(Tensor.moveaxis)
+movedim = of_tensor(Tensor.movedim)
 mul = Tensor.mul
 multiply = Tensor.multiply
-mv = _of_tensor(Tensor.mv)
+mv = of_tensor(Tensor.mv)
 nan_to_num = Tensor.nan_to_num
-nanmean = _of_tensor(Tensor.nanmean)
-nansum = _of_tensor(Tensor.nansum)
-narrow = _of_tensor(Tensor.narrow)
+nanmean = of_tensor(Tensor.nanmean)
+nansum = of_tensor(Tensor.nansum)
+narrow = of_tensor(Tensor.narrow)
 ne = Tensor.ne
 neg = Tensor.neg
 negative = Tensor.negative
-nonzero = _of_tensor(Tensor.nonzero)
-norm = _of_tensor(Tensor.norm)
-numel = _of_tensor(Tensor.numel)
-outer = _of_tensor(Tensor.outer)
-permute = _of_tensor(Tensor.permute)
+nonzero = of_tensor(Tensor.nonzero)
+norm = of_tensor(Tensor.norm)
+numel = of_tensor(Tensor.numel)
+outer = of_tensor(Tensor.outer)
+permute = of_tensor(Tensor.permute)
 pow = Tensor.pow
-prod = _of_tensor(Tensor.prod)
-quantile = _of_tensor(Tensor.quantile)
+prod = of_tensor(Tensor.prod)
+quantile = of_tensor(Tensor.quantile)
 rad2deg = Tensor.rad2deg
-ravel = _of_tensor(Tensor.ravel)
+ravel = of_tensor(Tensor.ravel)
 reciprocal = Tensor.reciprocal
 remainder = Tensor.remainder
-repeat_interleave = _of_tensor(Tensor.repeat_interleave)
-reshape = _of_tensor(Tensor.reshape)
-roll = _of_tensor(Tensor.roll)
+repeat_interleave = of_tensor(Tensor.repeat_interleave)
+reshape = of_tensor(Tensor.reshape)
+roll = of_tensor(Tensor.roll)
 round = Tensor.round
 rsqrt = Tensor.rsqrt
-scatter = _of_tensor(Tensor.scatter)
-scatter_add = _of_tensor(Tensor.scatter_add)
-select = _of_tensor(Tensor.select)
+scatter = of_tensor(Tensor.scatter)
+scatter_add = of_tensor(Tensor.scatter_add)
+select = of_tensor(Tensor.select)
 sigmoid = Tensor.sigmoid
 sign = Tensor.sign
 sin = Tensor.sin
 sinh = Tensor.sinh
-sort = _of_tensor(Tensor.sort)
-split = _of_tensor(Tensor.split)
+sort = of_tensor(Tensor.sort)
+split = of_tensor(Tensor.split)
 sqrt = Tensor.sqrt
 square = Tensor.square
-squeeze = _of_tensor(Tensor.squeeze)
-std = _of_tensor(Tensor.std)
-std_mean = _of_tensor(Tensor.std_mean)
+squeeze = of_tensor(Tensor.squeeze)
+std = of_tensor(Tensor.std)
+std_mean = of_tensor(Tensor.std_mean)
 sub = Tensor.sub
 subtract = Tensor.subtract
-sum = _of_tensor(Tensor.sum)
-swapaxes = _of_tensor(Tensor.swapaxes)
-swapdims = _of_tensor(Tensor.swapdims)
-t = _of_tensor(Tensor.t)
-take = _of_tensor(Tensor.take)
-take_along_dim = _of_tensor(Tensor.take_along_dim)
+sum = of_tensor(Tensor.sum)
+swapaxes = of_tensor(Tensor.swapaxes)
+swapdims = of_tensor(Tensor.swapdims)
+t = of_tensor(Tensor.t)
+take = of_tensor(Tensor.take)
+take_along_dim = of_tensor(Tensor.take_along_dim)
 tan = Tensor.tan
 tanh = Tensor.tanh
-tensor_split = _of_tensor(Tensor.tensor_split)
-tensordot = _of_tensor(Tensor.tensordot)
-tile = _of_tensor(Tensor.tile)
-topk = _of_tensor(Tensor.topk)
-transpose = _of_tensor(Tensor.transpose)
-tril = _of_tensor(Tensor.tril)
-triu = _of_tensor(Tensor.triu)
+tensor_split = of_tensor(Tensor.tensor_split)
+tensordot = of_tensor(Tensor.tensordot)
+tile = of_tensor(Tensor.tile)
+topk = of_tensor(Tensor.topk)
+transpose = of_tensor(Tensor.transpose)
+tril = of_tensor(Tensor.tril)
+triu = of_tensor(Tensor.triu)
 trunc = Tensor.trunc
-unbind = _of_tensor(Tensor.unbind)
-unflatten = _of_tensor(Tensor.unflatten)
-unique = _of_tensor(Tensor.unique)
-unsqueeze = _of_tensor(Tensor.unsqueeze)
-var = _of_tensor(Tensor.var)
-var_mean = _of_tensor(Tensor.var_mean)
+unbind = of_tensor(Tensor.unbind)
+unflatten = of_tensor(Tensor.unflatten)
+unique = of_tensor(Tensor.unique)
+unsqueeze = of_tensor(Tensor.unsqueeze)
+var = of_tensor(Tensor.var)
+var_mean = of_tensor(Tensor.var_mean)
 xlogy = Tensor.xlogy
 
 
