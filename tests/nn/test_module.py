@@ -281,6 +281,21 @@ def test_an_error_names_the_path_of_the_layer() -> None:
     assert caught.value.layers == ["2", "body.0", "Net"]
 
 
+def test_an_error_names_what_stands_in_a_list_or_a_dictionary_of_modules() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            self.layers = nn.ModuleList([nn.Linear(2, 3), nn.Linear(4, 1)])
+            self.heads = nn.ModuleDict({"mean": nn.Linear(7, 1)})
+
+        def forward(self, x: tw.Tensor, deep: bool = True) -> tw.Tensor:
+            return self.layers[1](self.layers[0](x)) if deep else self.heads["mean"](x)
+
+    with pytest.raises(ShapeError, match=r"^Sequential\.0\.layers\.1 \(Linear 4 -> 1\): "):
+        nn.Sequential(Net())(tw.ones(5, 2))
+    with pytest.raises(ShapeError, match=r"^Net\.heads\.mean \(Linear 7 -> 1\): "):
+        Net()(tw.ones(5, 2), False)
+
+
 def test_an_error_of_a_lone_layer_names_it_once() -> None:
     with pytest.raises(ShapeError, match=r"^Linear 4 -> 1: an input"):
         nn.Linear(4, 1)(tw.ones(5, 2))

@@ -196,10 +196,10 @@ class CharGPT(nn.Module):
 
     def _length(self, tokens: Tensor) -> int:
         shape = tokens._value.shape
-        require_integers("CharGPT: the input", "tokens", tokens)
+        require_integers("the input", "tokens", tokens)
         if len(shape) != 2 or not 1 <= shape[1] <= self.config.block_size:
             raise ShapeError(
-                f"CharGPT: tokens of shape (N, T) expected, T from 1 to block_size = "
+                f"tokens of shape (N, T) expected, T from 1 to block_size = "
                 f"{self.config.block_size}; got {shape}"
             )
         return int(shape[1])

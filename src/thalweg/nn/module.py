@@ -85,7 +85,7 @@ class Module(Hooked):
         if error.layer is None:
             error.layer = self.describe()
         else:
-            names = (name for name, child in self._members(Module) if child is error.module)
+            names = (path for path, child in self.named_modules() if child is error.module)
             error.layers[-1] = next(names, error.layers[-1])
         error.layers.append(type(self).__name__)
         error.module = self
