@@ -23,7 +23,7 @@ NO_BATCH = {
     "iota": "no operands",
     "random_bits": "what is drawn for each case is for the vmap to say",
     "item": "a scan inside a transform is one outside, of what its values are made of",
-    "cond": "within a transform both functions are computed",
+    "cond": "a cond inside a transform is one outside, or a choice between two results",
     "scan": "a scan inside a transform is one outside, of what its values are made of",
 }
 NO_JVP |= {"item"}  # on the tape it hands its cotangent on to the bundle

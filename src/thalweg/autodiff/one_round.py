@@ -4,7 +4,8 @@ built again over the values of any round."""
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,9 +21,10 @@ from thalweg.tape import Composite, Lifted, Node, bind, mode, wrap
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
-__all__ = ["Body", "Changed", "Round", "Unreplayable", "bare"]
+__all__ = ["Before", "Body", "Changed", "Round", "Surroundings", "Unreplayable", "bare", "touch"]
 
 Place: TypeAlias = "tuple[str, Any]"
+Before: TypeAlias = "tuple[Any, Any, bool]"  # the value of a tensor, its node, whether it needs one
 _SHOWS = frozenset(
     {"reshape", "transpose", "broadcast", "slice", "flip", "windows", "full", "iota"}
 )
@@ -42,6 +44,13 @@ class Changed(Exception):
 def bare(xs: Tensors) -> Tensors:
     """The same values, off the tape."""
     return [wrap(x._value) for x in xs]
+
+
+def touch(xs: Iterable[Tensor]) -> None:
+    """Let tensors hold what they are in the innermost trace, before nodes note it."""
+    for x in xs:
+        if x._value.__class__ is Variable and mode.trace is not None:
+            mode.trace.touch(x)
 
 
 class Body:
@@ -86,29 +95,44 @@ class Body:
 
     def _watched(self, state: Tensors, parts: Tensors) -> Results:
         """One step, if it gives no tensor from around a value that is to be carried."""
-        written: dict[int, tuple[Tensor, bool]] = {}
+        written: dict[int, tuple[weakref.ref[Tensor], Before]] = {}
         outer = mode.written
 
         def note(x: Tensor) -> None:
             if outer is not None:
                 outer(x)
-            if id(x) not in written:
-                written[id(x)] = x, _Trace().is_of_a_round(x._value)
+            known = written.get(id(x))
+            if (known is None or known[0]() is not x) and not self.is_made_here(x):
+                written[id(x)] = weakref.ref(x), (x._value, x._node, x._requires_grad)
 
         mode.written = note
         try:
             after, ys = self.step(state, parts)
         finally:
             mode.written = outer
-        changed = [x for x, is_made_here in written.values() if not is_made_here]
-        carried = [x for x in changed if x._requires_grad or isinstance(x._value, Lifted)]
+        there = [(ref(), before) for ref, before in written.values()]
+        carried = [(x, b) for x, b in there if x is not None and self.is_carried(x, b)]
+        for x, before in carried:
+            x._value, x._node, x._requires_grad = before
         if carried:
-            raise Changed(self.step, carried)
+            raise Changed(self.step, [x for x, _ in carried])
         return after, ys
+
+    def is_made_here(self, x: Tensor) -> bool:
+        """Whether `x`, which is about to be written to, is of this step alone."""
+        return self.surroundings().is_of_a_round(x._value)
+
+    def surroundings(self) -> Surroundings:
+        """The trace that the step is called in."""
+        return Surroundings()
+
+    def is_carried(self, x: Tensor, before: Before) -> bool:
+        """Whether what `x`, a tensor from around, holds now is more than a value of a trace."""
+        return x._requires_grad or isinstance(x._value, Lifted)
 
     def _walk(self, results: Tensors, first: int) -> None:
         """Find the nodes that this step has made, and what was there before."""
-        trace = _Trace()
+        trace = self.surroundings()
         pending: list[Any] = [parent_of(x) for x in results]
         seen: set[Any] = set(self.starts)
         self.around: dict[Any, Tensor] = {}
@@ -125,7 +149,7 @@ class Body:
 
     def _note(self, carries: Sequence[Any], slices: Sequence[Any], results: Tensors) -> None:
         """Give every value that is read a place."""
-        self.trace = _Trace()
+        self.trace = self.surroundings()
         self.stacked: list[Any] = []
         self.constants: Tensors = []
         self.places: dict[int, Place] = {id(v): ("slice", k) for k, v in enumerate(slices)}
@@ -145,6 +169,7 @@ class Body:
         self.results = [(self.place(x._value), parent_of(x)) for x in results]
         stacked: list[Place] = [("stack", k) for k in range(len(self.stacked))]
         self.results += [(place, starts.get(place)) for place in stacked]
+        del self.trace  # which holds tensors that nobody else may hold any more
 
     def reached(self, given: Collection[int]) -> list[int]:
         """The numbers of inputs, carries first, then slices, then what is from around, that any of
@@ -209,7 +234,7 @@ def _held(op: Any) -> Sequence[Tensor]:
     return op.held() if isinstance(op, Composite) and op.held is not None else ()
 
 
-class _Trace:
+class Surroundings:
     """The trace of a body: which values are of a round, and which come from around the loop."""
 
     def __init__(self) -> None:
@@ -218,8 +243,10 @@ class _Trace:
             trace = trace.trace_outside
         self.made: set[Variable] = trace.known
         slots = trace.slots.values()
-        self.leaves = {leaf: trace.slots[key].tensor for key, leaf in trace.leaves.items()}
+        self.slots = {leaf: trace.slots[key] for key, leaf in trace.leaves.items()}
+        self.leaves = {leaf: slot.tensor for leaf, slot in self.slots.items()}
         self.fixed = {s.variable: s.tensor for s in slots if s.tensor._value is s.variable}
+        self.arrays = {s.variable: s.array for s in slots}
         self.captured = {id(x) for x in self.fixed.values()}
 
     def is_of_a_round(self, value: Any) -> bool:
@@ -257,6 +284,7 @@ class Round:
 
     def __init__(self, body: Body, known: Mapping[str, Tensors], inputs: Tensors) -> None:
         self.body, self.known = body, known
+        touch(x for xs in known.values() for x in xs)
         self.sources = [source(x, "scan") for x in inputs]
         parents = [*body.starts, *body.around]
         self.given: dict[Any, Tensor] = dict(zip(parents, self.sources, strict=True))

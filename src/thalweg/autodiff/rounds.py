@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from thalweg.autodiff.bundles import bundle, item
 from thalweg.autodiff.levels import Transform
-from thalweg.autodiff.one_round import Body, Changed, Round, Unreplayable, bare
-from thalweg.compiler.graph import Variable
+from thalweg.autodiff.one_round import Body, Changed, Round, Unreplayable, bare, touch
 from thalweg.compiler.tracing.loops import scan as equation
 from thalweg.ops.creation import zeros_like
 from thalweg.ops.loops import Results, Step, Tensors, scan_along_0
@@ -28,7 +27,7 @@ from thalweg.tape import mode, wrap
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
-__all__ = ["scan"]
+__all__ = ["Parts", "assign", "copied", "scan"]
 
 
 def scan(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool) -> Results:
@@ -46,22 +45,22 @@ def scan(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool)
 
     def carrying(state: Tensors, parts: Tensors) -> Results:
         """The step, with the tensors that it changes as further carries."""
-        before = [_copy(x) for x in changed]
-        _assign(changed, state[own:])
+        before = [copied(x) for x in changed]
+        assign(changed, state[own:])
         after, ys = step(state[:own], parts)
-        ends = [_copy(x) for x in changed]
-        _assign(changed, before)
+        ends = [copied(x) for x in changed]
+        assign(changed, before)
         return [*after, *ends], ys
 
     try:
-        after, ys = _scan(carrying, [*carry, *map(_copy, changed)], slices, count, reverse)
+        after, ys = _scan(carrying, [*carry, *map(copied, changed)], slices, count, reverse)
     except Changed as error:
         raise (Unreplayable if error.step is carrying else error) from None
-    _assign(changed, after[own:])
+    assign(changed, after[own:])
     return after[:own], ys
 
 
-def _copy(x: Tensor) -> Tensor:
+def copied(x: Tensor) -> Tensor:
     """Another tensor of the same value, at the same place on the tape."""
     y = wrap(x._value)
     if x._requires_grad:
@@ -69,15 +68,14 @@ def _copy(x: Tensor) -> Tensor:
     return y
 
 
-def _assign(xs: Tensors, values: Tensors) -> None:
+def assign(xs: Tensors, values: Tensors) -> None:
+    """Let tensors be others: their values, at their places on the tape."""
     for x, y in zip(xs, values, strict=True):
         x._value, x._node, x._requires_grad = y._value, y._node, y._requires_grad
 
 
 def _scan(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: bool) -> Results:
-    for x in (*carry, *slices):
-        if x._value.__class__ is Variable and mode.trace is not None:
-            mode.trace.touch(x)  # what its node holds is of the innermost trace
+    touch((*carry, *slices))
     body = Body(step, carry, slices)
     after, stacks = _outside(body, bare(carry), bare(slices), count, reverse)
     del body.step  # which holds what the function has from around
@@ -91,24 +89,24 @@ def _outside(step: Step, carry: Tensors, slices: Tensors, count: int, reverse: b
     level: Any = mode.level
     if level is None:
         return equation(step, carry, slices, count, reverse)
-    made: _Parts
+    made: Parts
     records = level.records
 
     def outer(state: Tensors, parts: Tensors) -> Results:
         nonlocal made
         with level.inside(records):
             after, ys = step(kept.closed(state), given.closed(parts))
-        now, made = _Parts(level, after, is_full=True), _Parts(level, ys)
+        now, made = Parts(level, after, is_full=True), Parts(level, ys)
         return now.tensors, made.tensors
 
     with level.outside():
-        kept = _Parts(level, carry, is_full=True)
-        given = _Parts(level, slices, stacked=True)
+        kept = Parts(level, carry, is_full=True)
+        given = Parts(level, slices, stacked=True)
         state, stacks = scan_along_0(outer, kept.tensors, given.tensors, count, reverse)
         return kept.closed(state), made.closed(stacks, stacked=True)
 
 
-class _Parts:
+class Parts:
     """The tensors outside that tensors of a level are made of; `closed` makes such again."""
 
     def __init__(

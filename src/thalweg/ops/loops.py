@@ -168,8 +168,11 @@ def cond(
 
     `pred` is a bool, or a tensor of one bool; the functions give tensors of the same structure,
     shapes and dtypes. In a compiled function `pred` may be a value of the trace, which an `if`
-    cannot ask. In a function transform that is compiled both functions are called, and `pred` may
-    differ from case to case of a `vmap`.
+    cannot ask; the function that is taken is computed alone, in derivatives too. In a `vmap` `pred`
+    may differ from case to case: both functions are called, and each case takes what one gives.
+
+    What the other one gives is in no result and no derivative, of any order, NaN or not. A tensor
+    that it gives another value keeps the one it had.
 
     >>> import thalweg as tw
     >>> x = tw.tensor(2.0)
@@ -187,35 +190,39 @@ def cond(
         raise DTypeError(f"cond: pred is a bool, got {pred.dtype!r}: compare it, as in x > 0")
     if pred.numel() != 1:
         raise ShapeError(f"cond: pred is one bool, got shape {tuple(pred.shape)}; use where")
-    if mode.trace is None:
+    if mode.trace is None or _is_known(pred):
         return true_fn(*operands) if pred.item() else false_fn(*operands)
     return _either(pred.reshape(()), lambda: true_fn(*operands), lambda: false_fn(*operands))
 
 
+def _is_known(pred: Tensor) -> bool:
+    from thalweg.autodiff import either
+
+    return either.is_known(pred)
+
+
 def _either(pred: Tensor, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-    """One of two results: in a trace as one equation, within a function transform both computed."""
-    found: list[tuple[Tensors, Structure]] = []
+    """One of two results, in a trace or in a function transform."""
+    found: dict[str, tuple[Tensors, Structure]] = {}
 
     def called(name: str, function: Callable[[], Any]) -> Tensors:
-        found.append(_tensors(f"cond: {name}'s result", function()))
+        found[name] = _tensors(f"cond: {name}'s result", function())
         if len(found) == 2:
-            _check_alike(*found)
-        return found[-1][0]
+            _check_alike(found["true_fn"], found["false_fn"])
+        return found[name][0]
 
     calls = partial(called, "true_fn", true_fn), partial(called, "false_fn", false_fn)
     tensors = cond_of_lists(pred, *calls)
-    return found[0][1].build(tensors)
+    return found["true_fn"][1].build(tensors)
 
 
 def cond_of_lists(pred: Tensor, true: Branch, false: Branch) -> Tensors:
-    """`cond` in a trace, of functions that give lists of tensors of the same types."""
-    if mode.level is None:
-        from thalweg.compiler.tracing import branches
+    """`cond` of functions that give lists of tensors of the same types."""
+    from thalweg.autodiff import either
 
-        return branches.cond(pred, true, false)
-    from thalweg.ops.functions import where
-
-    return [where(pred, a, b) for a, b in zip(true(), false(), strict=True)]
+    if either.is_known(pred):
+        return true() if pred.item() else false()
+    return either.cond(pred, true, false)
 
 
 def _check_alike(true: tuple[Tensors, Structure], false: tuple[Tensors, Structure]) -> None:

@@ -159,7 +159,7 @@ def _item_infer(bundle: Abstract, *, index: int) -> Result:
 
 
 # On the tape a scan and a cond are operations of the functions that they are made of, see
-# autodiff/rounds.py and compiler/tracing/branches.py; inside a function transform they are others outside.
+# autodiff/rounds.py and autodiff/either.py; inside a function transform they are others outside.
 # fmt: off
 scan = primitive("scan", _scan_infer, _scan_evaluate, None)
 cond = primitive("cond", _cond_infer,
