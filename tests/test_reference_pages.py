@@ -12,28 +12,11 @@ import thalweg
 from tools.examples import EXAMPLES
 from tools.reference_pages import MODULES, OUT, pages
 
-# What others give, what reads files or shows things on a screen, what other examples build.
+# What fetches files, and what shows things on a screen.
 WITHOUT_EXAMPLE = {
-    "thalweg": {"load"},
-    "thalweg.nn.utils": {"clip_grads_with_norm_"},
-    "thalweg.optim.lr_scheduler": {"LRScheduler", "Scheduler"},
-    "thalweg.data": {"download", "load_csv", "load_images", "load_text"},
-    "thalweg.train": {
-        "Display", "Measures", "PlainDisplay", "Progress", "RangeTest", "Result", "Watcher",
-        "display_for",
-    },
-    "thalweg.models": {"CharGPTConfig", "Seq2SeqConfig", "seq2seq", "vgg11", "vgg11_bn"},
-    "thalweg.minimize": {
-        "Domain", "GaussianMixture", "Lasso", "MatrixFactorization", "MinimizeResult", "Progress",
-        "StationaryPoint",
-    },
-    "thalweg.search": {"Results", "Trial"},
-    "thalweg.utils.data": {
-        "BatchSampler", "ConcatDataset", "Dataset", "IterableDataset", "RandomSampler", "Sampler",
-        "SequentialSampler", "Subset",
-    },
-    "thalweg.cuda": {"device_count", "manual_seed", "manual_seed_all"},
-}  # fmt: skip
+    "thalweg.data": {"download"},
+    "thalweg.train": {"Display", "PlainDisplay", "display_for"},
+}
 
 
 @pytest.mark.parametrize("path", sorted(pages()), ids=lambda path: path.stem)

@@ -251,10 +251,48 @@ _NETWORKS: Final = {
     "data.TokenSplits": "tw.data.TokenSplits(n, n, n, tw.data.Characters('abcd'))",
     "data.transforms.RandomVerticalFlip": "tw.data.transforms.RandomVerticalFlip(1.0)(m[None])",
     "data.transforms.Transform": "tw.data.transforms.RandomErasing()",
+    "minimize.Domain": "[isinstance(kind, type) and issubclass(kind, tw.minimize.Domain) for kind "
+                       "in (tw.minimize.Permutations, tw.minimize.Simplex)]",
+    "minimize.GaussianMixture":
+        "tw.minimize(tw.minimize.GaussianMixture([[-1.0], [1.0], [9.0], [11.0]], 2), seed=0, "
+        "method='expectation-maximization').theta['means'].flatten().sort().values.round()",
+    "minimize.Lasso": "tw.minimize(tw.minimize.Lasso(tw.eye(2), tw.tensor([3.0, 0.5]), alpha=0.5), "
+                      "[0.0, 0.0], 'admm').theta.round(decimals=3)",
+    "minimize.MatrixFactorization":
+        "tw.minimize(tw.minimize.MatrixFactorization([[1.0, 2.0], [2.0, 4.0]], 1, ridge=1e-6), "
+        "seed=0, method='alternating-least-squares').value < 1e-4",
+    "minimize.MinimizeResult":
+        "tw.minimize(lambda t: (t - 3) ** 2, 0.0, 'newton', compile=False).iterations",
+    "minimize.Progress": "tw.minimize(lambda t: t**4, 9.0, 'newton', compile=False, "
+                         "callback=lambda progress: progress.iteration == 2).iterations",
+    "minimize.StationaryPoint":
+        "tw.minimize.classify_stationary_point(lambda t: t[0] ** 2 - t[1] ** 2, [0.0, 0.0]).kind",
+    "optim.lr_scheduler.LRScheduler":
+        "issubclass(tw.optim.lr_scheduler.StepLR, tw.optim.lr_scheduler.LRScheduler)",
+    "optim.lr_scheduler.Scheduler":
+        "issubclass(tw.optim.lr_scheduler.ReduceLROnPlateau, tw.optim.lr_scheduler.Scheduler)",
+    "cuda.device_count": "tw.cuda.device_count()",
+    "cuda.manual_seed": "tw.cuda.manual_seed(0)",
+    "cuda.manual_seed_all": "tw.cuda.manual_seed_all(0)",
+    "utils.data.BatchSampler": "list(tw.utils.data.BatchSampler(range(5), 2, drop_last=False))",
+    "utils.data.ConcatDataset": "tw.utils.data.ConcatDataset(['ab', 'cd'])[2]",
+    "utils.data.RandomSampler": "sorted(tw.utils.data.RandomSampler('abc'))",
+    "utils.data.Sampler": "issubclass(tw.utils.data.RandomSampler, tw.utils.data.Sampler)",
+    "utils.data.SequentialSampler": "list(tw.utils.data.SequentialSampler('abc'))",
+    "utils.data.Subset": "list(tw.utils.data.Subset('abcd', [3, 0]))",
+    "train.Progress": "tw.train.Progress().epoch",
+    "train.RangeTest": "tw.train.RangeTest([2.0**k for k in range(12)], "
+                       "[abs(k - 6) + 1.0 for k in range(12)], 0.0).lowest",
     "train.Regression": "tw.train.Regression().summary([4.0, 2.0, 0.0, 8.0], 2)",
     "models.char_gpt": "sum(p.numel() for p in tw.models.char_gpt(65).parameters())",
     "models.lenet": "tw.models.lenet()(tw.zeros(1, 1, 28, 28)).shape",
     "models.resnet18": "sum(p.numel() for p in tw.models.resnet18().parameters())",
+    "models.CharGPTConfig": "tw.models.CharGPTConfig(vocab_size=65, n_layer=2).n_embd",
+    "models.Seq2SeqConfig": "tw.models.Seq2SeqConfig(12, 9, d_model=32).max_len",
+    "models.seq2seq": "tw.models.seq2seq(12, 9, d_model=8, nhead=2)"
+                      "(tw.zeros(2, 5).long(), tw.zeros(2, 3).long()).shape",
+    "models.vgg11": "tw.models.vgg11(10, hidden=8)(tw.zeros(1, 3, 32, 32)).shape",
+    "models.vgg11_bn": "tw.models.vgg11_bn(10, hidden=8).eval()(tw.zeros(1, 3, 32, 32)).shape",
     "models.resnet34": "sum(p.numel() for p in tw.models.resnet34().parameters())",
 }
 # fmt: on

@@ -65,6 +65,18 @@ def load_images(
     Reading pictures is the work of Pillow, in the extra `images`. Raises `DataError`, naming the
     file, for what is no picture, and for sizes that differ: before anything is trained, but for a
     file of a stream that begins as a picture and does not end as one.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("day", "night"):
+    ...         (Path(folder) / name).mkdir()
+    ...         for number in range(20):
+    ...             picture = Image.new("RGB", (6, 4), "white" if name == "day" else "navy")
+    ...             picture.save(Path(folder) / name / f"{number}.png")
+    ...     splits = load_images(folder)
+    >>> splits.classes, splits.train.x.shape
+    (('day', 'night'), Size([32, 3, 4, 6]))
     """
     if mode not in CHANNELS:
         raise ConfigError(f"mode = {mode!r}: expected 'rgb' or 'gray'")

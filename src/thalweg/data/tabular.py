@@ -83,6 +83,15 @@ def load_csv(
     Raises `DataError` for a file `read_table` refuses, for a missing or non-numeric cell (named by
     line and column, with the number of such cells), for a column of free text, for one class or
     value only; `ConfigError` for an unknown column (with the nearest name), task or option.
+
+    >>> import tempfile
+    >>> rows = [f"{age},{'gas' if age % 3 else 'diesel'},{20 - age}" for age in range(1, 13)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "cars.csv"
+    ...     _ = path.write_text("\\n".join(["age,fuel,price", *rows]))
+    ...     cars = load_csv(path, target="price")
+    >>> cars, cars.encoding.encode({"age": 5, "fuel": "gas"}).shape
+    (<Splits cars: (3,) -> 1 target(s); 10 train, 1 dev, 1 test>, (1, 3))
     """
     path = Path(path)
     targets = [target] if isinstance(target, str) else list(target)

@@ -125,6 +125,14 @@ def load_text(
 
     Raises `DataError` for a file that cannot be read or is too short, `ConfigError` for an unknown
     tokenizer.
+
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "rhyme.txt"
+    ...     _ = path.write_text("humpty dumpty sat on a wall. " * 10)
+    ...     load_text(path), load_text(path, "words")
+    (<TokenSplits: 15 different characters; 232 train, 29 dev, 29 test>,
+     <TokenSplits: 9 different words; 56 train, 7 dev, 7 test>)
     """
     path = Path(path)
     try:

@@ -54,6 +54,12 @@ def load(f: str | Path, map_location: Any = None, *, weights_only: bool = True) 
     CPU, and nothing in a file is ever run.
 
     Raises `CheckpointError` for a file that is missing, damaged, or of another format.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     save({"best": 0.5, "epochs": [1, 2]}, file.name)
+    ...     load(file.name)
+    {'best': 0.5, 'epochs': [1, 2]}
     """
     if not weights_only:
         raise ConfigError("weights_only=False would run what a file says; it is always True here")

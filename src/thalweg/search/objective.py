@@ -37,6 +37,21 @@ class Trial:
 
     number  from 0
     params  the values to try, by name
+
+    >>> import tempfile
+    >>> import thalweg as tw
+    >>> def objective(trial):
+    ...     error = 1.0
+    ...     for epoch in range(3):
+    ...         error *= trial.params["rate"]
+    ...         trial.report(error, epoch)
+    ...     return error
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = tw.search.search(
+    ...         objective, {"rate": [0.5, 0.25]}, sampler="grid", folder=folder
+    ...     )
+    >>> found.best.value
+    0.015625
     """
 
     def __init__(self, source: Any, space: Space) -> None:

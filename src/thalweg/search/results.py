@@ -32,7 +32,18 @@ class Outcome:
 
 
 class Results:
-    """The trials of a search that ended, in order; `best`, `importances()`, `table()`, `draw()`."""
+    """The trials of a search that ended, in order; `best`, `importances()`, `table()`, `draw()`.
+
+    >>> import tempfile
+    >>> import thalweg as tw
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = tw.search.search(
+    ...         lambda trial: trial.params["x"] ** 2, {"x": [0, 1, 2]},
+    ...         sampler="grid", folder=folder,
+    ...     )
+    >>> [trial.params["x"] for trial in found.ranked()], found.best.value
+    ([0, 1, 2], 0.0)
+    """
 
     def __init__(self, study: Study) -> None:
         self.study = study

@@ -21,7 +21,19 @@ __all__ = ["Accuracy", "Measures", "NextToken", "Regression", "measures_for", "n
 
 
 class Measures(ABC):
-    """Measures of one task: `sums` over a batch, `summary` of the sums over all of them."""
+    """Measures of one task: `sums` over a batch, `summary` of the sums over all of them.
+
+    >>> import thalweg as tw
+    >>> class Positive(tw.train.Measures):
+    ...     key, larger_is_better = "positive", True
+    ...     def sums(self, outputs, targets):
+    ...         return (outputs > 0).float().sum().reshape(1)
+    ...     def summary(self, sums, count):
+    ...         return {"positive": sums[0] / count}
+    >>> measures = Positive()
+    >>> measures.summary(measures.sums(tw.tensor([1.0, -1.0]), None).tolist(), 2)
+    {'positive': 0.5}
+    """
 
     key: str  # the measure by which the best parameters are chosen
     larger_is_better: bool

@@ -80,7 +80,19 @@ class Progress:
 
 
 class Watcher:
-    """Is told how a training goes. This one does nothing; `train.display` shows it live."""
+    """Is told how a training goes. This one does nothing; `train.display` shows it live.
+
+    >>> import thalweg as tw
+    >>> class Epochs(tw.train.Watcher):
+    ...     def on_epoch(self, row):
+    ...         print(row["epoch"], [name for name in row if "mae" in name])
+    >>> splits = tw.data.Splits.from_arrays(tw.rand(40, 2), tw.rand(40, 1))
+    >>> model = tw.nn.Linear(2, 1)
+    >>> optimizer = tw.optim.SGD(model.parameters(), lr=0.1)
+    >>> trainer = tw.train.Trainer(model, tw.nn.MSELoss(), optimizer, compile=False)
+    >>> result = trainer.fit(splits, epochs=1, watcher=Epochs())
+    1 ['train_mae', 'dev_mae']
+    """
 
     def on_start(self, trainer: Trainer, splits: Sources, epochs: int, progress: Progress) -> None:
         """Training begins, or goes on where `progress` stands."""

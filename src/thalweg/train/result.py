@@ -15,6 +15,14 @@ class Result:
     test      the measures on the test set with those parameters, None where there was no test
     status    "finished", "stopped early", "interrupted" or "diverged"
     diagnosis of a run that diverged: the operation that made the first NaN or infinity, and where
+
+    >>> import thalweg as tw
+    >>> splits, model = tw.data.load("mnist1d"), tw.nn.Linear(40, 10)
+    >>> optimizer = tw.optim.Adam(model.parameters(), lr=0.01)
+    >>> trainer = tw.train.Trainer(model, tw.nn.CrossEntropyLoss(), optimizer, batch_size=100)
+    >>> result = trainer.fit(splits, epochs=2)
+    >>> result.status, len(result.history), sorted(result.test)
+    ('finished', 2, ['accuracy', 'loss'])
     """
 
     def __init__(

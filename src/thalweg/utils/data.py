@@ -43,7 +43,17 @@ T = TypeVar("T", covariant=True)
 
 
 class Dataset(Generic[T]):
-    """Examples by number: a subclass defines `__getitem__` and, for a `DataLoader`, `__len__`."""
+    """Examples by number: a subclass defines `__getitem__` and, for a `DataLoader`, `__len__`.
+
+    >>> import thalweg as tw
+    >>> class Squares(tw.utils.data.Dataset):
+    ...     def __len__(self):
+    ...         return 4
+    ...     def __getitem__(self, index):
+    ...         return tw.tensor(index), tw.tensor(index**2)
+    >>> next(iter(tw.utils.data.DataLoader(Squares(), batch_size=3)))
+    [tensor([0, 1, 2]), tensor([0, 1, 4])]
+    """
 
     def __getitem__(self, index: Any) -> T:
         raise NotImplementedError(f"{type(self).__name__} does not define __getitem__(self, index)")
@@ -53,7 +63,15 @@ class Dataset(Generic[T]):
 
 
 class IterableDataset(Dataset[T]):
-    """Examples in the order they come: a subclass defines `__iter__`."""
+    """Examples in the order they come: a subclass defines `__iter__`.
+
+    >>> import thalweg as tw
+    >>> class Count(tw.utils.data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter(range(5))
+    >>> list(tw.utils.data.DataLoader(Count(), batch_size=2))
+    [tensor([0, 1]), tensor([2, 3]), tensor([4])]
+    """
 
     def __iter__(self) -> Iterator[T]:
         raise NotImplementedError(f"{type(self).__name__} does not define __iter__(self)")

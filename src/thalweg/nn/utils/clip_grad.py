@@ -61,7 +61,15 @@ def _total_norm(vectors: list[Tensor], p: float) -> Tensor:
 @checked()
 @no_grad()
 def clip_grads_with_norm_(parameters: Parameters, max_norm: float, total_norm: Tensor) -> None:
-    """Multiply every gradient by min(1, max_norm / (total_norm + 1e-6))."""
+    """Multiply every gradient by min(1, max_norm / (total_norm + 1e-6)).
+
+    >>> import thalweg as tw
+    >>> w = tw.zeros(2, requires_grad=True)
+    >>> w.grad = tw.tensor([3.0, 4.0])
+    >>> clip_grads_with_norm_([w], 1.0, get_total_norm([w.grad]))
+    >>> w.grad
+    tensor([0.6000, 0.8000])
+    """
     scale = (max_norm / (total_norm + 1e-6)).clamp(max=1.0)
     for gradient in _gradients(parameters):
         gradient.mul_(scale)
