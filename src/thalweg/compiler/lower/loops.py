@@ -53,6 +53,8 @@ _CHUNK = 64
 _FEW = 8
 # Elements from one row to the next, from where it pays to read more than a few vectors of each.
 _FAR = 256
+# Vectors of a row, in the loop down a few rows, that are written before those of the next row.
+_BESIDE = 4
 
 Partials = list[list[Partial]]  # by turn, by reduction
 
@@ -185,7 +187,9 @@ class _Nest:
         wanted = 4 if work.body_flops <= 8 or random else 2 if work.body_flops <= 30 else 1
         if not self.loop.reduced:
             wanted = 1 if self.inner else wanted if random else min(wanted, 4)
-        elif self.along_kept and not self.lead and self._is_deep():
+        elif self.along_kept and self.lead:
+            wanted = max(wanted, _BESIDE if self.loop.body_stores else 1)
+        elif self.along_kept and self._is_deep():
             wanted = max(wanted, registers // (2 if wanted == 4 else 4) // self._carried_values())
         if self.loop.reduced and self.kept == [self.vectors.axis] and work.blocks > 1:
             wanted = min(wanted, max(1, self._vectors() // 4))  # turns for several threads
