@@ -124,6 +124,17 @@ def an_array() -> Case:
     return (lambda x: x * tw.tensor(a)), lambda: a.fill(3)
 
 
+def a_method_of_a_dictionary() -> Case:
+    config = {"scale": 1.0}
+    get = config.get
+    return (lambda x: x * get("scale")), lambda: config.update(scale=2.0)
+
+
+def an_array_s_nan() -> Case:
+    a = np.array([np.nan, 1.0, 2.0], dtype=np.float32)
+    return (lambda x: x * tw.tensor(a[1:2])), lambda: a.__setitem__(1, 3.0)
+
+
 def a_method_s_object() -> Case:
     plan = Plan()
     return plan.run, lambda: setattr(plan, "scale", 2.0)
@@ -220,6 +231,7 @@ def a_name_given_to_another_function() -> Case:
 CASES = [
     a_global, a_global_of_a_function_it_calls, an_attribute_of_a_global, a_variable_around,
     a_tensor_s_name, an_item_of_a_list, the_length_of_a_list, an_entry_of_a_dictionary, an_array,
+    a_method_of_a_dictionary, an_array_s_nan,
     a_method_s_object, a_method_s_list, a_method_s_dictionary, a_class_s_attribute,
     an_attribute_over_a_class_s, a_bound_argument, a_module_s_number, a_module_s_word,
     a_layer_s_number, a_parameter, a_layer_of_a_network, one_more_layer, a_hook,

@@ -14,11 +14,13 @@ import numpy as np
 from thalweg._tensor import Tensor
 from thalweg.compiler.binding import Bound
 from thalweg.compiler.graph import Graph, Variable
+from thalweg.compiler.tracing.asked import listening
 from thalweg.compiler.tracing.structure import Structure, flatten
 from thalweg.compiler.tracing.surroundings import Surroundings
 from thalweg.compiler.tracing.trace import Guard, Trace, trace_program
 from thalweg.dtypes import as_dtype
 from thalweg.errors import ConfigError, ShapeError, TraceError
+from thalweg.files import size_text
 from thalweg.tape import ESCAPED, mode, no_trace_here, tracing, wrap
 
 if TYPE_CHECKING:
@@ -171,15 +173,10 @@ class Compiled(Generic[P, R]):
         surroundings = Surroundings((self.fn, *objects))
         others = [e.surroundings for known in self.programs.values() for e in known]
         holding = [surroundings, *(x for x in others if x.hold())]
-        drawn = _drawn()
-        trace = trace_program(self.fn, structure, leaves, differentiate)
-        if _drawn() != drawn:
-            warnings.warn(
-                f"{self._name} was traced while numbers were drawn from Python's or NumPy's random "
-                "generator: in a compiled function they are the same at every call. Draw with "
-                "tw.rand, tw.randn, ..., or pass them as tensors",
-                stacklevel=4,
-            )
+        with listening(surroundings.anew) as asked:
+            trace = trace_program(self.fn, structure, leaves, differentiate)
+        asked.warn(self._name, stacklevel=4)
+        self._warn_of_large(surroundings)
         self._check_escape(surroundings.escaped(), trace.graph)
         for x in holding:
             x.settle()
@@ -205,6 +202,16 @@ class Compiled(Generic[P, R]):
             "that was there before: it is run once, and would not do so at later calls. Return "
             "the value and keep it there" + "".join(f"\n  made at {line}" for line in lines)
         )
+
+    def _warn_of_large(self, surroundings: Surroundings) -> None:
+        """Say, once, what makes each call slow."""
+        for array in surroundings.large() if not self._traced else ():
+            warnings.warn(
+                f"{self._name} reads a NumPy array of shape {array.shape}, "
+                f"{size_text(array.nbytes)}, which is compared with what it was at every call. "
+                "Make a tensor of it outside, tw.tensor(array), and use that",
+                stacklevel=5,
+            )
 
     def _warn_of_many(self, before: Sequence[_Entry]) -> None:
         """Say why it is traced again and again; `before` are those for the same arguments."""
@@ -339,13 +346,6 @@ class _Entry:
         values = iter(results)
         leaves = [next(values) if x is Variable else x for x in self.trace.constants]
         return self.trace.structure.build(leaves)
-
-
-def _drawn() -> list[Any]:
-    """Where the random generators stand that a program knows nothing of."""
-    generator = np.random.get_state(legacy=False)["state"]  # noqa: NPY002 -- to notice its use
-    python = sys.modules.get("random")
-    return [python and python.getstate(), generator["pos"], generator["key"][0].item()]
 
 
 def _signature(leaves: Sequence[Any], structure: Structure, differentiate: bool) -> Any:

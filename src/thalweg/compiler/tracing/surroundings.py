@@ -9,7 +9,8 @@ the function is traced again, so that it never computes with a value of the past
     a variable of an enclosing function, a global    which object it is, or an equal number
     an attribute that the code names                 the same; of a layer, every attribute
     a list, tuple, set, dictionary                   its items
-    a NumPy array                                    its elements
+    a NumPy array                                    its elements, bit by bit
+    a clock, a random generator, an iterator         nothing: that they are asked is warned of
 
 What the function itself appends to a list, or enters into a dictionary, is not held against it.
 Not looked at: code of the standard library, of NumPy, and of Thalweg but for what users give it.
@@ -22,13 +23,14 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
-from operator import is_
-from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from operator import attrgetter, is_
+from types import BuiltinMethodType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from thalweg.compiler.graph import Variable
+from thalweg.compiler.tracing.asked import LIBRARIES, answers_anew
 from thalweg.dtypes import DType
 from thalweg.tape import TensorBase
 
@@ -37,16 +39,21 @@ __all__ = ["Surroundings"]
 _PLAIN: Final = (bool, int, float, complex, str, bytes, type(None), np.generic, np.dtype, DType)
 _SEQUENCES: Final = (list, tuple, set, frozenset, deque)
 _LONGEST: Final = 10_000  # items of a list that is looked into
+_LARGE: Final = 1 << 20  # bytes of an array that takes about 0.1 ms
 _MOST: Final = 20_000  # objects that are looked into
-_OTHERS: Final = frozenset({"thalweg", "numpy", *sys.stdlib_module_names})
+_OTHERS: Final = LIBRARIES | {"thalweg"}
 _CALLED: Final = ("__call__", "__init__", "forward")  # what the code runs without its name
 _ALL: Final = frozenset({"getattr", "hasattr", "vars", "__dict__", "children", "named_children"})
 
 
 class Surroundings:
-    """What the names read by `roots`, functions and objects given to them, stand for now."""
+    """What the names read by `roots`, functions and objects given to them, stand for now.
+
+    anew  what may answer otherwise each time it is asked, such as a clock (see `asked`)
+    """
 
     def __init__(self, roots: Iterable[Any]) -> None:
+        self.anew: list[Any] = []
         self._cells: list[tuple[CellType, str, Any]] = []
         self._tables: list[_Table] = []
         self._lists: list[tuple[Any, tuple[Any, ...]]] = []
@@ -54,14 +61,19 @@ class Surroundings:
         self._values: list[tuple[dict[Any, Any], dict[Any, Any]]] = []
         self._arrays: list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]] = []
         _Walk(self).run(roots)
+        self._held = [c for c, _, _ in self._cells], [value for _, _, value in self._cells]
         noted = self._cells, self._tables, self._lists, self._dicts, self._arrays
         self.is_empty = not any(noted)
 
     def hold(self) -> bool:
         """Whether all is as it was."""
-        for cell, _, value in self._cells:  # no generators: this runs at every call
-            if _content(cell) is not value and not _same(_content(cell), value):
-                return False
+        cells, contents = self._held  # no Python for each of them: this runs at every call
+        try:
+            are_held = all(map(is_, map(_CONTENTS, cells), contents))
+        except ValueError:
+            are_held = False
+        if not are_held and not all(_same(_content(cell), value) for cell, _, value in self._cells):
+            return False
         for get, names, values in self._tables:
             if not all(map(is_, map(get, names), values)) and _difference(get, names, values):
                 return False
@@ -71,7 +83,7 @@ class Surroundings:
         for entries, count in self._dicts:
             if len(entries) != count:
                 return False
-        return not self._arrays or all(np.array_equal(x, y) for x, y in self._arrays)
+        return not self._arrays or all(_same_bits(x, y) for x, y in self._arrays)
 
     def changed(self) -> str:
         """What is not as it was, in words."""
@@ -82,6 +94,10 @@ class Surroundings:
             if found := _difference(get, names, values):
                 return found
         return "what it reads from a list, a dictionary or a NumPy array has changed"
+
+    def large(self) -> list[np.ndarray[Any, Any]]:
+        """The NumPy arrays whose comparison takes time at each call."""
+        return [x for x, _ in self._arrays if x.nbytes > _LARGE]
 
     def escaped(self) -> Any:
         """A value of the trace that the function put into a list or a dictionary; None if none.
@@ -119,6 +135,9 @@ class _Table(NamedTuple):
     values: list[Any]
 
 
+_CONTENTS: Final = attrgetter("cell_contents")
+
+
 def _content(cell: CellType) -> Any:
     try:
         return cell.cell_contents
@@ -135,6 +154,15 @@ def _same(now: Any, then: Any) -> bool:
     if isinstance(now, tuple) and isinstance(then, tuple):
         return _equal_items(now, then)
     return _is_traced(now) and _is_traced(then)  # the trace went well: it was not read
+
+
+def _same_bits(now: np.ndarray[Any, Any], then: np.ndarray[Any, Any]) -> bool:
+    if (now.shape, now.dtype) != (then.shape, then.dtype):
+        return False
+    if now.dtype.hasobject:
+        return np.array_equal(now, then)
+    words = f"V{now.itemsize}" if now.itemsize not in (1, 2, 4, 8) else f"u{now.itemsize}"
+    return np.array_equal(now.view(words), then.view(words))
 
 
 def _is_traced(x: Any) -> bool:
@@ -169,22 +197,26 @@ class _Reads(NamedTuple):
 
     variables: frozenset[str]
     attributes: frozenset[str]
+    imports: frozenset[str]
 
 
 @lru_cache(maxsize=4096)
 def _reads(code: CodeType) -> _Reads:
-    variables, attributes = set(), set()
+    variables, attributes, imports = set(), set(), set()
     for step in dis.get_instructions(code):
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"):
             variables.add(step.argval)
         elif step.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "IMPORT_FROM"):
             attributes.add(step.argval)
+        elif step.opname == "IMPORT_NAME":
+            imports.add(step.argval)
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             below = _reads(inner)
             variables |= below.variables
             attributes |= below.attributes
-    return _Reads(frozenset(variables), frozenset(attributes))
+            imports |= below.imports
+    return _Reads(frozenset(variables), frozenset(attributes), frozenset(imports))
 
 
 class _Walk:
@@ -197,6 +229,7 @@ class _Walk:
         self.seen: dict[int, Any] = {}
         self.owners: list[_Owner] = []
         self.tables: dict[int, tuple[Mapping[Any, Any], dict[Any, Any]]] = {}
+        self.numpy: Any = None  # where the code names it
 
     def run(self, roots: Iterable[Any]) -> None:
         self.todo.extend(roots)
@@ -208,6 +241,8 @@ class _Walk:
             known = len(self.names)
             for owner in self.owners:  # new names may be of objects that are known
                 self._attributes(owner)
+        if self.numpy is not None and not self.names.isdisjoint(("random", "default_rng")):
+            self.found.anew.append(self.numpy.random)
         for table, noted in self.tables.values():
             row = _Table(table.get, list(noted), list(noted.values()))
             self.found._tables.append(row)
@@ -216,10 +251,19 @@ class _Walk:
         if isinstance(x, (*_PLAIN, TensorBase)) or id(x) in self.seen:
             return
         self.seen[id(x)] = x
+        if answers_anew(x):
+            self.found.anew.append(x)
+        if x is np:
+            self.numpy = x
+        self._look_into(x)
+
+    def _look_into(self, x: Any) -> None:
         if isinstance(x, FunctionType):
             self._function(x)
         elif isinstance(x, MethodType):
             self.todo += [x.__func__, x.__self__]
+        elif isinstance(x, BuiltinMethodType):  # such as get of a dictionary
+            self.todo.append(x.__self__)
         elif isinstance(x, partial):
             self.todo += [x.func, x.args, x.keywords]
         elif isinstance(x, (property, staticmethod, classmethod)):
@@ -237,11 +281,15 @@ class _Walk:
             self.found._cells.append((cell, name, _content(cell)))
             self.todo.append(_content(cell))
         self.todo += [function.__defaults__, function.__kwdefaults__]
-        if _is_users(function):
+        known = function.__globals__
+        # Where its code is: `__module__` is that of what it wraps, for a `vmap`, say, users'.
+        if _is_users_module(known.get("__name__")):
             reads = _reads(function.__code__)
             self.names |= reads.attributes
-            known = function.__globals__
             self._note(known, [name for name in reads.variables if name in known])
+            self.todo += [sys.modules.get(name) for name in reads.imports]
+            if "open" in reads.variables and "open" not in known:
+                self.found.anew.append(open)
 
     def _items(self, x: Any) -> None:
         if len(x) > _LONGEST:
@@ -322,8 +370,13 @@ class _Owner(NamedTuple):
 
 
 def _is_users(x: Any) -> bool:
-    """Whether a function or class is users' code; Thalweg's training is written as users write."""
-    module = getattr(x, "__module__", None) or ""
+    """Whether a function or class is users' code."""
+    return _is_users_module(getattr(x, "__module__", None))
+
+
+def _is_users_module(name: str | None) -> bool:
+    """Whether users wrote what is in a module; Thalweg's training is written as users write."""
+    module = name or ""
     return module.startswith("thalweg.train.") or module.partition(".")[0] not in _OTHERS
 
 
