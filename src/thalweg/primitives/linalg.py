@@ -100,7 +100,8 @@ def factors(x: Any, *shapes: Shape) -> tuple[Any, ...]:
 
 
 def _packed(lead: Shape, parts: Any) -> Any:
-    return np.concatenate([x.reshape((*lead, -1 if x.size else 0)) for x in parts], axis=-1)
+    flat = [x.reshape((*lead, math.prod(x.shape[len(lead) :]))) for x in parts]
+    return np.concatenate(flat, axis=-1)
 
 
 def _solve_infer(a: Abstract, b: Abstract) -> Result:
