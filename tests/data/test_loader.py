@@ -87,6 +87,8 @@ def test_a_pair_of_tensors() -> None:
 
 
 def test_nothing_to_load() -> None:
+    with pytest.raises(DataError, match=r"a pair of tensors \(x, y\), expected; got a int"):
+        Loader(3, 4)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="empty"):
         Loader((tw.zeros(0, 2), tw.zeros(0)), 4)
     with pytest.raises(

@@ -76,6 +76,9 @@ def test_a_range_too_wide_for_floats_is_refused() -> None:
 
 
 def test_another_number_of_columns_is_refused() -> None:
+    for shape in ((0, 2), (3,), (2, 3, 4, 4)):
+        with pytest.raises(DataError, match=r"rows \(N, K\) expected"):
+            Standardize.fit(np.zeros(shape))
     with pytest.raises(DataError, match=r"shape \(4, 3\) where 2 columns"):
         Standardize((0.0, 0.0), (1.0, 1.0)).apply(np.zeros((4, 3)))
 

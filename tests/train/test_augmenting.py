@@ -7,7 +7,7 @@ import pytest
 
 import thalweg as tw
 from thalweg.data import Encoding, transforms
-from thalweg.errors import ConfigError, DataError
+from thalweg.errors import ConfigError, DataError, ShapeError
 from thalweg.train.augmenting import check_augment, make_augment
 from thalweg.train.config import Config
 from thalweg.train.recipe import check_names, load_splits, make_trainer
@@ -49,6 +49,35 @@ def test_evaluation_sees_the_pictures_as_they_are() -> None:
     assert trainer.evaluate(splits.dev, measures)["loss"] == pytest.approx(plain, rel=1e-4)
     moved = [p.abs().max().item() for p in (model.weight.grad or model.weight,)]
     assert np.isfinite(moved).all()
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_crops_are_what_a_model_of_any_size_trains_on(compile: bool) -> None:
+    splits = tw.data.load("digits", flat=False)
+    seen: list[tuple[int, ...]] = []
+
+    class Pooled(tw.nn.Module):
+        def __init__(self) -> None:
+            self.conv, self.head = tw.nn.Conv2d(1, 4, 3), tw.nn.Linear(4, 10)
+
+        def forward(self, x: tw.Tensor) -> tw.Tensor:
+            seen.append(tuple(x.shape[1:]))
+            return self.head(self.conv(x).mean((2, 3)))
+
+    model = Pooled()
+    trainer = tw.train.Trainer(
+        model, tw.nn.functional.cross_entropy, tw.optim.SGD(model.parameters(), lr=0.1),
+        augment=transforms.RandomCrop(6), compile=compile, batch_size=200,
+    )  # fmt: skip
+    trainer.fit(splits, epochs=1)
+    assert {(1, 6, 6), (1, 8, 8)} == set(seen)
+    flat = tw.nn.Linear(64, 10)
+    trainer = tw.train.Trainer(
+        flat, tw.nn.functional.cross_entropy, tw.optim.SGD(flat.parameters(), lr=0.1),
+        augment=transforms.RandomCrop(6), compile=compile,
+    )  # fmt: skip
+    with pytest.raises(ShapeError, match=r"\(\.\.\., 64\) expected, got \(32, 36\)"):
+        trainer.fit(tw.data.load("digits"), epochs=1)
 
 
 def test_names_and_numbers() -> None:

@@ -311,6 +311,10 @@ def test_what_would_train_nothing_is_refused() -> None:
     model, other = tw.nn.Linear(4, 2), tw.nn.Linear(4, 2)
     with pytest.raises(ConfigError, match="none of the model's parameters"):
         Trainer(model, F.cross_entropy, tw.optim.SGD(other.parameters()))
+    with pytest.raises(ConfigError, match="model is a int; expected a Module"):
+        Trainer(3, F.cross_entropy, tw.optim.SGD(model.parameters()))  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"optimizer is a str; expected one of thalweg\.optim"):
+        Trainer(model, F.cross_entropy, "adam")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="loss is a NoneType"):
         Trainer(model, None, tw.optim.SGD(model.parameters()))  # type: ignore[arg-type]
 

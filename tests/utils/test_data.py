@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
-from thalweg.errors import ConfigError, DataError, OutOfRangeError, ShapeError
+from thalweg.errors import ConfigError, ConfigTypeError, DataError, OutOfRangeError, ShapeError
 from thalweg.utils.data import (
     BatchSampler,
     ConcatDataset,
@@ -128,6 +128,7 @@ def test_data_sets_of_others() -> None:
 
 
 WRONG: list[tuple[type[Exception], str, Callable[[], Any]]] = [
+    (ConfigTypeError, "dataset is a int; expected examples", lambda: DataLoader(3)),
     (ConfigError, "batch_size=0", lambda: DataLoader(ROWS, 0)),
     (ConfigError, "a sampler has its own", lambda: DataLoader(ROWS, shuffle=True, sampler=[1])),
     (ConfigError, "IterableDataset has its own", lambda: DataLoader(Stream(), shuffle=True)),

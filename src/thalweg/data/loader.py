@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from thalweg._tensor import Tensor
 from thalweg.data.source import Rows, check_batch
@@ -44,7 +45,13 @@ class Loader:
         drop_last: bool = False,
         generator: Generator | None = None,
     ) -> None:
-        self.x, self.y = (data.x, data.y) if isinstance(data, Split) else data
+        pair: Any = (data.x, data.y) if isinstance(data, Split) else data
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise DataError(
+                f"Loader: a Split, or a pair of tensors (x, y), expected; got a "
+                f"{type(data).__name__}. Single examples are for utils.data.DataLoader"
+            )
+        self.x, self.y = pair
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last

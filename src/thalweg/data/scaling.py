@@ -58,6 +58,8 @@ class Standardize:
         Columns for which `columns` is False (0-or-1 indicators) are left as they are.
         """
         x = np.asarray(x, np.float64)
+        if x.ndim != 2 or not len(x):
+            raise DataError(f"Standardize.fit: rows (N, K) expected, N >= 1; got shape {x.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
             mean, std = x.mean(0), x.std(0)
         return cls.of(mean, std, x.min(0), x.max(0), columns)

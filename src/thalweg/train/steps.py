@@ -159,7 +159,11 @@ class Steps:
         if self.trainer.augment is not None:
             pictures = x.reshape(len(x), *(self.image_shape or x.shape[1:]))
             changed, targets = self.trainer.augment(pictures, y)
-            x = changed.reshape(x.shape)
+            if changed.shape == pictures.shape:
+                x = changed.reshape(x.shape)
+            else:  # smaller ones, of crops: what the model cannot take it says itself
+                flat = x.ndim == 2
+                x = changed.flatten(1) if flat else changed.squeeze(1) if x.ndim == 3 else changed
         outputs = self.trainer.model(x)
         return self.trainer.loss(outputs, targets), outputs, y
 

@@ -202,8 +202,14 @@ class Trainer:
         return known(split)
 
 
-def _check_trained(model: Module, optimizer: Optimizer) -> None:
+def _check_trained(model: Any, optimizer: Any) -> None:
     """Raise `ConfigError` where the optimizer would change nothing of the model."""
+    if not isinstance(model, Module):
+        raise ConfigError(f"Trainer: model is a {type(model).__name__}; expected a Module")
+    if not isinstance(optimizer, Optimizer):
+        raise ConfigError(
+            f"Trainer: optimizer is a {type(optimizer).__name__}; expected one of thalweg.optim"
+        )
     own = {id(p) for p in model.parameters()}
     if not any(id(p) in own for group in optimizer.param_groups for p in group["params"]):
         raise ConfigError(

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 import numpy as np
 
 from thalweg._tensor import Tensor
-from thalweg.errors import ConfigError, DataError, OutOfRangeError, ShapeError
+from thalweg.errors import ConfigError, ConfigTypeError, DataError, OutOfRangeError, ShapeError
 from thalweg.ops.creation import tensor
 from thalweg.ops.joining import stack
 from thalweg.ops.random import Generator, randint, randperm
@@ -288,6 +288,11 @@ class DataLoader:
         self.dataset, self.num_workers, self.generator = dataset, num_workers, generator
         self.collate_fn = collate_fn or (default_collate if batch_size is not None else _alone)
         self._is_stream = isinstance(dataset, IterableDataset)
+        if not self._is_stream and not hasattr(dataset, "__getitem__"):
+            raise ConfigTypeError(
+                f"DataLoader: dataset is a {type(dataset).__name__}; expected examples by number: "
+                "a Dataset, a list, or TensorDataset(x, y) of tensors"
+            )
         if (sampler is not None and shuffle) or (
             self._is_stream and (shuffle or sampler is not None or batch_sampler is not None)
         ):
