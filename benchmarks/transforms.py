@@ -16,11 +16,11 @@ import numpy as np
 import thalweg as tw
 import thalweg.nn.functional as F
 from benchmarks.timing import interleaved
-from thalweg.func import functional_call, grad, hessian, hvp, jacfwd, jacrev, jvp, vjp, vmap
+from thalweg.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
 __all__ = ["Work", "compare", "main", "works"]
 
-Tensors = Callable[[], Any]
+Tensors = Callable[..., Any]
 
 
 class Work(NamedTuple):
@@ -33,72 +33,96 @@ class Work(NamedTuple):
     arguments: tuple[tw.Tensor, ...]
 
 
-def works(counts: tuple[int, ...] = (1, 2, 4, 32)) -> Iterator[Work]:
+def works(counts: tuple[int, ...] = (1, 2, 3, 8, 64)) -> Iterator[Work]:
     """Every piece of work, for each number of cases."""
     for count in counts:
         tw.manual_seed(0)
-        yield _samples(count)
-        yield _vector(count)
+        yield from _vectors(count)
+        yield from _networks(count)
         yield from _jacobians(count)
 
 
-def _samples(count: int) -> Work:
-    """The gradient of a small network for each sample."""
+def _vectors(count: int) -> Iterator[Work]:
+    """Operations on vectors of 20: one after the other, a softmax, of every pair."""
+
+    def chain(x: tw.Tensor) -> tw.Tensor:
+        return ((x * 2.0 + 1.0).tanh() * x - x.exp()).sin() + x
+
+    def softmax(x: tw.Tensor) -> tw.Tensor:
+        return tw.softmax(x, 0) * x.sum() + x.norm()
+
+    def pair(x: tw.Tensor, y: tw.Tensor) -> tw.Tensor:
+        return (x - y).square().sum().neg().exp()
+
+    def pairs(xs: tw.Tensor, ys: tw.Tensor) -> tw.Tensor:
+        return tw.stack([tw.stack([pair(x, y) for y in ys]) for x in xs])
+
+    xs, ys = tw.randn(count, 20), tw.randn(3, 20)
+    for name, f in {"elementwise": chain, "softmax": softmax}.items():
+        yield Work(f"vmap {name} of 20", count, vmap(f), _stacking(f), (xs,))
+    kernel = vmap(vmap(pair, in_dims=(None, 0)), in_dims=(0, None))
+    yield Work("vmap(vmap) by 3", count, kernel, pairs, (xs, ys))
+
+
+def _stacking(f: Tensors) -> Tensors:
+    return lambda xs: tw.stack([f(x) for x in xs])
+
+
+def _networks(count: int) -> Iterator[Work]:
+    """A small network of each sample, and its gradient for each."""
     net = tw.nn.Sequential(tw.nn.Linear(64, 100), tw.nn.Tanh(), tw.nn.Linear(100, 10))
     state = {name: p.detach() for name, p in net.named_parameters()}
+    for p in net.parameters():
+        p.requires_grad_(False)
 
     def loss(state: Any, x: tw.Tensor, y: tw.Tensor) -> tw.Tensor:
         return F.cross_entropy(functional_call(net, state, x.unsqueeze(0)), y.unsqueeze(0))
 
     gradient, mapped = grad(loss), vmap(grad(loss), in_dims=(None, 0, 0))
 
-    def loop(x: tw.Tensor, y: tw.Tensor) -> Any:
-        found = [gradient(state, x[k], y[k]) for k in range(count)]
+    def loop(xs: tw.Tensor, ys: tw.Tensor) -> Any:
+        found = [gradient(state, x, y) for x, y in zip(xs, ys, strict=True)]
         return {name: tw.stack([one[name] for one in found]) for name in state}
 
-    inputs = tw.randn(count, 64), tw.randint(0, 10, (count,))
-    return Work("vmap(grad) 64-100-10", count, lambda x, y: mapped(state, x, y), loop, inputs)
-
-
-def _vector(count: int) -> Work:
-    """A few operations on vectors."""
-
-    def f(x: tw.Tensor) -> tw.Tensor:
-        return tw.softmax(x, 0) * x.sum() + x.norm()
-
-    def loop(x: tw.Tensor) -> tw.Tensor:
-        return tw.stack([f(row) for row in x])
-
-    return Work("vmap softmax of 20", count, vmap(f), loop, (tw.randn(count, 20),))
+    xs, ys = tw.randn(count, 64), tw.randint(0, 10, (count,))
+    yield Work("vmap 64-100-10", count, vmap(net), _stacking(net), (xs,))
+    yield Work("vmap(grad) 64-100-10", count, lambda x, y: mapped(state, x, y), loop, (xs, ys))
 
 
 def _jacobians(count: int) -> Iterator[Work]:
-    """Derivatives of two layers of 50 with `count` rows, or columns."""
-    w = tw.randn(50, 50) * 0.1
-    units = tw.eye(count)
+    """Derivatives of two layers of 80 with `count` rows, or columns."""
+    w = tw.randn(80, 80) * 0.1
 
     def narrow(x: tw.Tensor) -> tw.Tensor:
-        return (w @ (w @ x).tanh()).sin()[:count]
+        return (w[:count] @ (w @ x).tanh()).sin()
 
     def wide(x: tw.Tensor) -> tw.Tensor:
         return (w @ (w[:, :count] @ x).tanh()).sin()
 
+    def small(x: tw.Tensor) -> tw.Tensor:
+        return (x * x.sum()).sin()
+
     def loss(x: tw.Tensor) -> tw.Tensor:
         return wide(x).square().sum()
 
-    def rows(x: tw.Tensor) -> tw.Tensor:
-        pull = vjp(narrow, x)[1]
-        return tw.stack([pull(units[k])[0] for k in range(count)])
+    def rows(f: Tensors) -> Tensors:
+        def jacobian(x: tw.Tensor) -> tw.Tensor:
+            _, pull = vjp(f, x)
+            return tw.stack([pull(unit)[0] for unit in tw.eye(count)])
+
+        return jacobian
 
     def columns(x: tw.Tensor) -> tw.Tensor:
-        return tw.stack([jvp(wide, (x,), (units[k],))[1] for k in range(count)], 1)
+        return tw.stack([jvp(wide, (x,), (unit,))[1] for unit in tw.eye(count)], 1)
 
     def products(x: tw.Tensor) -> tw.Tensor:
-        return tw.stack([hvp(loss, (x,), (units[k],))[1] for k in range(count)])
+        gradient = grad(loss)
+        return tw.stack([jvp(gradient, (x,), (unit,))[1] for unit in tw.eye(count)])
 
-    long, short = tw.randn(50), tw.randn(count)
-    yield Work("jacrev of 50", count, jacrev(narrow), rows, (long,))
-    yield Work("jacfwd to 50", count, jacfwd(wide), columns, (short,))
+    long, short = tw.randn(80), tw.randn(count)
+    yield Work("jacrev of 80", count, jacrev(narrow), rows(narrow), (long,))
+    yield Work("jacrev, square", count, jacrev(small), rows(small), (short,))
+    yield Work("jacfwd to 80", count, jacfwd(wide), columns, (short,))
     yield Work("hessian", count, hessian(loss), products, (short,))
 
 
@@ -128,7 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.transforms", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="turns of each; the best counts")
     parser.add_argument("--seconds", type=float, default=0.1, help="length of a turn")
-    parser.add_argument("--cases", type=int, nargs="+", default=[1, 2, 4, 32])
+    parser.add_argument("--cases", type=int, nargs="+", default=[1, 2, 3, 8, 64])
     options = parser.parse_args()
     print(f"{'microseconds':22}cases{'eager':>9}{'loop':>9}{'times':>7}{'compiled':>9}{'loop':>9}")
     for work in works(tuple(options.cases)):

@@ -166,30 +166,32 @@ class Batching(Transform):
         outside = self._direct
         if outside is None or self._around["trace"] is not None:
             return super().__call__(primitive, inputs, attributes)
-        held, key = [], [primitive, self.size]
+        held: list[Tensor] = []
+        key: list[Any] = [primitive]
         for x in inputs:
             value = x._value
             if value.__class__ is Batched and value.level is self:
                 x = value.tensor
-                if not value.has_cases:
-                    key.append(None)
+                key.append(value.has_cases)
             else:
                 key.append(None)
             if x._requires_grad:
                 return super().__call__(primitive, inputs, attributes)
-            key.append(value.shape)
+            key.append(x._value.shape)
             held.append(x)
-        if len(key) == 2 + 2 * len(held):  # none has cases
-            return super().__call__(primitive, inputs, attributes)
+        if True not in key:
+            is_here = False in key or primitive is random_bits
+            return (super().__call__ if is_here else outside)(primitive, inputs, attributes)
         if attributes:
             key.append(tuple(attributes.items()))
         try:
             known = tuple(key)
             plan = _plans.get(known) or self._learned(known, primitive, inputs, attributes)
             if plan.moves is not None:
-                operands = tuple(held) if plan.places is None else plan.operands(outside, held)
+                if plan.moves:
+                    plan.move(outside, held)
                 given = attributes | plan.changed if plan.changed else attributes
-                return Batched(self, wrap(outside(primitive, operands, given)))
+                return Batched(self, wrap(outside(primitive, tuple(held), given)))
         except Exception:  # which `apply` says more about
             pass
         return super().__call__(primitive, inputs, attributes)
@@ -226,9 +228,8 @@ class Batching(Transform):
 
     def compose(self, op: Composite, inputs: Inputs, attributes: Attributes) -> Any:
         """Where nothing outside is differentiated, nobody asks for the derivative of all cases."""
-        tensors = self._parts(inputs)[1]
         if self._around["level"] is not None or (
-            mode.grad and any(x._requires_grad for x in tensors)
+            mode.grad and True in [x._requires_grad for x in self._parts(inputs)[1]]
         ):
             return super().compose(op, inputs, attributes)
         before, mode.grad = mode.grad, False

@@ -85,11 +85,13 @@ class Forward(Transform):
 
     def apply(self, primitive: Primitive, inputs: Inputs, attributes: Attributes) -> Any:
         """The primitive on the primals, and the tangent by its rule."""
-        is_mine, primals, tangents = False, [], []
+        is_mine = moves = False
+        primals, tangents = [], []
         for x in inputs:
             value = x._value
             if value.__class__ is Dual and value.level is self:
                 is_mine = True
+                moves |= value.tangent is not None
                 primals.append(value.primal)
                 tangents.append(value.tangent)
             else:
@@ -100,7 +102,7 @@ class Forward(Transform):
         out = bind(primitive, *primals, **attributes)
         if primitive.vjp is None:
             return out._value
-        if not any(t is not None for t in tangents):
+        if not moves:
             return Dual(self, out, None)
         if primitive.jvp is None:
             with self.outside():

@@ -50,8 +50,9 @@ def application(primitive: Primitive) -> Callable[..., Tensor]:
 def tensors_of(name: str, value: Any) -> tuple[list[Tensor], Structure]:
     """The tensors of a nested value, and its structure; anything else in it is an error."""
     leaves, structure = flatten(value)
-    if not all(isinstance(x, TensorBase) for x in leaves):
-        raise not_a_tensor(name, *leaves)
+    for x in leaves:
+        if not isinstance(x, TensorBase):
+            raise not_a_tensor(name, *leaves)
     return leaves, structure
 
 
@@ -98,9 +99,8 @@ class Transform(ABC):
         self.records = mode.grad if records is None else records
         self._around = around = _context()
         self._direct = around["interpret"] if around["level"] is None else None
-        cases = mode.cases * self.cases
-        here = self, self, around["watched"], self, cases
-        self._here = dict(zip(_FIELDS, here, strict=True))
+        self._here = {**around, "interpret": self, "trace": self, "level": self}
+        self._here["cases"] *= self.cases
         mode.__dict__.update(self._here)
         return before
 

@@ -18,25 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "learned"]
 
-Move = tuple[Primitive, tuple[int, ...], Attributes]
-
 
 class Plan(NamedTuple):
-    """The primitives that move operands, and how the rule's own is applied to the results.
+    """How operands are moved, one after the other, before the rule's own primitive is applied."""
 
-    Every one has the places of its inputs, among the operands and what comes of the moves.
-    """
-
-    moves: tuple[Move, ...] | None = None  # None: the rule does anything else
-    places: tuple[int, ...] | None = None  # of the inputs; None: the operands as they are
+    # The place of an operand, and what makes another of it; None: the rule does anything else.
+    moves: tuple[tuple[int, Primitive, Attributes], ...] | None = None
     changed: Attributes | None = None  # the attributes that are others than those given
 
-    def operands(self, interpret: Interpreter, given: Sequence[Tensor]) -> Inputs:
-        """What the rule applies its own primitive to."""
-        known = list(given)
-        for move, places, attributes in self.moves or ():
-            known.append(wrap(interpret(move, tuple([known[k] for k in places]), attributes)))
-        return tuple([known[k] for k in self.places or ()])
+    def move(self, interpret: Interpreter, operands: list[Tensor]) -> None:
+        """Put in the place of operands what is made of them."""
+        for place, move, attributes in self.moves or ():
+            operands[place] = wrap(interpret(move, (operands[place],), attributes))
 
 
 def learned(
@@ -62,19 +55,17 @@ def learned(
         out = primitive.batch(application(primitive), size, cases, *own, **attributes)
     finally:
         mode.interpret = interpret
-    known = {id(x._value): k for k, x in enumerate(own)}
-    moves: list[Move] = []
-    for step, inputs, given, value in steps:
-        places = tuple([known.get(id(x._value), -1) for x in inputs])
-        if -1 in places or not places:  # of no operand: its dtype may be that of one
-            return Plan()
-        known[id(value)] = len(own) + len(moves)
-        moves.append((step, places, given))
-    last, places, given = moves.pop()
-    if last is not primitive or value is not out._value:
+    places = {id(x._value): k for k, x in enumerate(own)}
+    moves: list[tuple[int, Primitive, Attributes]] = []
+    *before, (last, inputs, given, value) = steps
+    for step, xs, attributes_of_step, made in before:
+        place = places.pop(id(xs[0]._value), None) if len(xs) == 1 else None
+        if place is None or any(isinstance(v, float) for v in attributes_of_step.values()):
+            return Plan()  # 0.0 and -0.0 are equal, and would be one plan
+        places[id(made)] = place
+        moves.append((place, step, attributes_of_step))
+    straight = [places.get(id(x._value)) for x in inputs] == [*range(len(own))]
+    if last is not primitive or value is not out._value or not straight:
         return Plan()
-    if any(isinstance(v, float) for move in moves for v in move[2].values()):
-        return Plan()  # 0.0 and -0.0 are equal, and would be one plan
-    changed = {name: v for name, v in given.items() if v is not attributes[name]}
-    straight = places == tuple(range(len(own)))
-    return Plan(tuple(moves), None if straight else places, changed or None)
+    changed = {name: v for name, v in given.items() if v is not attributes.get(name)}
+    return Plan(tuple(moves), changed or None)

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from thalweg.autodiff.backward import pulled
@@ -74,6 +75,9 @@ class _Span:
         return x._node in self.outer or not isinstance(x._node, Node) or x._node not in self.inner
 
 
+_index = attrgetter("index")
+
+
 def _span(results: Iterable[TensorBase], sources: Sequence[Tensor]) -> _Span:
     starts: set[Any] = {x._node for x in sources}
     floor = min((node.index for node in starts), default=0)
@@ -84,14 +88,17 @@ def _span(results: Iterable[TensorBase], sources: Sequence[Tensor]) -> _Span:
         if isinstance(node, Node) and node.index >= floor and node not in seen:
             seen.add(node)
             pending += node.parents
-    span = _Span(set(), set())
-    for node in sorted(seen, key=lambda node: node.index):
-        parents = [p for p in node.parents if p is not None]
-        if node in starts or any(p in span.inner for p in parents):
-            span.inner.add(node)
-        if any(p not in seen or p in span.outer for p in parents):
-            span.outer.add(node)
-    return span
+    inner: set[Any] = starts & seen
+    outer: set[Any] = set()
+    for node in sorted(seen, key=_index):
+        for parent in node.parents:
+            if parent is None:
+                continue
+            if parent in inner:
+                inner.add(node)
+            if parent not in seen or parent in outer:
+                outer.add(node)
+    return _Span(inner, outer)
 
 
 def recorded(function: Callable[[], Any]) -> tuple[Any, list[weakref.ref[Tensor]]]:

@@ -183,8 +183,8 @@ class Shape:
                 [2, 2, 2]])
         """
         shape, wanted = self._value.shape, _sizes(sizes)
-        padded = (-1,) * (len(wanted) - len(shape)) + shape
-        if len(wanted) >= len(shape):
+        if -1 in wanted and len(wanted) >= len(shape):
+            padded = (-1,) * (len(wanted) - len(shape)) + shape
             wanted = tuple(o if w == -1 else w for o, w in zip(padded, wanted, strict=True))
         return self if wanted == shape else bind(m.broadcast, self, shape=wanted)
 
