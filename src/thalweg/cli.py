@@ -104,7 +104,7 @@ def range_test(dataset: str | None = None, /, **options: Any) -> None:
 
     own = {
         name: options.pop(name, None)
-        for name in ("out", "config", "start", "end", "steps", "trials")
+        for name in ("out", "config", "start", "end", "steps", "trials", "longest")
     }
     given = {name: value for name, value in options.items() if value is not None}
     if dataset is not None:
@@ -122,6 +122,12 @@ def _range_test_signature() -> inspect.Signature:
         _flag("end", float | None, None, "largest step size (default: 10)"),
         _flag("steps", int | None, None, "batches, one for each step size (default: 100)"),
         _flag("trials", int | None, None, "step sizes that are then kept for as long (default: 8)"),
+        _flag(
+            "longest",
+            int | None,
+            None,
+            "batches they are kept for at most, while none learns anything (default: 6400)",
+        ),
     ]
     return inspect.Signature(flags)
 
@@ -159,9 +165,9 @@ def predict(run: Path, input: str, /) -> None:
     run
         The run's folder.
     input
-        A picture; a .npy or .csv file; numbers with commas between them; column=value pairs with commas
-        between them, for a table; or test:N, the N-th example of the test set. For a text, how it
-        begins.
+        A picture; a .npy or .csv file; numbers with commas between them; column=value pairs with
+        commas between them, for a table; or test:N, the N-th example of the test set. For a text,
+        how it begins.
     """
     from thalweg.train.answers import run_prediction
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -176,6 +177,56 @@ def test_an_epoch_with_the_suggestion_is_nearly_as_good_as_with_the_best(
     assert (after(found.suggestion) - best) / (math.log(10) - best) < most
 
 
+def deep(optimizer: Any) -> Any:
+    tw.manual_seed(0)
+    sizes = [64, 30, 30, 30, 30, 10]
+    layers = [tw.nn.Linear(a, b) for a, b in pairwise(sizes)]
+    model = tw.nn.Sequential(*[x for each in layers for x in (each, tw.nn.Sigmoid())][:-1])
+    return model, optimizer(model.parameters())
+
+
+def test_where_a_plateau_is_left_tells_more_than_the_losses_on_it() -> None:
+    """Four layers of sigmoids: after a hundred batches none has learnt anything."""
+    model, optimizer = deep(lambda p: tw.optim.Adam(p))
+    splits = tw.data.load("digits")
+    found = range_test(model, F.cross_entropy, optimizer, splits.train, batch_size=10)
+    assert found.learnt
+    assert found.batches > 100
+    begin, state, losses = model.state_dict(), optimizer.state_dict(), {}
+    trainer = Trainer(model, F.cross_entropy, optimizer, batch_size=10)
+    for lr in (*np.geomspace(1e-4, 1, 9), found.suggestion):
+        model.load_state_dict(begin)
+        optimizer.load_state_dict(state)
+        optimizer.param_groups[0]["lr"] = lr
+        tw.manual_seed(5)
+        losses[lr] = trainer.fit(splits, 4).history[-1]["dev_loss"]
+    best = min(losses.values())
+    assert (losses[found.suggestion] - best) / (math.log(10) - best) < 0.25
+
+
+def test_that_nothing_was_learnt_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, optimizer = deep(lambda p: tw.optim.SGD(p, lr=0.1))
+    before = bits(model)
+    train = tw.data.load("digits").train
+    found = range_test(model, F.cross_entropy, optimizer, train, longest=400, steps=50)
+    assert (found.learnt, found.batches, len(found.trials)) == (False, 200, 11)
+    assert repr(found).endswith("though with none did it learn anything in 200 batches>")
+    assert bits(model) == before
+    options = {"hidden": (30, 30, 30, 30), "activation": "sigmoid", "init": "torch"}
+    run_range_test(options, out=tmp_path / "x.svg", longest=100)
+    assert "did the network learn anything" in capsys.readouterr().out
+
+
+def test_of_single_examples_it_cannot_be_told() -> None:
+    model = tw.nn.Linear(4, 2)
+    optimizer = tw.optim.SGD(model.parameters(), lr=0.1)
+    train = some_splits().train
+    found = range_test(model, F.cross_entropy, optimizer, train, batch_size=1, steps=10)
+    assert (found.learnt, found.batches) == (True, 10)
+
+
 def test_the_picture(tmp_path: Path) -> None:
     found = curve(np.linspace(2, 1, 40))
     root = ElementTree.fromstring(found.save(tmp_path / "range.svg").read_text("utf-8"))
@@ -203,6 +254,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         ({"smoothing": 1.0}, "smoothing from 0"),
         ({"stop": 1.0}, "stop above 1"),
         ({"trials": -1}, "trials=-1; expected a whole number"),
+        ({"longest": 0}, "longest=0; expected a whole number"),
         ({"start": 1e12, "end": 1e30}, "finite losses are too few"),
     ],
 )

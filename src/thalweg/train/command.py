@@ -155,11 +155,15 @@ def run_range_test(
     )
     print(found.picture())
     print(f"\nSuggested step size: --lr {found.suggestion:.2g}")
-    count, batches = len(found.trials), growth.get("steps", 100)
     print(
-        f"(the best of {count} that were kept for {batches} batches each; while it grew, the loss "
-        f"was lowest at {found.lowest:.2g})"
+        f"(the best of {len(found.trials)} that were kept for {found.batches} batches each; while "
+        f"it grew, the loss was lowest at {found.lowest:.2g})"
     )
+    if not found.learnt:
+        print(
+            "With none of them did the network learn anything: the suggestion says little. Keep "
+            "them longer (--longest), or change the network: layers, activation, init"
+        )
     print(f"Picture: {found.save(out)}")
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from thalweg._tensor import Tensor
 from thalweg.data.source import Chunk, Source
+from thalweg.dtypes import float64
 from thalweg.errors import ConfigError
 from thalweg.inspect.lines import Lines
 from thalweg.nn.module import Module
+from thalweg.ops.creation import tensor
+from thalweg.ops.joining import stack
 from thalweg.ops.random import Generator, default_generator
 from thalweg.optim.closures import ClosureOptimizer
 from thalweg.optim.optimizer import Optimizer
@@ -26,6 +29,10 @@ _FEW = 10  # values that a suggestion needs
 _APART = 10**0.5  # one step size that is tried, by the next smaller one
 _FIRST = 3  # the largest is at first two of these above the lowest place of the sweep
 _MOST_TRIALS = 24
+_AT_ONCE = 20  # batches, until it is looked whether to go on
+_LONGER = 4  # by how much, while none has learnt anything
+_WIDE = 11  # step sizes that are tried then
+_LEARNT = 0.02  # by how much of the loss a network does better than with another example's target
 
 
 class RangeTest:
@@ -36,6 +43,9 @@ class RangeTest:
                   start, so that each is made of what was tried up to there
     lowest        where that is lowest: a step size that is too large already
     trials        step sizes that were kept for a while, and the mean loss at the end of it
+    batches       how long a while
+    learnt        whether any of them has led to outputs that depend on the inputs; True where there
+                  were no trials
     suggestion    the best of the trials; without any a tenth of `lowest`
     """
 
@@ -45,8 +55,11 @@ class RangeTest:
         losses: list[float],
         smoothing: float,
         trials: Mapping[float, float] | None = None,
+        batches: int = 0,
+        learnt: bool = True,
     ) -> None:
         self.lrs, self.losses = lrs, losses
+        self.batches, self.learnt = batches, learnt
         self.smooth = _running(losses, smoothing)
         self.lowest = lrs[_lowest(self.smooth)]
         self.trials = dict(sorted((trials or {}).items()))
@@ -80,7 +93,10 @@ class RangeTest:
 
     def __repr__(self) -> str:
         span = f"{self.lrs[0]:.2g} to {self.lrs[-1]:.2g}"
-        return f"<RangeTest of {len(self.lrs)} step sizes, {span}: suggests {self.suggestion:.2g}>"
+        found = f"suggests {self.suggestion:.2g}"
+        if not self.learnt:
+            found += f", though with none did it learn anything in {self.batches} batches"
+        return f"<RangeTest of {len(self.lrs)} step sizes, {span}: {found}>"
 
 
 def range_test(
@@ -96,6 +112,7 @@ def range_test(
     smoothing: float = 0.85,
     stop: float = 4.0,
     trials: int = 8,
+    longest: int = 6400,
     generator: Generator | None = None,
     compile: bool = True,
 ) -> RangeTest:
@@ -114,6 +131,13 @@ def range_test(
     where that is the first or the last, the next one is tried as well. `trials=0` suggests a tenth
     of the lowest.
 
+    Some networks, such as deep ones of sigmoids, begin on a plateau: for hundreds of batches they
+    learn no more than what the targets are on average, whatever the step size, and the losses say
+    nothing. There the outputs are as good, to 2 % of the loss, with the targets of other examples
+    of the batch. While that is so of all trials, they are made anew, from `end` down and four times
+    as long, up to `longest` batches each; `learnt` says whether any has left the plateau. Batches
+    of one example cannot be told apart so, and are taken to have learnt.
+
     Source: Smith, "Cyclical learning rates for training neural networks", WACV 2017, section 3.3.
 
     Raises `ConfigError` for settings out of range, a first step size of 0, an optimizer that
@@ -131,6 +155,7 @@ def range_test(
     start, end = positive("range_test: start", start), positive("range_test: end", end)
     whole("range_test: steps", steps, _FEW)
     whole("range_test: trials", trials)
+    whole("range_test: longest", longest, 1)
     if start >= end or not 0 <= smoothing < 1 or stop <= 1:
         raise ConfigError(
             f"range_test: start={start:g}, end={end:g}, smoothing={smoothing}, stop={stop}; "
@@ -153,21 +178,42 @@ def range_test(
         means = _running(losses, smoothing)
         return means[-1] <= stop * min(means)
 
-    def kept(lr: float) -> float:
-        losses = probe.losses([lr] * steps, lambda seen: math.isfinite(seen[-1]))
-        half = losses[steps // 2 :]
-        return math.fsum(half) / len(half) if math.isfinite(losses[-1]) else math.inf
-
     ratio = (end / start) ** (1 / (steps - 1))
     lrs = [start * ratio**number for number in range(steps)]
+    trial = _Trials(probe, steps)
     try:
         probe.prepare(compile)
-        losses = probe.losses(lrs, goes_on)
+        losses = probe.losses(lrs, goes_on)[0]
         found = RangeTest(lrs[: len(losses)], losses, smoothing)
-        tried = _tried(found.lowest, trials, (start, end), kept) if trials else {}
+        tried = _tried(found.lowest, trials, (start, end), trial) if trials else {}
+        while tried and not trial.learnt and trial.batches * _LONGER <= longest:
+            trial = _Trials(probe, trial.batches * _LONGER)
+            tried = {lr: trial(lr) for lr in _from(end, start)}
     finally:
         probe.restore()
-    return RangeTest(found.lrs, losses, smoothing, tried)
+    learnt = trial.learnt or not tried
+    return RangeTest(found.lrs, losses, smoothing, tried, trial.batches, learnt)
+
+
+class _Trials:
+    """Step sizes that are kept for so many batches, each from the same start and on the same ones.
+
+    Called with one, it gives the mean loss of the second half, infinite where it diverged.
+    """
+
+    def __init__(self, probe: _Probe, batches: int) -> None:
+        self.probe, self.batches = probe, batches
+        self.learnt = probe.batch_size == 1  # nothing to tell it by
+
+    def __call__(self, lr: float) -> float:
+        """Keep `lr`, and note whether that taught anything."""
+        losses, others = self.probe.losses([lr] * self.batches, _is_finite)
+        if not math.isfinite(losses[-1]):
+            return math.inf
+        half = len(losses) // 2
+        loss, other = (math.fsum(each[half:]) / (len(each) - half) for each in (losses, others))
+        self.learnt |= other - loss > _LEARNT * abs(loss)
+        return loss
 
 
 class _Probe:
@@ -193,7 +239,7 @@ class _Probe:
         held = [*model.parameters(), *model.buffers(), *states]
         self.values = [(x, x.detach()) for x in held]
         self.streams = [(each, each.get_state()) for each in {generator, default_generator}]
-        self.step: Callable[..., Tensor] = self._eagerly
+        self.scan: Callable[..., tuple[Tensor, Tensor]] = self._eagerly
 
     def prepare(self, is_compiled: bool) -> None:
         """Compile the step, where it is to be compiled."""
@@ -201,28 +247,43 @@ class _Probe:
         if is_compiled:
             from thalweg.compiler.function import compile as compiled
 
-            self.step = compiled(self._eagerly, fallback="eager")
+            self.scan = compiled(self._step, fallback="eager").scan
 
-    def _eagerly(self, *parts: Tensor) -> Tensor:
+    def _eagerly(self, lrs: Tensor, chunk: Chunk) -> tuple[Tensor, Tensor]:
+        found = [self._step(lr, parts) for lr, *parts in zip(lrs, *chunk, strict=True)]
+        losses, others = zip(*found, strict=True)
+        return stack(losses), stack(others)
+
+    def _step(self, lr: Tensor, parts: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """One update; its loss, and what that would be with the targets of other examples."""
+        for group, share in zip(self.optimizer.param_groups, self.shares, strict=True):
+            group["lr"] = lr * share
         self.optimizer.zero_grad()
         x, y = self.train.batch(*parts)
-        value = self.loss(self.model(x), y)
+        outputs = self.model(x)
+        value = self.loss(outputs, y)
         value.backward()
         self.optimizer.step()
-        return value.detach()
+        with no_grad():
+            return value.detach(), self.loss(outputs.detach(), y.roll(1, 0))
 
-    def losses(self, lrs: list[float], goes_on: Callable[[list[float]], bool]) -> list[float]:
-        """The loss of each batch, trained on with these step sizes, while `goes_on(losses)`."""
+    def losses(
+        self, lrs: list[float], goes_on: Callable[[list[float]], bool]
+    ) -> tuple[list[float], list[float]]:
+        """The loss of each batch, trained on with these step sizes, while `goes_on(losses)`; and
+        the losses with the targets of other examples."""
         self._rewind()
         losses: list[float] = []
-        batches = _batches(self.train, self.batch_size, self.generator, len(lrs))
-        for lr, parts in zip(lrs, batches, strict=True):
-            for group, share in zip(self.optimizer.param_groups, self.shares, strict=True):
-                group["lr"] = lr * share
-            losses.append(float(self.step(*parts)))
-            if not goes_on(losses):
-                break
-        return losses
+        others: list[float] = []
+        for chunk in _chunks(self.train, self.batch_size, self.generator, len(lrs)):
+            at = len(losses)
+            sizes = tensor(lrs[at : at + len(chunk[0])], dtype=float64)
+            for loss, other in zip(*(x.tolist() for x in self.scan(sizes, chunk)), strict=True):
+                losses.append(loss)
+                others.append(other)
+                if not goes_on(losses):
+                    return losses, others
+        return losses, others
 
     def _rewind(self) -> None:
         with no_grad():
@@ -232,15 +293,17 @@ class _Probe:
             stream.set_state(where)
 
 
-def _batches(train: Source, size: int, generator: Generator, count: int) -> Iterator[Chunk]:
-    """What `count` batches are made of, over as many epochs as that takes."""
+def _chunks(train: Source, size: int, generator: Generator, count: int) -> Iterator[Chunk]:
+    """`count` batches, a few at a time, over as many epochs as that takes: all of one size."""
     while True:
-        with closing(train.epoch(size, False, generator)) as epoch:
-            for step in range(len(epoch)):
+        with closing(train.epoch(size, size <= len(train), generator)) as epoch:
+            step = 0
+            while step < len(epoch):
                 if count == 0:
                     return
-                count -= 1
-                yield tuple(part[0] for part in epoch.take(step, 1))
+                chunk = epoch.take(step, min(count, _AT_ONCE))
+                step, count = step + len(chunk[0]), count - len(chunk[0])
+                yield chunk
 
 
 def _snapshot(model: Module, optimizer: Optimizer, generator: Generator) -> Callable[[], None]:
@@ -272,10 +335,9 @@ def _tried(
 
     None is beyond `span`.
     """
-    start, end = span
 
     def is_within(lr: float) -> bool:
-        return 0.999 * start <= lr <= 1.001 * end
+        return 0.999 * span[0] <= lr <= 1.001 * span[1]
 
     found: dict[float, float] = {}
     places = [lowest * _APART**place for place in range(_FIRST - count, _FIRST)]
@@ -286,6 +348,15 @@ def _tried(
         beside = [best * _APART] * (best == max(found)) + [best / _APART] * (best == min(found))
         coming = [lr for lr in beside if is_within(lr) and math.isfinite(found[best])]
     return found
+
+
+def _is_finite(losses: list[float]) -> bool:
+    return math.isfinite(losses[-1])
+
+
+def _from(end: float, start: float) -> list[float]:
+    """Step sizes from `end` down, none below `start`."""
+    return [lr for place in range(_WIDE) if (lr := end / _APART**place) >= 0.999 * start]
 
 
 def _lowest(means: list[float]) -> int:
