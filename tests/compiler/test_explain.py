@@ -59,6 +59,20 @@ def test_products_with_padding_are_not_counted() -> None:
     assert product.flops == pytest.approx(2 * 2 * 4 * 3 * within[0] * within[1])
 
 
+def test_nor_are_they_where_the_weight_s_gradient_needs_none() -> None:
+    x, y = tw.randn(2, 3, 6, 5), tw.randn(2, 4, 6, 5)
+    w = tw.randn(4, 3, 3, 3, requires_grad=True)
+
+    @tw.compile
+    def step(x: tw.Tensor) -> None:
+        (tw.nn.functional.conv2d(x, w, padding=1) * y).sum().backward()
+
+    step(x)
+    (product,) = [r for r in step.explain(threads=1).rows if "contraction" in r.operations]
+    within = [3 * n - 2 for n in (6, 5)]
+    assert product.flops == pytest.approx(2 * 2 * 4 * 3 * within[0] * within[1])
+
+
 def test_rows_name_the_users_lines() -> None:
     step, _, rows = make_step()
     step(rows[0])

@@ -216,9 +216,9 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Margin:
-    """A is 0 where step * i + inside * j is not in [low, high): i counts the row axis of size
-    `count` and stride `row` in A, j the inner axis of `size` and stride `inner`. Such products
-    need not be made."""
+    """An operand is 0 where step * i + inside * j is not in [low, high): i counts the axis of size
+    `count` and stride `row` in it, of A one of the rows, j that of `size` and stride `inner`, of A
+    an inner one. Such products need not be made."""
 
     row: int
     count: int
@@ -261,7 +261,8 @@ class Contraction:
     batch axes occur in both operands, rows in A only, columns in B only, inner in both. With
     more than one inner axis, or rows of two axes, a convolution is of this form too: A's strides
     are those of the (padded) image, an element may be read several times; `margins` tell where
-    that is padding.
+    that is padding. Where B is such an image, as in weight gradients, `others` tell of that:
+    these products are made all the same.
 
     The epilogue is a body over the space (batch.., rows.., columns..) whose scalar 0 is the op
     "sum", the finished element; its accesses and `stores` have a stride for each of these axes.
@@ -282,13 +283,14 @@ class Contraction:
     origins: tuple[Origin, ...] = ()
     label: str = ""
     margins: tuple[Margin, ...] = ()
+    others: tuple[Margin, ...] = ()
     ahead: Ahead | None = None
     final: tuple[int, ...] = ()
 
     @property
     def share(self) -> float:
         """The part of all products that must be made."""
-        return math.prod(margin.share for margin in self.margins)
+        return math.prod(margin.share for margin in (*self.margins, *self.others))
 
 
 @dataclass(frozen=True, slots=True)

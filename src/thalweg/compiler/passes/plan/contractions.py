@@ -61,14 +61,14 @@ def product_of(equation: Equation, layout: Layout) -> Product:
     return Product(a, b, named, tuple(order))
 
 
-def margins_of(equation: Equation, product: Product, layout: Layout) -> tuple[Margin, ...]:
-    """Where the left operand, windows of a padded image, holds nothing but padding."""
+def margins_of(equation: Equation, operand: Place, layout: Layout) -> tuple[Margin, ...]:
+    """Where an operand, windows of a padded image, holds nothing but padding."""
     found: list[Margin] = []
     for atom in equation.inputs:
         if not isinstance(atom, Variable):
             continue
         windows = layout.equations.get(atom)
-        if windows is None or windows.op.name != "windows" or layout.place[atom] != product.a:
+        if windows is None or windows.op.name != "windows" or layout.place[atom] != operand:
             continue
         (image,) = windows.inputs
         padded = layout.equations.get(image) if isinstance(image, Variable) else None
@@ -83,10 +83,10 @@ def margins_of(equation: Equation, product: Product, layout: Layout) -> tuple[Ma
             if 0 < low or high < image.shape[axis]:
                 found.append(
                     Margin(
-                        product.a.strides[axis],
-                        product.a.shape[axis],
-                        product.a.strides[size + number],
-                        product.a.shape[size + number],
+                        operand.strides[axis],
+                        operand.shape[axis],
+                        operand.strides[size + number],
+                        operand.shape[size + number],
                         step,
                         inside,
                         low,

@@ -215,7 +215,8 @@ def _contraction(
     sizes = [loops[n].axis.size for n in order]
     groups = _joined_loops(sizes, kinds, strides, _counted(scalars))
     again = _regroup(groups)
-    margins = margins_of(equation, product, layout)
+    margins = margins_of(equation, product.a, layout)
+    others = margins_of(equation, product.b, layout)
     by_role: dict[str, list[Axis]] = {"batch": [], "rows": [], "columns": []}
     for run, size in zip(groups.runs, groups.sizes, strict=True):
         loop = loops[order[run[-1]]]
@@ -234,6 +235,7 @@ def _contraction(
         origins=_origins(draft),
         label=_label(draft),
         margins=margins,
+        others=others,
     )
 
 
