@@ -54,7 +54,7 @@ def _plain(
 # Containers and what is no layer: they have tests of their own.
 UNCHECKED = (
     *("Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList"),
-    *("Sequential", "Identity", "record"),
+    *("CTCLoss", "Sequential", "Identity", "record"),
 )
 
 MODULES: dict[str, Built] = {
@@ -124,6 +124,7 @@ MODULES: dict[str, Built] = {
     **_plain("PixelUnshuffle", inputs=(_IMAGE,), downscale_factor=2),
     **_plain("ChannelShuffle", inputs=(_IMAGE,), groups=2),
     **_plain("Unfold", inputs=(_IMAGE,), kernel_size=2),
+    **_plain("Fold", inputs=(floats(2, 16, 25),), output_size=(6, 6), kernel_size=2),
     **_plain("Softmax2d", inputs=(_IMAGE,)),
     **_plain("MultiLabelSoftMarginLoss", inputs=(_ROWS, _UNIT)),
     **_plain("Upsample", inputs=(_IMAGE,), scale_factor=2.0),
@@ -138,7 +139,10 @@ MODULES: dict[str, Built] = {
     **_plain("HingeEmbeddingLoss", "SoftMarginLoss", inputs=(_ROWS, _SIGNS)),
     **_plain("CosineEmbeddingLoss", inputs=(_ROWS, _ROWS, _SIGNS[:, 0])),
     **_plain("MarginRankingLoss", inputs=(_ROWS, _ROWS, _SIGNS)),
-    **_plain("TripletMarginLoss", inputs=(_ROWS, _ROWS * 2, _ROWS * 3)),
+    **_plain(
+        *("TripletMarginLoss", "TripletMarginWithDistanceLoss"),
+        inputs=(_ROWS, _ROWS * 2, _ROWS * 3),
+    ),
     **_plain("CosineSimilarity", "PairwiseDistance", inputs=(_ROWS, _ROWS * 2)),
 }
 
@@ -209,6 +213,14 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "pixel_unshuffle": {**_PICTURE, "downscale_factor": 2},
     "channel_shuffle": {**_PICTURE, "groups": 2},
     "unfold": {**_PICTURE, "kernel_size": 2},
+    "fold": {"input": floats(2, 16, 25), "output_size": (6, 6), "kernel_size": 2},
+    "gumbel_softmax": {"logits": _ROWS},
+    "ctc_loss": {
+        "log_probs": floats(6, 2, 4),
+        "targets": labels(2, 3) + 1,
+        "input_lengths": labels(2) + 5,
+        "target_lengths": labels(2) + 1,
+    },
     "multilabel_soft_margin_loss": {**_X, "target": _UNIT},
     "affine_grid": {"theta": floats(2, 2, 3), "size": (2, 4, 6, 6)},
     "grid_sample": {**_PICTURE, "grid": floats(2, 3, 3, 2)},
@@ -220,7 +232,12 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     **_same("hinge_embedding_loss", "soft_margin_loss", **_X, target=_SIGNS),
     "cosine_embedding_loss": _PAIR_12,
     "margin_ranking_loss": {**_PAIR_12, "target": _SIGNS},
-    "triplet_margin_loss": {"anchor": _ROWS, "positive": _ROWS * 2, "negative": _ROWS * 3},
+    **_same(
+        *("triplet_margin_loss", "triplet_margin_with_distance_loss"),
+        anchor=_ROWS,
+        positive=_ROWS * 2,
+        negative=_ROWS * 3,
+    ),
     **_same("cosine_similarity", "pairwise_distance", x1=_ROWS, x2=_ROWS * 2),
 }
 

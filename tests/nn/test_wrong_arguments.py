@@ -44,6 +44,7 @@ TAKES = {
     "Factors": {"float", "None"},
     "Wanted": {"None"},
     "Activation": {"str"},
+    "Distance": {"None"},
     "Any": {"None"},  # of the arguments that are named dtype and device
 }
 
@@ -98,6 +99,10 @@ RANGES: dict[str, tuple[Any, ...]] = {
     "size": LEAST_1,
     "divisor_override": (0,),
     "num_classes": (-2,),
+    "tau": ABOVE_0,
+    "blank": LEAST_0,
+    "input_lengths": NOTHING,
+    "target_lengths": NOTHING,
 }
 # Where a name means something else than elsewhere.
 OWN: dict[tuple[str, str], tuple[Any, ...]] = {
@@ -105,7 +110,7 @@ OWN: dict[tuple[str, str], tuple[Any, ...]] = {
     **{(name, "padding"): NOTHING for name in MODULES if "Pad" in name},
     **{(name, "padding"): LEAST_0 for name in (*MODULES, *FUNCTIONS) if "ool" in name},
     **{(name, "padding"): (-1,) for name in (*MODULES, *FUNCTIONS) if "ranspose" in name},
-    **{(name, "padding"): (-1,) for name in ("Unfold", "unfold")},
+    **{(name, "padding"): (-1,) for name in ("Unfold", "unfold", "Fold", "fold")},
     **{(name, "alpha"): (0.0, math.inf) for name in ("CELU", "celu")},
     **{(name, "beta"): (0.0, math.inf) for name in ("Softplus", "softplus")},
     **{(name, "beta"): (-1.0, math.inf) for name in ("SmoothL1Loss", "smooth_l1_loss")},
@@ -326,6 +331,7 @@ CALLS: dict[str, list[tuple[Any, ...]]] = {
     "PixelShuffle": [(_IMAGES,), (floats(4, 4),)],
     "PixelUnshuffle": [(floats(2, 1, 5, 4),), (floats(4, 4),)],
     "Unfold": [(floats(4, 4),), (floats(2, 4, 1, 1),)],
+    "Fold": [(floats(2, 15, 25),), (floats(2, 16, 24),), (floats(16),)],
     "Softmax2d": [(floats(2, 4),)],
     "ChannelShuffle": [(_IMAGES,), (floats(4),)],
     "Upsample": [(floats(2, 4),)],
@@ -343,7 +349,10 @@ CALLS: dict[str, list[tuple[Any, ...]]] = {
     ),
     "CosineEmbeddingLoss": [(_ROWS, floats(2, 5), floats(2)), (_ROWS, _ROWS, floats(3))],
     "MarginRankingLoss": [(_ROWS, floats(2, 5), _ROWS)],
-    "TripletMarginLoss": [(_ROWS, floats(2, 5), _ROWS)],
+    **_each(
+        *("TripletMarginLoss", "TripletMarginWithDistanceLoss"),
+        calls=[(_ROWS, floats(2, 5), _ROWS)],
+    ),
     **_each("CosineSimilarity", "PairwiseDistance", calls=[(_ROWS, floats(2, 5))]),
 }
 

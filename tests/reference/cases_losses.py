@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,12 @@ _WEIGHT = Fixed(positive(5))
 _SIGNS = np.where(normal(3, 4) > 0, 1.0, -1.0)
 _SIGNED = np.where(normal(6) > 0, 1.0, -1.0)
 _X, _Y = normal(3, 4), normal(3, 4)
+
+
+def _apart(x: Any, y: Any) -> Any:
+    return (x - y).square().sum(-1) + 1
+
+
 _SHARES = 1 / (1 + np.exp(-normal(3, 4)))
 _CERTAIN = given(0.0, 1.0, 0.0, 1.0)
 
@@ -108,6 +115,10 @@ LOSSES: dict[str, list[Call]] = {
                             call(normal(6, 4), normal(6, 4), normal(6, 4), margin=2.0, p=1.0),
                             call(normal(6, 4), normal(6, 4), normal(6, 4), swap=True),
                             call(normal(4), normal(4), normal(4))],
+    "triplet_margin_with_distance_loss": [
+        call(normal(6, 4), normal(6, 4), normal(6, 4), margin=2.0),
+        call(normal(6, 4), normal(6, 4), normal(6, 4), swap=True),
+        call(normal(6, 4), normal(6, 4), normal(6, 4), distance_function=_apart)],
     "multi_margin_loss": [first(normal(6, 5), _labels(6)),  # PyTorch has no second derivative
                           first(normal(6, 5), _labels(6), p=2, margin=0.5),
                           first(normal(6, 5), _labels(6), weight=_WEIGHT)],

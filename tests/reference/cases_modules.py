@@ -36,6 +36,18 @@ def named(name: str, *arguments: Any, **options: Any) -> Callable[[Any], Any]:
     return build
 
 
+def _ctc(tw: Any) -> Any:
+    """The loss behind a log_softmax, without which PyTorch's gradient is not its derivative."""
+
+    class OfLogits(tw.nn.CTCLoss):  # type: ignore[misc]
+        def forward(self, logits: Any) -> Any:
+            targets = tw.tensor(np.array([[1, 2, 2], [3, 1, 0], [4, 0, 0]]))
+            lengths = (tw.tensor(np.array(n)) for n in ([7, 5, 6], [3, 2, 1]))
+            return super().forward(logits.log_softmax(2), targets, *lengths)
+
+    return OfLogits()
+
+
 _X, _Y = normal(3, 4) * 2, normal(3, 4)
 # fmt: off
 _ELEMENTWISE = (
@@ -142,6 +154,9 @@ LOSSES: dict[str, Built] = {
     normal(6, 4), Fixed(_SIGNED))),
     "TripletMarginLoss":   Built(named("TripletMarginLoss", swap=True), (normal(6, 4), normal(6,
     4), normal(6, 4))),
+    "TripletMarginWithDistanceLoss": Built(named("TripletMarginWithDistanceLoss", swap=True),
+                                           (normal(6, 4), normal(6, 4), normal(6, 4))),
+    "CTCLoss":             Built(_ctc, (normal(7, 3, 5),)),
     "MultiMarginLoss":     Built(named("MultiMarginLoss", p=2, weight=_WEIGHT), (normal(6, 5),
     _LABELS)),
 }

@@ -112,7 +112,8 @@ def test_every_operation() -> None:
 
 def test_every_function() -> None:
     both = common(thalweg.nn.functional, torch.nn.functional, thalweg.nn.functional.__all__)
-    assert both - named(FUNCTIONS) == set()
+    elsewhere = {"ctc_loss", "gumbel_softmax"}  # in test_ctc, and by chance alone
+    assert both - named(FUNCTIONS) - elsewhere == set()
 
 
 def test_every_initialization() -> None:

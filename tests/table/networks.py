@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import thalweg as tw
 from tests.table.elementwise import through
 from tests.table.reductions import logsumexp, softmax
 from tests.table.row import Array, Bad, Row, inside, integers, normal, row, s, unary
-from thalweg.errors import ConfigError, DTypeError, OutOfRangeError
+from thalweg.errors import ConfigError, DataError, DTypeError, OutOfRangeError
 
 __all__ = ["ROWS"]
 
@@ -163,6 +164,19 @@ def multi_margin(x: Array, y: Array, p: int = 1, margin: float = 1.0) -> Array:
     return short.sum(1) / x.shape[1]
 
 
+def ways(x: Array, y: Array, steps: Array, sizes: Array, blank: int = 0) -> Array:
+    """-log of the sum over all paths through time that spell y, a path at a time."""
+    losses = []
+    for n, (count, size) in enumerate(zip(steps, sizes, strict=True)):
+        total = 0.0
+        for path in itertools.product(range(x.shape[2]), repeat=int(count)):
+            merged = [k for k, _ in itertools.groupby(path)]
+            if [k for k in merged if k != blank] == y[n, :size].tolist():
+                total += math.exp(sum(x[t, n, k] for t, k in enumerate(path)))
+        losses.append(-math.log(total) if total else math.inf)
+    return np.array(losses)
+
+
 def triplet(
     a: Array, near: Array, far: Array, margin: float = 1.0, p: float = 2, swap: bool = False
 ) -> Array:
@@ -198,6 +212,7 @@ UNEQUAL = Bad((normal(3, 1), normal(3)), mentions=("(3, 1)", "(3,)", "squeeze"))
 WORD = Bad((X, Y), kwargs={"reduction": "average"}, error=ConfigError, mentions=("average", "mean"))
 PAIRS = (UNEQUAL, WORD)
 
+SPELLED = np.array([[1, 2], [2, 1]])
 # fmt: off
 ACTIVATIONS = [
     f("elu",         elu, unary(normal, 0.0), s(X, alpha=0.5)),
@@ -354,6 +369,28 @@ LOSSES = [
     f("triplet_margin_loss", loss(triplet), reductions(X, Y, normal(3, 4, seed=2)),
         s(X, Y, normal(3, 4, seed=2), p=1.0, swap=True, margin=3.0),
         bad=Bad((X, Y, normal(3)), mentions=("(3, 4)", "(3,)"))),
+    f("triplet_margin_with_distance_loss", loss(lambda a, p, n, margin=1.0: triplet(a, p, n,
+        margin=margin)), reductions(X, Y, normal(3, 4, seed=2)), s(X, Y, normal(3, 4, seed=2),
+        margin=2.0), bad=Bad((X, Y, normal(3)), mentions=("(3, 4)", "(3,)"))),
+    f("ctc_loss", lambda x, *a, reduction="mean", **k: {"sum": np.sum, "none": np.asarray,
+        "mean": lambda v: np.mean(v / np.maximum(a[2], 1))}[reduction](ways(x, *a, **k)),
+        *(s(normal(5, 2, 3), SPELLED, np.array([5, 4]), np.array([2, 1]), reduction=reduction)
+            for reduction in ("mean", "sum", "none")),
+        s(normal(3, 2, 3), SPELLED[:, ::-1] * 0 + 1, np.array([3, 1]), np.array([2, 0]), blank=2),
+        s(normal(3, 2, 3), SPELLED * 0 + 1, np.array([2, 3]), np.array([2, 1]), reduction="none",
+            smooth=False),
+        bad=(Bad((normal(5, 2, 3), SPELLED, np.array([5, 6]), np.array([2, 1])), error=DataError,
+                mentions=("input_lengths", "6", "0 to 5")),
+            Bad((normal(5, 2, 3), SPELLED + 1, np.array([5, 4]), np.array([2, 1])),
+                error=DataError, mentions=("label 3", "0 to 2")),
+            Bad((normal(5, 2, 3), SPELLED * 0, np.array([5, 4]), np.array([2, 1])),
+                error=DataError, mentions=("label 0", "blank")),
+            Bad((normal(5, 2, 3), SPELLED[:1], np.array([5, 4]), np.array([2, 1])),
+                mentions=("(1, 2)", "2 sequences")),
+            Bad((normal(5, 2, 3), SPELLED, np.array([5]), np.array([2, 1])), mentions=("(1,)",)),
+            Bad((normal(5), SPELLED, np.array([5]), np.array([2])), mentions=("(5,)",)),
+            Bad((normal(5, 2, 3), SPELLED, np.array([5, 4]), np.array([2, 1])), (3,),
+                error=OutOfRangeError, mentions=("blank=3",)))),
     f("multi_margin_loss", loss(multi_margin), reductions(X, LABELS), s(X, LABELS, p=2, margin=0.5),
         bad=(Bad((X, LABELS[:2]), mentions=("(3, 4)", "(2,)")),
             Bad((X, LABELS + 1), error=OutOfRangeError, mentions=("4", "0 to 3")))),

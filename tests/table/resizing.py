@@ -70,6 +70,29 @@ def columns(
     return np.stack(found, -1)
 
 
+def folded(
+    x: Array,
+    output_size: Any,
+    kernel_size: Any,
+    dilation: Any = 1,
+    padding: Any = 0,
+    stride: Any = 1,
+) -> Array:
+    """A window at a time."""
+    if x.ndim == 2:
+        return folded(x[None], output_size, kernel_size, dilation, padding, stride)[0]
+    options = (output_size, kernel_size, dilation, padding, stride)
+    (m, o), (k, n), (d, e), (p, q), (r, c) = (spread(o, 2) for o in options)
+    out = np.zeros((len(x), x.shape[1] // (k * n), m + 2 * p, o + 2 * q))
+    tall, wide = d * (k - 1) + 1, e * (n - 1) + 1
+    places = [(h, w) for h in range(0, m + 2 * p - tall + 1, r)
+              for w in range(0, o + 2 * q - wide + 1, c)]  # fmt: skip
+    for at, (h, w) in enumerate(places):
+        window = x[:, :, at].reshape(len(x), -1, k, n)
+        out[:, :, h : h + tall : d, w : w + wide : e] += window
+    return out[:, :, p : p + m, q : q + o]
+
+
 def adaptive(of: Callable[..., Any], rank: int) -> Callable[..., Array]:
     def oracle(x: Array, output_size: Any) -> Array:
         given = (output_size,) * rank if isinstance(output_size, int) else output_size
@@ -243,6 +266,11 @@ SIZES = [
         s(PLANE, args=((2, 3),), dilation=2, padding=(1, 2), stride=(2, 1)), kinds="s", exact=True,
         bad=(Bad((PLANE,), (7,), mentions=("(7, 7)", "(5, 6)")),
              Bad((PLANE[0, 0],), (2,), mentions=("(5, 6)",)))),
+    f("fold", folded, s(normal(2, 8, 20), args=((5, 6), 2)),
+        s(normal(12, 9), args=((4, 5), (2, 3))),
+        s(normal(2, 12, 12), args=((5, 4), (2, 3)), dilation=2, padding=(1, 2), stride=(2, 1)),
+        bad=(Bad((normal(2, 8, 20),), ((5, 5), 2), mentions=("(2, 8, 20)", "16")),
+             Bad((normal(8),), ((5, 6), 2), mentions=("(8,)",)))),
     f("channel_shuffle", dealt, s(SQUARES, args=(2,)), s(SQUARES, args=(4,)), kinds="s", exact=True,
         bad=Bad((SQUARES,), (3,), mentions=("(2, 8, 2, 3)", "multiple of 3"))),
 ]

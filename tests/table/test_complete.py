@@ -26,6 +26,7 @@ ELSEWHERE = {
         normal normal_ rand rand_like randint randint_like randn randn_like randperm seed
         set_rng_state uniform_""",
     "test_indexing.py": "broadcast_shapes",
+    "nn/test_gumbel.py": "gumbel_softmax",
     "ops/test_loops.py": "cond scan",
     "test_inplace.py": "copy_ fill_ zero_ masked_fill_ lerp_",
     "autodiff/test_engine.py": "backward requires_grad_",
@@ -70,7 +71,7 @@ def test_every_method_has_a_row(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(functions(F)))
 def test_every_function_of_networks_has_a_row(name: str) -> None:
     same = name in NAMES and spelled(name) is getattr(F, name)
-    assert same or f"nn.functional.{name}" in NAMES
+    assert same or f"nn.functional.{name}" in NAMES or name in LISTED
 
 
 @pytest.mark.parametrize(("name", "file"), sorted(LISTED.items()))

@@ -42,6 +42,7 @@ from thalweg.nn.activations import (
 from thalweg.nn.attention import MultiheadAttention
 from thalweg.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from thalweg.nn.convolution import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from thalweg.nn.ctc import CTCLoss
 from thalweg.nn.dropout import (
     AlphaDropout,
     Dropout,
@@ -75,6 +76,7 @@ from thalweg.nn.margins import (
     PairwiseDistance,
     SoftMarginLoss,
     TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
 )
 from thalweg.nn.module import Module
 from thalweg.nn.normalization import (
@@ -115,7 +117,7 @@ from thalweg.nn.positional import LearnedEncoding, RotaryEncoding, SinusoidalEnc
 from thalweg.nn.record import record
 from thalweg.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from thalweg.nn.residual import Residual
-from thalweg.nn.resizing import ChannelShuffle, PixelShuffle, PixelUnshuffle, Unfold, Upsample
+from thalweg.nn.resizing import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unfold, Upsample
 from thalweg.nn.shape import Flatten, Unflatten
 from thalweg.nn.summary import summary
 from thalweg.nn.transformer import (
@@ -127,6 +129,9 @@ from thalweg.nn.transformer import (
 )
 
 __all__ = [
+    "CTCLoss",
+    "Fold",
+    "TripletMarginWithDistanceLoss",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool1d",

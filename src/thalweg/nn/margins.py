@@ -9,6 +9,7 @@ from __future__ import annotations
 from thalweg._tensor import Tensor
 from thalweg.nn import functional as F
 from thalweg.nn.functional.arguments import above, between, checked
+from thalweg.nn.functional.margin import Distance
 from thalweg.nn.module import Module
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "PairwiseDistance",
     "SoftMarginLoss",
     "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
 ]
 
 
@@ -156,6 +158,44 @@ class TripletMarginLoss(Module):
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         options = self.margin, self.p, self.eps, self.swap, self.reduction
         return F.triplet_margin_loss(anchor, positive, negative, *options)
+
+
+class TripletMarginWithDistanceLoss(Module):
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin), d any function of two tensors.
+
+    It is the `distance_function`, or `PairwiseDistance()`. With `swap`, d(positive, negative)
+    counts where it is smaller.
+
+    >>> import thalweg as tw
+    >>> a, p, n = tw.tensor([[0.0, 0.0]]), tw.tensor([[0.0, 1.0]]), tw.tensor([[3.0, 0.0]])
+    >>> tw.nn.TripletMarginWithDistanceLoss(margin=3.0)(a, p, n)
+    tensor(1.)
+    """
+
+    @checked()
+    def __init__(
+        self,
+        *,
+        distance_function: Distance = None,
+        margin: float = 1.0,
+        swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:
+        self.distance_function = distance_function or PairwiseDistance()
+        self.margin = margin
+        self.swap = swap
+        self.reduction = reduction
+
+    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        return F.triplet_margin_with_distance_loss(
+            anchor,
+            positive,
+            negative,
+            distance_function=self.distance_function,
+            margin=self.margin,
+            swap=self.swap,
+            reduction=self.reduction,
+        )
 
 
 class MultiMarginLoss(Module):

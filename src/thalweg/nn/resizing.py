@@ -12,7 +12,7 @@ from thalweg.nn.functional.resizing import MODES, Factors
 from thalweg.nn.functional.sliding import Sizes
 from thalweg.nn.module import Module
 
-__all__ = ["ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Unfold", "Upsample"]
+__all__ = ["ChannelShuffle", "Fold", "PixelShuffle", "PixelUnshuffle", "Unfold", "Upsample"]
 
 
 class Upsample(Module):
@@ -142,4 +142,35 @@ class Unfold(Module):
     def extra_repr(self) -> str:
         """kernel_size=3, dilation=1, padding=0, stride=1"""
         names = ("kernel_size", "dilation", "padding", "stride")
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
+
+
+class Fold(Module):
+    """Columns put back as the windows of an image, which add up where they overlap. See `F.fold`.
+
+    >>> import thalweg as tw
+    >>> tw.nn.Fold((8, 8), 3, padding=1)(tw.ones(2, 36, 64)).shape
+    Size([2, 4, 8, 8])
+    """
+
+    @checked(output_size=least(1))
+    def __init__(
+        self,
+        output_size: Sizes,
+        kernel_size: Sizes,
+        dilation: Sizes = 1,
+        padding: Sizes = 0,
+        stride: Sizes = 1,
+    ) -> None:
+        self.output_size, self.kernel_size, self.dilation = output_size, kernel_size, dilation
+        self.padding, self.stride = padding, stride
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The images."""
+        options = self.kernel_size, self.dilation, self.padding, self.stride
+        return F.fold(input, self.output_size, *options)
+
+    def extra_repr(self) -> str:
+        """output_size=(8, 8), kernel_size=3, dilation=1, padding=0, stride=1"""
+        names = ("output_size", "kernel_size", "dilation", "padding", "stride")
         return ", ".join(f"{name}={getattr(self, name)}" for name in names)

@@ -32,6 +32,7 @@ from thalweg.nn.functional.adaptive import (
 from thalweg.nn.functional.attention import scaled_dot_product_attention
 from thalweg.nn.functional.classification import cross_entropy, nll_loss
 from thalweg.nn.functional.convolution import conv1d, conv2d
+from thalweg.nn.functional.ctc import ctc_loss
 from thalweg.nn.functional.distance import cosine_similarity, normalize, pairwise_distance
 from thalweg.nn.functional.dropout import (
     alpha_dropout,
@@ -42,6 +43,7 @@ from thalweg.nn.functional.dropout import (
     variational_dropout,
 )
 from thalweg.nn.functional.embedding import embedding, embedding_bag, one_hot
+from thalweg.nn.functional.gumbel import gumbel_softmax
 from thalweg.nn.functional.linear import bilinear, linear
 from thalweg.nn.functional.margin import (
     cosine_embedding_loss,
@@ -50,6 +52,7 @@ from thalweg.nn.functional.margin import (
     multi_margin_loss,
     soft_margin_loss,
     triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )
 from thalweg.nn.functional.multihead import multi_head_attention_forward
 from thalweg.nn.functional.normalization import (
@@ -61,7 +64,7 @@ from thalweg.nn.functional.normalization import (
     rms_norm,
 )
 from thalweg.nn.functional.padding import pad
-from thalweg.nn.functional.patches import unfold
+from thalweg.nn.functional.patches import fold, unfold
 from thalweg.nn.functional.piecewise import (
     hardshrink,
     hardsigmoid,
@@ -121,6 +124,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -128,11 +132,13 @@ __all__ = [
     "embedding",
     "embedding_bag",
     "feature_alpha_dropout",
+    "fold",
     "gaussian_nll_loss",
     "gelu",
     "glu",
     "grid_sample",
     "group_norm",
+    "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
@@ -186,6 +192,7 @@ __all__ = [
     "tanhshrink",
     "threshold",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
     "unfold",
     "variational_dropout",
 ]

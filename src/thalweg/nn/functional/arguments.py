@@ -161,6 +161,7 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 _ALIASES = {
     "Activation": "str | Callable",
+    "Distance": "Callable | None",
     "Factors": "float | Sequence[float] | None",
     "Sizes": "int | Sequence[int]",
     "nn.Module": "Module",

@@ -6,6 +6,9 @@ y = 1 or y = -1, another number is a `DataError` (labels 0 and 1 become signs by
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from thalweg._tensor import Tensor
 from thalweg.errors import DataError, OutOfRangeError, ShapeError
 from thalweg.nn.functional.activations import logsigmoid
@@ -23,13 +26,17 @@ from thalweg.ops.activations import relu
 from thalweg.ops.creation import arange
 
 __all__ = [
+    "Distance",
     "cosine_embedding_loss",
     "hinge_embedding_loss",
     "margin_ranking_loss",
     "multi_margin_loss",
     "soft_margin_loss",
     "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
+
+Distance: TypeAlias = Callable[[Tensor, Tensor], Tensor] | None
 
 
 def _require_signs(name: str, y: Tensor) -> None:
@@ -147,11 +154,54 @@ def triplet_margin_loss(
     """
     require_same_shape("triplet_margin_loss", anchor, positive)
     require_same_shape("triplet_margin_loss", anchor, negative)
-    near = pairwise_distance(anchor, positive, p, eps)
-    far = pairwise_distance(anchor, negative, p, eps)
+    losses = _of_triplets(
+        lambda x, y: pairwise_distance(x, y, p, eps), anchor, positive, negative, margin, swap
+    )
+    return reduced("triplet_margin_loss", losses, reduction)
+
+
+def _of_triplets(
+    distance: Callable[[Tensor, Tensor], Tensor],
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float,
+    swap: bool,
+) -> Tensor:
+    near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
-        far = far.minimum(pairwise_distance(positive, negative, p, eps))
-    return reduced("triplet_margin_loss", relu(near - far + margin), reduction)
+        far = far.minimum(distance(positive, negative))
+    return relu(near - far + margin)
+
+
+@checked()
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Distance = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """`triplet_margin_loss` of any distance: max(0, d(anchor, positive) - d(anchor, negative) + m).
+
+    `distance_function` takes two of the three, all of one shape, and gives numbers; unless given it
+    is `pairwise_distance`.
+
+    >>> import thalweg as tw
+    >>> a, p, n = tw.tensor([[0.0, 0.0]]), tw.tensor([[0.0, 2.0]]), tw.tensor([[3.0, 0.0]])
+    >>> largest = lambda x, y: (x - y).abs().amax(-1)
+    >>> tw.nn.functional.triplet_margin_with_distance_loss(a, p, n, distance_function=largest)
+    tensor(0.)
+    """
+    name = "triplet_margin_with_distance_loss"
+    require_same_shape(name, anchor, positive)
+    require_same_shape(name, anchor, negative)
+    distance = pairwise_distance if distance_function is None else distance_function
+    losses = _of_triplets(distance, anchor, positive, negative, margin, swap)
+    return reduced(name, losses, reduction)
 
 
 @checked(p=between(1, 2))
