@@ -266,6 +266,23 @@ def test_what_stays_is_traced_once(case: Callable[[], Case]) -> None:
     assert len(programs(compiled)) == 1
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_what_changes_inside_a_transform_is_seen(case: Callable[[], Case]) -> None:
+    fn, change = case()
+    mapped = tw.func.vmap(fn)
+    compiled, several = tw.compile(mapped), tw.stack([X, X + 1])
+    compiled(several)
+    change()
+    assert tw.allclose(compiled(several), mapped(several), atol=1e-6)
+    assert len(programs(compiled)) == 2
+
+
+def test_names_of_ours_are_no_surroundings() -> None:
+    """A transform of a function wraps it, and goes by its name and module."""
+    transformed = tw.func.vmap(tw.func.grad(lambda x: (x * x).sum()))
+    assert Surroundings((transformed,)).is_empty
+
+
 def test_scan_sees_it_too() -> None:
     k = 1.0
     step = tw.compile(lambda x: x * k)

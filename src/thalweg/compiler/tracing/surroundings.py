@@ -276,14 +276,15 @@ class _Walk:
             self._object(x)
 
     def _function(self, function: FunctionType) -> None:
-        names = function.__code__.co_freevars
-        for name, cell in zip(names, function.__closure__ or (), strict=True):
-            self.found._cells.append((cell, name, _content(cell)))
-            self.todo.append(_content(cell))
+        pairs = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        cells = [(cell, name, _content(cell)) for name, cell in pairs]
+        self.todo += [content for _, _, content in cells]
         self.todo += [function.__defaults__, function.__kwdefaults__]
         known = function.__globals__
         # Where its code is: `__module__` is that of what it wraps, for a `vmap`, say, users'.
+        # What ours enclose, such as what a `vmap` is of, is never another.
         if _is_users_module(known.get("__name__")):
+            self.found._cells += cells
             reads = _reads(function.__code__)
             self.names |= reads.attributes
             self._note(known, [name for name in reads.variables if name in known])
