@@ -227,11 +227,14 @@ class _Found:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of all that is touched at a row."""
+        """Bytes of all that is touched at a row, but for results that one loop writes: these go
+        past the caches."""
+        count = Counter(buffer for member in self.members.values() for buffer in member.touched)
         largest: dict[Buffer, int] = {}
         for member in self.members.values():
             for buffer, size in member.sizes.items():
-                largest[buffer] = max(size, largest.get(buffer, 0))
+                if buffer.kind != "output" or count[buffer] > 1 or buffer in member.reads:
+                    largest[buffer] = max(size, largest.get(buffer, 0))
         return sum(largest.values())
 
     @property
