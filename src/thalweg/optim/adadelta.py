@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.ops.creation import zeros, zeros_like
+from thalweg.optim.decay import penalized
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
 from thalweg.settings import Rule, fraction, nonnegative
@@ -88,8 +89,7 @@ class Adadelta(Optimizer):
     ) -> None:
         """The equations above."""
         rho, eps = group["rho"], group["eps"]
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
+        g = penalized(p, g, group)
         state.square_avg *= rho
         state.square_avg += (1 - rho) * g * g
         move = (state.acc_delta + eps).sqrt() / (state.square_avg + eps).sqrt() * g

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.ops.creation import full_like, zeros
+from thalweg.optim.decay import penalized
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
 from thalweg.settings import Rule, nonnegative
@@ -93,7 +94,6 @@ class Adagrad(Optimizer):
         self, p: Tensor, g: Tensor, state: SquaredSum, group: Mapping[str, Any], numbers: Numbers
     ) -> None:
         """The equations above."""
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
+        g = penalized(p, g, group)
         state.sum += g * g
         p -= numbers[0] * g / (state.sum.sqrt() + group["eps"])

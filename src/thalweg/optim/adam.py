@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.ops.creation import zeros, zeros_like
+from thalweg.optim.decay import decayed
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
 from thalweg.settings import Rule, flag, fractions, nonnegative
 
-__all__ = ["Adam", "AdamW", "Adaptive", "Moments", "decayed", "followed"]
+__all__ = ["Adam", "AdamW", "Adaptive", "Moments", "followed"]
 
 
 @dataclass(slots=True)
@@ -24,17 +25,6 @@ class Moments:
     exp_avg: Tensor
     exp_avg_sq: Tensor
     max_exp_avg_sq: Tensor | None
-
-
-def decayed(p: Tensor, g: Tensor, group: Mapping[str, Any], kept: Tensor | float) -> Tensor:
-    """The gradient with the penalty's added, or, decoupled, `p` shrunk to its share `kept`."""
-    decay: float = group["weight_decay"]
-    if not decay:
-        return g
-    if not group["decoupled_weight_decay"]:
-        return g + decay * p
-    p *= kept
-    return g
 
 
 def followed(mean: Tensor, g: Tensor, beta1: Tensor | float, weight: Tensor | float) -> Tensor:
@@ -70,6 +60,14 @@ class Adaptive(Optimizer):
         """Means of 0, after 0 steps."""
         largest = zeros_like(p) if group.get("amsgrad") else None
         return Moments(zeros(dtype=dtypes.float64), zeros_like(p), zeros_like(p), largest)
+
+    @staticmethod
+    def _corrections(group: Mapping[str, Any], step: Tensor | None) -> tuple[Tensor, Tensor]:
+        """r / (1 - beta1^t) and eps r, with r = sqrt(1 - beta2^t): of m and of eps, for m^, v^."""
+        assert step is not None  # the states count
+        beta1, beta2 = group["betas"]
+        root = (1 - beta2**step).sqrt()
+        return root / (1 - beta1**step), group["eps"] * root
 
     @staticmethod
     def _moments(
@@ -139,11 +137,8 @@ class Adam(Adaptive):
 
     def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> Numbers:
         """eta r / (1 - beta1^t), eps r, r = sqrt(1 - beta2^t); beta1, 1 - beta1; 1 - eta lambda."""
-        assert step is not None  # `Moments` counts
-        beta1, beta2 = group["betas"]
-        root = (1 - beta2**step).sqrt()
-        size = lr * root / (1 - beta1**step)
-        return size, group["eps"] * root, beta1, 1 - beta1, 1 - lr * group["weight_decay"]
+        (size, eps), beta1 = self._corrections(group, step), group["betas"][0]
+        return lr * size, eps, beta1, 1 - beta1, 1 - lr * group["weight_decay"]
 
     def update(
         self, p: Tensor, g: Tensor, state: Moments, group: Mapping[str, Any], numbers: Numbers

@@ -10,6 +10,7 @@ from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.ops.creation import zeros, zeros_like
 from thalweg.optim.adam import Adaptive, followed
+from thalweg.optim.decay import penalized
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers
 
@@ -76,8 +77,7 @@ class Adamax(Adaptive):
     ) -> None:
         """The equations above."""
         size, beta1, weight = numbers
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
+        g = penalized(p, g, group)
         m, u = followed(state.exp_avg, g, beta1, weight), state.exp_inf
         u._assign((u * group["betas"][1]).maximum(g.abs() + group["eps"]))
         p -= size * m / u

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.ops.creation import zeros, zeros_like
+from thalweg.optim.decay import penalized
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
 from thalweg.settings import Rule, nonnegative
@@ -97,8 +98,7 @@ class ASGD(Optimizer):
         self, p: Tensor, g: Tensor, state: Average, group: Mapping[str, Any], numbers: Numbers
     ) -> None:
         """The equations above."""
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
+        g = penalized(p, g, group)
         start, *following = numbers
         eta = (state.eta + start).to(p.dtype)
         p *= 1 - group["lambd"] * eta

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
-from thalweg import dtypes
 from thalweg._tensor import Tensor
-from thalweg.ops.creation import ones_like, zeros, zeros_like
-from thalweg.optim.adam import Moments
+from thalweg.ops.creation import ones_like
+from thalweg.optim.adam import Adaptive, Moments
+from thalweg.optim.decay import penalized
 from thalweg.optim.groups import Params
 from thalweg.optim.norms import norm
-from thalweg.optim.optimizer import Numbers, Optimizer
-from thalweg.settings import Rule, fractions, nonnegative
+from thalweg.optim.optimizer import Numbers
 
 __all__ = ["LAMB"]
 
 
-class LAMB(Optimizer):
+class LAMB(Adaptive):
     """Layer-wise adaptive moments, for large batches. With eta = `lr`, lambda = `weight_decay` and
     Adam's m^ and v^ (see `Adam`), for each parameter tensor:
 
@@ -41,12 +40,6 @@ class LAMB(Optimizer):
     tensor([2.5000, 4.0000], requires_grad=True)
     """
 
-    rules: ClassVar[Mapping[str, Rule]] = {
-        **Optimizer.rules,
-        "betas": fractions,
-        "eps": nonnegative,
-    }
-
     def __init__(
         self,
         params: Params,
@@ -57,39 +50,20 @@ class LAMB(Optimizer):
         *,
         maximize: bool = False,
     ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
-
-    def init(self, p: Tensor, group: Mapping[str, Any]) -> Moments:
-        """Means of 0, after 0 steps."""
-        return Moments(zeros(dtype=dtypes.float64), zeros_like(p), zeros_like(p), None)
+        super().__init__(params, lr, betas, eps, weight_decay, maximize)
 
     def once(self, group: Mapping[str, Any], lr: Tensor, step: Tensor | None) -> Numbers:
         """eta; r / (1 - beta1^t) and eps r with r = sqrt(1 - beta2^t); beta1, 1 - beta1."""
-        assert step is not None  # `Moments` counts
-        beta1, beta2 = group["betas"]
-        root = (1 - beta2**step).sqrt()
-        return lr, root / (1 - beta1**step), group["eps"] * root, beta1, 1 - beta1
+        beta1 = group["betas"][0]
+        return lr, *self._corrections(group, step), beta1, 1 - beta1
 
     def update(
         self, p: Tensor, g: Tensor, state: Moments, group: Mapping[str, Any], numbers: Numbers
     ) -> None:
         """The equations above."""
         lr, size, eps, beta1, weight = numbers
-        m, v, beta2 = state.exp_avg, state.exp_avg_sq, group["betas"][1]
-        m *= beta1
-        m += weight * g
-        v *= beta2
-        v += (1 - beta2) * g * g
-        u = size * m / (v.sqrt() + eps)
-        if group["weight_decay"]:
-            u = u + group["weight_decay"] * p
+        m, v = self._moments(state, g, group, beta1, weight)
+        u = penalized(p, size * m / (v.sqrt() + eps), group)
         weights, length = norm(p), norm(u)
         is_ratio = (weights > 0) & (length > 0)
         ratio = weights / length.where(is_ratio, 1)

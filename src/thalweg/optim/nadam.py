@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.ops.creation import ones, zeros, zeros_like
-from thalweg.optim.adam import Adaptive, decayed
+from thalweg.optim.adam import Adaptive
+from thalweg.optim.decay import decayed
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers
 from thalweg.settings import Rule, flag, nonnegative

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from thalweg._tensor import Tensor
 from thalweg.nn.utils import get_total_norm
+from thalweg.optim.decay import penalized
 from thalweg.optim.groups import Params
 from thalweg.optim.norms import norm
 from thalweg.optim.optimizer import Numbers, Optimizer, Stateless
@@ -75,7 +76,7 @@ class NormalizedSGD(Optimizer):
         if group["by"] != "all":
             return (lr,)
         found = [
-            _penalized(p, -p.grad if other["maximize"] else p.grad, other)
+            penalized(p, -p.grad if other["maximize"] else p.grad, other)
             for other in self.param_groups
             for p in other["params"]
             if p.grad is not None
@@ -87,14 +88,10 @@ class NormalizedSGD(Optimizer):
     ) -> None:
         """The equation above."""
         (lr,), eps = numbers, group["eps"]
-        g = _penalized(p, g, group)
+        g = penalized(p, g, group)
         if group["by"] == "element":
             p -= lr * g / (g.abs() + eps)
         elif group["by"] == "tensor":
             p -= lr / (norm(g) + eps) * g
         else:
             p -= lr * g
-
-
-def _penalized(p: Tensor, g: Tensor, group: Mapping[str, Any]) -> Tensor:
-    return g + group["weight_decay"] * p if group["weight_decay"] else g

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from thalweg._tensor import Tensor
-from thalweg.optim.adam import Adaptive, Moments, decayed
+from thalweg.optim.adam import Adaptive, Moments
+from thalweg.optim.decay import decayed
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers
 from thalweg.settings import Rule, flag

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.ops.creation import zeros, zeros_like
+from thalweg.optim.decay import penalized
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
 from thalweg.settings import Rule, absent, flag, nonnegative
@@ -112,8 +113,7 @@ class RMSprop(Optimizer):
     ) -> None:
         """The equations above."""
         (lr, mu), alpha = numbers, group["alpha"]
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
+        g = penalized(p, g, group)
         state.square_avg *= alpha
         state.square_avg += (1 - alpha) * g * g
         spread = state.square_avg

@@ -10,6 +10,7 @@ from thalweg import dtypes
 from thalweg._tensor import Tensor
 from thalweg.errors import ConfigError
 from thalweg.ops.creation import full_like, zeros, zeros_like
+from thalweg.optim.decay import penalized
 from thalweg.optim.groups import Params
 from thalweg.optim.optimizer import Numbers, Optimizer
 from thalweg.settings import Rule, absent, choice, flag, nonnegative, real
@@ -138,8 +139,7 @@ class SGD(Optimizer):
         """The equations above."""
         lr, mu, *weight = numbers
         velocity = state.momentum_buffer
-        if group["weight_decay"]:
-            g = g + group["weight_decay"] * p
+        g = penalized(p, g, group)
         if velocity is None:
             p -= lr * g
             return

@@ -1,5 +1,7 @@
 """An optimizer's state as a dictionary in PyTorch's layout: written, and read with every check.
 
+What PyTorch wrote is read, too.
+
 {"state": {0: {"momentum_buffer": tensor}, 1: ...},
  "param_groups": [{"lr": 0.1, "momentum": 0.9, ..., "params": [0, 1]}]}
 """
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["read_state", "snapshot", "tensors_of"]
 
 Tensors = dict[str, Tensor]
+
+# How PyTorch runs an update, which is in its dictionaries and means nothing here; and settings that
+# its optimizers do not have, as what they do.
+_ENGINE = frozenset({"foreach", "fused", "capturable", "differentiable"})
+_UNSAID = {"form": "polyak", "maximize": False}
 
 
 def tensors_of(state: Any) -> Tensors:
@@ -58,9 +65,9 @@ def read_state(
     for group, numbers in _numbered(groups):
         for position, (number, p) in enumerate(zip(numbers, group["params"], strict=True)):
             begin = tensors_of(optimizer.init(p, group.raw))
-            entry = given.pop(number, None)
+            entry = {k: x for k, x in (given.pop(number, None) or {}).items() if x is not None}
             name = f"{where}: {group.label(position)}"
-            states[p] = begin if entry is None else _fitting(name, entry, begin)
+            states[p] = _fitting(name, _counted(entry, begin), begin) if entry else begin
     if given:
         raise ConfigError(f"{where} has entries for parameters {sorted(given)}, beyond the last")
     return groups, states
@@ -97,6 +104,10 @@ def _read_groups(optimizer: Optimizer, saved: Sequence[Mapping[str, Any]]) -> li
     read = []
     for index, (group, values) in enumerate(zip(groups, saved, strict=True)):
         where = f"group {index} of a state of {owner}"
+        values = {
+            **{key: value for key, value in _UNSAID.items() if key in optimizer.defaults},
+            **{key: value for key, value in values.items() if key not in _ENGINE},
+        }
         _need(where, values, ("params", *optimizer.defaults))
         _same_parameters(where, group, values)
         kept = {key: group[key] for key in group if group.is_fixed(key)}
@@ -116,6 +127,12 @@ def _same_parameters(where: str, group: ParamGroup, saved: Mapping[str, Any]) ->
             f"{where} has {differ[0]!r} where this optimizer has {differ[1]!r}; "
             "give the parameters in the same order"
         )
+
+
+def _counted(entry: dict[str, Any], begin: Tensors) -> dict[str, Any]:
+    """With a step where PyTorch's SGD counts none: its buffer is there from the first step on."""
+    is_sgd = begin.keys() == {"momentum_buffer", "step"}
+    return {"step": 1.0, **entry} if is_sgd and "momentum_buffer" in entry else entry
 
 
 def _fitting(where: str, entry: Mapping[str, Any], begin: Tensors) -> Tensors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from thalweg._tensor import Tensor
 from thalweg.errors import ShapeError
@@ -45,7 +45,7 @@ def dropout(
     Source: deck 000; Srivastava et al., "Dropout: a simple way to prevent neural networks from
     overfitting", 2014.
     """
-    return _dropped("dropout", input, p, training, generator)
+    return _dropped(input, p, training, generator)
 
 
 @checked(p=between(0, 1))
@@ -65,7 +65,7 @@ def dropout1d(
     Source: Tompson et al., "Efficient object localization using convolutional networks", 2015.
     """
     rank = _rank("dropout1d", input, (2, 3), "(N, C, L) or (C, L)")
-    return _dropped("dropout1d", input, p, training, generator, range(rank - 1, rank))
+    return _dropped(input, p, training, generator, range(rank - 1, rank))
 
 
 @checked(p=between(0, 1))
@@ -82,7 +82,7 @@ def dropout2d(
     True
     """
     rank = _rank("dropout2d", input, (3, 4), "(N, C, H, W) or (N, C, L)")
-    return _dropped("dropout2d", input, p, training, generator, range(2, rank))
+    return _dropped(input, p, training, generator, range(2, rank))
 
 
 @checked(p=between(0, 1))
@@ -108,7 +108,7 @@ def variational_dropout(
     networks", 2016.
     """
     axis = normalize_axis("variational_dropout", dim, len(input._value.shape))
-    return _dropped("variational_dropout", input, p, training, generator, (axis,))
+    return _dropped(input, p, training, generator, (axis,))
 
 
 @checked(p=between(0, 1))
@@ -128,7 +128,7 @@ def alpha_dropout(
 
     Source: Klambauer et al., "Self-normalizing neural networks", 2017.
     """
-    return _saturated("alpha_dropout", input, p, training, generator, ())
+    return _dropped(input, p, training, generator, (), _saturated)
 
 
 @checked(p=between(0, 1))
@@ -148,7 +148,17 @@ def feature_alpha_dropout(
             f"feature_alpha_dropout: an input of shape (N, C, ..) expected, got "
             f"{input._value.shape}"
         )
-    return _saturated("feature_alpha_dropout", input, p, training, generator, range(2, rank))
+    return _dropped(input, p, training, generator, range(2, rank), _saturated)
+
+
+def _scaled(x: Tensor, mask: Tensor, p: float) -> Tensor:
+    return x * (mask * (1 / (1 - p)))
+
+
+def _saturated(x: Tensor, mask: Tensor, p: float) -> Tensor:
+    scale = 1 / math.sqrt((1 - p) * (1 + p * _SATURATED**2))
+    shift = -scale * p * _SATURATED
+    return (x * mask + (1 - mask) * _SATURATED) * scale + shift
 
 
 def _rank(name: str, input: Tensor, ranks: tuple[int, ...], expected: str) -> int:
@@ -159,41 +169,20 @@ def _rank(name: str, input: Tensor, ranks: tuple[int, ...], expected: str) -> in
 
 
 def _dropped(
-    name: str,
     input: Tensor,
     p: float,
     training: bool,
     generator: Generator | None,
     together: Iterable[int] = (),
+    rule: Callable[[Tensor, Tensor, float], Tensor] = _scaled,
 ) -> Tensor:
-    """Dropout with one draw along the dimensions in `together`."""
+    """What `rule` makes of input and mask; one draw along the dimensions in `together`."""
     if not training or p == 0:
         return input
     x = floating(input)
     if p == 1:
         return x * x.detach().zeros_like()
-    with no_grad():
-        share = _mask(x, p, generator, together) * (1 / (1 - p))
-    return x * share
-
-
-def _saturated(
-    name: str,
-    input: Tensor,
-    p: float,
-    training: bool,
-    generator: Generator | None,
-    together: Iterable[int],
-) -> Tensor:
-    if not training or p == 0:
-        return input
-    x = floating(input)
-    if p == 1:
-        return x * x.detach().zeros_like()
-    mask = _mask(x, p, generator, together)
-    scale = 1 / math.sqrt((1 - p) * (1 + p * _SATURATED**2))
-    shift = -scale * p * _SATURATED
-    return (x * mask + (1 - mask) * _SATURATED) * scale + shift
+    return rule(x, _mask(x, p, generator, together), p)
 
 
 @no_grad()
