@@ -194,7 +194,7 @@ Damage = Callable[[dict[str, Any]], object]
         (lambda s: s.update(extra=1), ConfigError, "has no 'extra'"),
         (lambda s: s["param_groups"].append({}), ConfigError, "2 parameter groups for the 1"),
         (lambda s: s["param_groups"][0].pop("eps"), ConfigError, "group 0 .* lacks 'eps'"),
-        (lambda s: s["param_groups"][0].update(foreach=None), ConfigError, "no 'foreach'"),
+        (lambda s: s["param_groups"][0].update(forth=None), ConfigError, "no 'forth'"),
         (lambda s: s["param_groups"][0].update(lr=-1.0), ConfigError, "lr=-1.0"),
         (lambda s: s["param_groups"][0].update(params=[0]), ConfigError, "has 1 parameters"),
         (

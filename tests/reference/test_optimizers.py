@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,49 @@ def test_lbfgs_on_a_network(name: str) -> None:
     assert ours[-1] < 0.7 * ours[0]
 
 
+# Optimizers with the settings of a checkpoint.
+SAVED: dict[str, dict[str, Any]] = {
+    "SGD": {"lr": 0.1},
+    "SGD, momentum": {"lr": 0.1, "momentum": 0.9, "nesterov": True},
+    "SGD, dampened": {"lr": 0.1, "momentum": 0.9, "dampening": 0.3},
+    "Adam": {"lr": 0.1, "amsgrad": True, "weight_decay": 0.1},
+    "RMSprop": {"lr": 0.01, "centered": True, "momentum": 0.5},
+    "Muon": {"lr": 0.1},
+    **{
+        name: {}
+        for name in (
+            *("AdamW", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "ASGD", "Rprop"),
+            "Adafactor",
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("before", [0, 3])
+@pytest.mark.parametrize("name", SAVED)
+def test_a_checkpoint_of_pytorch_is_gone_on_with(name: str, before: int, tmp_path: Path) -> None:
+    def step(tw: Any, w: Any, optimizer: Any, seed: int) -> None:
+        w.grad = tw.tensor(np.random.default_rng(seed).standard_normal((3, 2)))
+        optimizer.step()
+
+    def begun(tw: Any, value: Any) -> Any:
+        w = tw.tensor(value, dtype=tw.float64, requires_grad=True)
+        return w, getattr(tw.optim, name.partition(",")[0])([w], **SAVED[name])
+
+    theirs, other = begun(torch, [[1.0, -2.0], [0.5, 3.0], [-1.0, 0.0]])
+    for seed in range(before):
+        step(torch, theirs, other, seed)
+    torch.save({"epoch": before, "optimizer": other.state_dict()}, tmp_path / "last.pt")
+    saved = thalweg.load(tmp_path / "last.pt")
+    ours, mine = begun(thalweg, plain(theirs))
+    mine.load_state_dict(saved["optimizer"])
+    for seed in range(3, 8):
+        step(thalweg, ours, mine, seed)
+        step(torch, theirs, other, seed)
+    tolerance = 0.02 if name == "Muon" else 1e-9  # PyTorch's works in bfloat16
+    np.testing.assert_allclose(plain(ours), plain(theirs), rtol=tolerance, atol=tolerance)
+
+
 def test_lbfgs_goes_on_from_pytorch_state() -> None:
     def begun(tw: Any) -> Any:
         x = tw.tensor([-1.2, 1.0, 0.7], dtype=tw.float64, requires_grad=True)
@@ -165,10 +209,9 @@ def test_lbfgs_goes_on_from_pytorch_state() -> None:
         for key, value in saved["state"][0].items()
         if key != "al"
     }
-    groups = [{**saved["param_groups"][0], "maximize": False}]
     with thalweg.no_grad():
         ours.copy_(thalweg.tensor(plain(theirs)))
-    mine.load_state_dict({"state": {0: state}, "param_groups": groups})
+    mine.load_state_dict({"state": {0: state}, "param_groups": saved["param_groups"]})
     for _ in range(2):
         step(thalweg, ours, mine)
         step(torch, theirs, other)
