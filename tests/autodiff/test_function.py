@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -153,3 +153,61 @@ def test_errors() -> None:
 
     with pytest.raises(ConfigError, match="Number.forward gives a tensor"):
         Number.apply(x)
+
+
+# --- a rule for many cases -----------------------------------------------------------------------
+
+
+class ByHand(Function):
+    """x * y by NumPy, which no transform sees into; `told` is what its rule was told."""
+
+    told: ClassVar[list[Any]] = []
+
+    @staticmethod
+    def forward(x: Any, y: Any, scale: float) -> Any:
+        return tw.tensor(x.detach().numpy() * y.detach().numpy() * scale)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(*inputs[:2])
+        ctx.scale = inputs[2]
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        x, y = ctx.saved_tensors
+        return g * y * ctx.scale, g * x * ctx.scale, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Any, y: Any, scale: float) -> Any:
+        ByHand.told.append((info.batch_size, info.randomness, in_dims))
+        x, y = (
+            z.unsqueeze(0) if d is None else z.movedim(d, 0)
+            for z, d in zip((x, y), in_dims[:2], strict=True)
+        )
+        return ByHand.apply(x, y, scale).movedim(0, -1), -1
+
+
+def test_a_rule_for_many_cases() -> None:
+    ByHand.told.clear()
+    rows, seen = tw.stack([X, Y]), Y
+
+    def one(x: tw.Tensor, y: tw.Tensor) -> Any:
+        return (ByHand.apply(x, y, 2.0) * x).sum()
+
+    assert vmap(lambda x: ByHand.apply(x, seen, 2.0), in_dims=1)(rows.T).equal(rows * seen * 2)
+    assert ByHand.told == [(2, "error", (0, None, None))]
+    wanted = tw.stack([4 * x * seen for x in rows])
+    assert vmap(grad(one), in_dims=(0, None))(rows, seen).allclose(wanted)
+    assert grad(lambda rows: vmap(one, in_dims=(0, None))(rows, seen).sum())(rows).allclose(wanted)
+    pairs = vmap(vmap(one, in_dims=(None, 0)), in_dims=(0, None))(rows, rows)
+    assert pairs.allclose(tw.stack([tw.stack([one(x, y) for y in rows]) for x in rows]))
+
+
+def test_a_rule_that_gives_no_dimension() -> None:
+    class Silent(ByHand):
+        @staticmethod
+        def vmap(info: Any, in_dims: Any, x: Any, y: Any, scale: float) -> Any:
+            return x
+
+    with pytest.raises(ConfigError, match=r"Silent\.vmap gives a pair \(results, out_dims\)"):
+        vmap(lambda x: Silent.apply(x, X, 1.0))(tw.stack([X, Y]))

@@ -187,11 +187,10 @@ class Batching(Transform):
         try:
             known = tuple(key)
             plan = _plans.get(known) or self._learned(known, primitive, inputs, attributes)
-            if plan.moves is not None:
-                if plan.moves:
-                    plan.move(outside, held)
+            if plan.is_known:
+                operands = tuple(held) if plan.is_straight else plan.applied_to(outside, held)
                 given = attributes | plan.changed if plan.changed else attributes
-                return Batched(self, wrap(outside(primitive, tuple(held), given)))
+                return Batched(self, wrap(outside(primitive, operands, given)))
         except Exception:  # which `apply` says more about
             pass
         return super().__call__(primitive, inputs, attributes)
@@ -308,7 +307,8 @@ class Batching(Transform):
         return TransformError(
             f"inside vmap a tensor of shape {tuple(x._value.shape)} from outside was given a value "
             "(or a .grad) that differs from case to case. Return the value instead, or detach it "
-            "and reduce it over the cases outside"
+            "and reduce it over the cases outside. If it is running statistics of a norm: eval() "
+            "leaves them as they are, and with track_running_stats=False there are none"
         )
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from thalweg.autodiff.batching import Batched, Batching
+from thalweg.autodiff.levels import tensors_of
 from thalweg.errors import ConfigError, GradientError, ShapeError
 from thalweg.ops.creation import zeros
 from thalweg.ops.joining import cat
@@ -20,7 +22,7 @@ from thalweg.tape import Composite, TensorBase, compose, mode
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
 
-__all__ = ["Function", "FunctionCtx"]
+__all__ = ["Function", "FunctionCtx", "VmapInfo"]
 
 
 class FunctionCtx:
@@ -71,6 +73,13 @@ class FunctionCtx:
         self._saved = [kinds.get(id(x), ("other", x)) for x in saved]
 
 
+class VmapInfo(NamedTuple):
+    """What a rule for many cases is told: how many there are, and what random numbers they draw."""
+
+    batch_size: int
+    randomness: str
+
+
 class Function:
     """An operation with a forward and a backward of its own.
 
@@ -78,7 +87,10 @@ class Function:
     gradient for each argument of forward, None for what has none; or `forward(*args)` and
     `setup_context(ctx, inputs, output)`. Call `apply(*args)`. Arguments are tensors, or anything
     else; results are one tensor or a tuple. Both are made of ordinary operations, which run under
-    transforms and compiled like any others.
+    transforms and compiled like any others. Where they are not, beside `setup_context` a static
+    method `vmap(info, in_dims, *args)` may compute the results of many cases, and say along which
+    dimensions they hold them: (results, out_dims). `in_dims` has the dimension of each argument's
+    cases, or None; `info.batch_size` says how many there are.
 
     >>> import thalweg as tw
     >>> class Sign(tw.autograd.Function):
@@ -109,6 +121,7 @@ class Function:
         raise NotImplementedError("a Function defines backward as a static method")
 
     setup_context: Any = None
+    vmap: Any = None
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
@@ -125,6 +138,12 @@ class Function:
 
 def _is_tensor(x: Any) -> bool:
     return isinstance(x, TensorBase)
+
+
+def _has_cases(x: Any, level: Any) -> bool:
+    """Whether `x` is a tensor with a value for each case of the innermost transform."""
+    value = getattr(x, "_value", None)
+    return isinstance(value, Batched) and value.level is level and value.has_cases
 
 
 def _needs(x: Any) -> bool:
@@ -157,9 +176,29 @@ class _Call:
         """What forward gives."""
         if self.cls.setup_context is None:
             return self.cls.forward(self.ctx, *args)
-        result = self.cls.forward(*args)
+        level: Any = mode.level
+        dims = tuple(0 if _has_cases(x, level) else None for x in args)
+        is_ruled = self.cls.vmap is not None and 0 in dims
+        result = self._of_many(level, args, dims) if is_ruled else self.cls.forward(*args)
         self.cls.setup_context(self.ctx, tuple(args), result)
         return result
+
+    def _of_many(self, level: Batching, args: Sequence[Any], dims: tuple[int | None, ...]) -> Any:
+        """What the rule of the class gives for all cases at once."""
+        name = f"{self.cls.__name__}.vmap"
+        info = VmapInfo(level.size, level.randomness)
+        with level.outside():
+            given = [x._value.tensor if _is_tensor(x) and level.owns(x) else x for x in args]
+            found = self.cls.vmap(info, dims, *given)
+            if not isinstance(found, tuple) or len(found) != 2:
+                raise ConfigError(f"{name} gives a pair (results, out_dims), got {found!r:.80}")
+            results, structure = tensors_of(name, found[0])
+            places = found[1] if isinstance(found[1], tuple) else (found[1],) * len(results)
+            pairs = [
+                (y if dim is None else y.movedim(dim, 0), dim is not None)
+                for y, dim in zip(results, places, strict=True)
+            ]
+        return structure.build([level.closed([y], varies, False) for y, varies in pairs])
 
     def forward(self, *tensors: Tensor) -> Tensor:
         """The differentiable results as one tensor."""
