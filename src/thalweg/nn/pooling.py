@@ -26,10 +26,26 @@ __all__ = [
 ]
 
 
-class _MaxPool(Module):
-    """What maximum pooling of any rank has in common."""
+class _Pool(Module):
+    """What pooling of any kind has in common: how it says what it is."""
 
     rank: ClassVar[int]
+    shown: ClassVar[tuple[str, ...]]  # the attributes that it is printed with
+    window: ClassVar[str] = "kernel_size"
+
+    def describe(self) -> str:
+        """The layer with its window or its size, such as "MaxPool2d 2" or "AdaptiveAvgPool2d 7"."""
+        return f"{type(self).__name__} {_spoken(getattr(self, self.window))}"
+
+    def extra_repr(self) -> str:
+        """What it was made with, such as "kernel_size=2, stride=2, padding=0"."""
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown)
+
+
+class _MaxPool(_Pool):
+    """What maximum pooling of any rank has in common."""
+
+    shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
     @checked()
     def __init__(
@@ -51,15 +67,6 @@ class _MaxPool(Module):
         pool = F.max_pool1d if self.rank == 1 else F.max_pool2d
         options = (self.kernel_size, self.stride, self.padding, self.dilation)
         return pool(x, *options, self.ceil_mode, self.return_indices)
-
-    def describe(self) -> str:
-        """The layer with its window, such as "MaxPool2d 2"."""
-        return f"{type(self).__name__} {_spoken(self.kernel_size)}"
-
-    def extra_repr(self) -> str:
-        """kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False"""
-        names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
-        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
 
 
 class MaxPool1d(_MaxPool):
@@ -90,20 +97,12 @@ class MaxPool2d(_MaxPool):
     rank = 2
 
 
-class _AvgPool(Module):
+class _AvgPool(_Pool):
     """What mean pooling of any rank has in common."""
 
+    shown = ("kernel_size", "stride", "padding")
     kernel_size: Sizes
     stride: Sizes
-
-    def describe(self) -> str:
-        """The layer with its window, such as "AvgPool2d 2"."""
-        return f"{type(self).__name__} {_spoken(self.kernel_size)}"
-
-    def extra_repr(self) -> str:
-        """kernel_size=2, stride=2, padding=0"""
-        names = ("kernel_size", "stride", "padding")
-        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
 
 
 class AvgPool1d(_AvgPool):
@@ -171,23 +170,16 @@ class AvgPool2d(_AvgPool):
         return F.avg_pool2d(x, *options, self.count_include_pad, self.divisor_override)
 
 
-class _AdaptivePool(Module):
+class _AdaptivePool(_Pool):
     """What pooling to a given size has in common."""
 
-    rank: ClassVar[int]
+    shown = ("output_size",)
+    window = "output_size"
 
     @checked()
     def __init__(self, output_size: Wanted) -> None:
         wanted_sizes(type(self).__name__, output_size, self.rank)
         self.output_size = output_size
-
-    def describe(self) -> str:
-        """The layer with its size, such as "AdaptiveAvgPool2d 7"."""
-        return f"{type(self).__name__} {_spoken(self.output_size)}"
-
-    def extra_repr(self) -> str:
-        """output_size=(7, 7)"""
-        return f"output_size={self.output_size}"
 
 
 class AdaptiveAvgPool1d(_AdaptivePool):
@@ -261,10 +253,10 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     rank = 2
 
 
-class _LPPool(Module):
+class _LPPool(_Pool):
     """What pooling by a p-norm has in common."""
 
-    rank: ClassVar[int]
+    shown = ("norm_type", "kernel_size", "stride", "ceil_mode")
 
     @checked(norm_type=FINITE_NORM)
     def __init__(
@@ -282,11 +274,6 @@ class _LPPool(Module):
         """The p-norm of each window."""
         pool = F.lp_pool1d if self.rank == 1 else F.lp_pool2d
         return pool(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
-
-    def extra_repr(self) -> str:
-        """norm_type=2, kernel_size=3, stride=None, ceil_mode=False"""
-        names = ("norm_type", "kernel_size", "stride", "ceil_mode")
-        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
 
 
 class LPPool1d(_LPPool):

@@ -264,10 +264,9 @@ def lp_pool1d(
     >>> tw.nn.functional.lp_pool1d(tw.tensor([[3.0, 4.0, 1.0, 0.0]]), 2, 2)
     tensor([[5., 1.]])
     """
-    powers = floating(input) ** norm_type
-    means = avg_pool1d(powers, kernel_size, stride, 0, ceil_mode)
     count = kernel_size if isinstance(kernel_size, int) else math.prod(kernel_size)
-    return (means.relu() * count) ** (1 / norm_type)
+    means = avg_pool1d(floating(input) ** norm_type, kernel_size, stride, 0, ceil_mode)
+    return _root_of_sums(means, count, norm_type)
 
 
 @checked(norm_type=FINITE_NORM)
@@ -287,7 +286,10 @@ def lp_pool2d(
     >>> tw.nn.functional.lp_pool2d(tw.tensor([[[3.0, 0.0], [0.0, 4.0]]]), 2, 2)
     tensor([[[5.]]])
     """
-    powers = floating(input) ** norm_type
-    means = avg_pool2d(powers, kernel_size, stride, 0, ceil_mode)
     count = kernel_size**2 if isinstance(kernel_size, int) else math.prod(kernel_size)
-    return (means.relu() * count) ** (1 / norm_type)
+    means = avg_pool2d(floating(input) ** norm_type, kernel_size, stride, 0, ceil_mode)
+    return _root_of_sums(means, count, norm_type)
+
+
+def _root_of_sums(means: Tensor, count: int, p: float) -> Tensor:
+    return (means.relu() * count) ** (1 / p)
