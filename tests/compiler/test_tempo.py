@@ -55,6 +55,20 @@ def test_it_follows_a_machine_that_becomes_busy_and_free_again() -> None:
     assert tempo.best(2) == 2
 
 
+def test_a_cold_first_run_is_soon_forgotten() -> None:
+    """Two threads take 2 ms, the first time 18; one takes 3."""
+    spent = {1: 0.0, 2: 0.0}
+    tempo, now, first = Tempo(), 0.0, True
+    while now < 0.4:
+        number = tempo.pick(2, now)
+        each = 0.003 if number == 1 else 0.018 if first else 0.002
+        first = False
+        now += each
+        spent[number] += each
+        tempo.note(number, each, 1, now)
+    assert spent[2] > 2 * spent[1]
+
+
 def test_long_iterations_always_have_all_threads() -> None:
     spent = simulate(4, lambda n, _: 0.1 / n + 0.01 * n, until=10.0)
     assert spent[4] == sum(spent.values())

@@ -15,8 +15,9 @@ __all__ = ["TRY", "Tempo"]
 TRY: Final = 0.002  # seconds of a try, where one iteration is not longer
 _LONG: Final = 0.02  # seconds of an iteration that threads are always worth it for
 _PATIENCE: Final = 40  # a try may take a fortieth of the time until it is made again
+_COLD: Final = 4  # the same of a first try, which finds caches and memory cold
 _HOPELESS: Final = 1.5  # what is so much slower with fewer threads is slower still with fewer yet
-_WEIGHT: Final = 0.5  # of a new measurement
+_WEIGHT: Final = 0.5  # of a new measurement that is slower; a faster one is no accident
 
 
 class Tempo:
@@ -29,7 +30,10 @@ class Tempo:
     >>> tempo.pick(2, now=0.0)  # one thread has not been tried yet
     1
     >>> tempo.note(1, seconds=0.001, iterations=1, now=0.0)
-    >>> tempo.pick(2, now=0.1), tempo.pick(2, now=0.2)  # two are tried again after 40 times 4 ms
+    >>> tempo.pick(2, now=0.01), tempo.pick(2, now=0.02)  # two are tried again, after 4 times 4 ms
+    (1, 2)
+    >>> tempo.note(2, seconds=0.003, iterations=1, now=0.02)
+    >>> tempo.pick(2, now=0.1), tempo.pick(2, now=0.2)  # and then after 40 times 3 ms
     (1, 2)
     """
 
@@ -61,9 +65,11 @@ class Tempo:
     def note(self, threads: int, seconds: float, iterations: int, now: float) -> None:
         """A number of iterations took some seconds, and ended at the time `now`."""
         new = seconds / max(1, iterations)
-        old = self._each.get(threads, new)
-        self._each[threads] = old + _WEIGHT * (new - old)
-        self._due[threads] = now + _PATIENCE * min(seconds, max(TRY, new))
+        old = self._each.get(threads)
+        slower = old is not None and new > old
+        self._each[threads] = old + _WEIGHT * (new - old) if slower and old else new
+        patience = _COLD if old is None else _PATIENCE
+        self._due[threads] = now + patience * min(seconds, max(TRY, new))
 
 
 def _halves(threads: int) -> Iterator[int]:
