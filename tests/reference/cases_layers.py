@@ -68,6 +68,9 @@ SIZES = {
     "grid_sample":   [*(call(_IMAGES, normal(3, 2, 4, 2), "bilinear", padding, corners)
                         for padding in ("zeros", "border", "reflection")
                         for corners in (False, True)),
+                      *(first(_IMAGES, Fixed(normal(3, 2, 4, 2)), "bicubic", padding, corners)
+                        for padding in ("zeros", "border", "reflection")
+                        for corners in (False, True)),
                       first(_IMAGES, normal(3, 2, 4, 2), "nearest", "reflection", False),
                       first(_IMAGES, normal(3, 2, 4, 2), "nearest", "zeros", True)],
     "pixel_shuffle":   [call(_IMAGES, 2), call(normal(9, 2, 1), 3)],

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.table.resizing import cubic
 from tests.table.row import Array, Bad, Row, normal, row, s
 from thalweg.errors import ConfigError
 
@@ -43,8 +44,19 @@ def sampled(
     n, channels, height, width = x.shape
     found = np.zeros((n, channels, *grid.shape[1:3]), x.dtype)
     for k, i, j in itertools.product(range(n), *map(range, grid.shape[1:3])):
-        column = folded(grid[k, i, j, 0], width, padding_mode, align_corners)
-        line = folded(grid[k, i, j, 1], height, padding_mode, align_corners)
+        across = in_pixels(grid[k, i, j, 0], width, align_corners)
+        down = in_pixels(grid[k, i, j, 1], height, align_corners)
+        if mode == "bicubic":
+            for a, b in itertools.product(range(-1, 3), range(-1, 3)):
+                at = math.floor(down) + a, math.floor(across) + b
+                weight = cubic(down - at[0]) * cubic(across - at[1])
+                r = folded(at[0], height, padding_mode, align_corners)
+                c = folded(at[1], width, padding_mode, align_corners)
+                if 0 <= r < height and 0 <= c < width:
+                    found[k, :, i, j] += weight * x[k, :, round(r), round(c)]
+            continue
+        column = folded(across, width, padding_mode, align_corners)
+        line = folded(down, height, padding_mode, align_corners)
         if mode == "nearest":
             near = {(round(line), round(column)): 1.0}
         else:
@@ -59,9 +71,12 @@ def sampled(
     return found
 
 
-def folded(place: float, size: int, padding_mode: str, align_corners: bool) -> float:
+def in_pixels(place: float, size: int, align_corners: bool) -> float:
+    return (place + 1) * (size - 1) / 2 if align_corners else ((place + 1) * size - 1) / 2
+
+
+def folded(at: float, size: int, padding_mode: str, align_corners: bool) -> float:
     """The place in pixels, brought into the image where that is asked for."""
-    at = (place + 1) * (size - 1) / 2 if align_corners else ((place + 1) * size - 1) / 2
     low, high = (0.0, size - 1.0) if align_corners else (-0.5, size - 0.5)
     while padding_mode == "reflection" and not low <= at <= high:
         at = 2 * low - at if at < low else 2 * high - at
@@ -80,8 +95,10 @@ ROWS = [
         s(IMAGE, GRID, args=("bilinear", "border", True)),
         s(IMAGE, GRID, args=("bilinear", "reflection")),
         s(IMAGE, GRID, args=("bilinear", "reflection", True)),
+        s(IMAGE, GRID, args=("bicubic", "zeros")), s(IMAGE, GRID, args=("bicubic", "border", True)),
+        s(IMAGE, GRID, args=("bicubic", "reflection")),
         bad=(Bad((IMAGE, THETA), mentions=("(2, 2, 3)", "(N, H', W', 2)")),
-             Bad((IMAGE, GRID), ("bicubic",), error=ConfigError, mentions=("mode 'bicubic'",)),
+             Bad((IMAGE, GRID), ("cubic",), error=ConfigError, mentions=("mode 'cubic'",)),
              Bad((IMAGE, GRID), ("nearest", "wrap"), error=ConfigError, mentions=("'wrap'",)))),
     f("grid_sample", sampled, *(s(IMAGE, GRID, args=("nearest", padding), smooth=False)
                                 for padding in ("zeros", "border", "reflection")),

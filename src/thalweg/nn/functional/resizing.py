@@ -19,7 +19,15 @@ from thalweg.nn.functional.arguments import checked, least, one_of
 from thalweg.ops.creation import tensor
 from thalweg.ops.lift import floating
 
-__all__ = ["Factors", "MODES", "channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
+__all__ = [
+    "Factors",
+    "MODES",
+    "channel_shuffle",
+    "cubic_weights",
+    "interpolate",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+]
 
 Factors: TypeAlias = float | Sequence[float] | None
 _Taps = list[tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]]  # (places, weights) of an axis
@@ -139,8 +147,13 @@ def _taps(n: int, o: int, factor: float | None, mode: str, align: bool) -> _Taps
     rest, low = exact - first, first.astype(np.int64)
     if mode != "bicubic":
         return [(np.minimum(low, n - 1), 1 - rest), (np.minimum(low + 1, n - 1), rest)]
-    weights = (_far(rest + 1), _near(rest), _near(1 - rest), _far(2 - rest))
+    weights = cubic_weights(rest)
     return [(np.clip(low + i - 1, 0, n - 1), weight) for i, weight in enumerate(weights)]
+
+
+def cubic_weights(rest: Any) -> tuple[Any, Any, Any, Any]:
+    """What four neighbours count at a place `rest`, from 0 to 1, behind the second of them."""
+    return _far(rest + 1), _near(rest), _near(1 - rest), _far(2 - rest)
 
 
 def _near(x: Any) -> Any:

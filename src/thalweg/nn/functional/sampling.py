@@ -8,12 +8,13 @@ from typing import Any
 from thalweg._tensor import Tensor
 from thalweg.errors import ShapeError
 from thalweg.nn.functional.arguments import checked, one_of
+from thalweg.nn.functional.resizing import cubic_weights
 from thalweg.ops.creation import arange
 from thalweg.ops.joining import stack
 
 __all__ = ["affine_grid", "grid_sample"]
 
-_MODES = ("bilinear", "nearest")
+_MODES = ("bicubic", "bilinear", "nearest")
 _PADDINGS = ("zeros", "border", "reflection")
 
 
@@ -65,8 +66,9 @@ def grid_sample(
     """`input` (N, C, H, W) read at the places `grid` (N, H', W', 2): (N, C, H', W').
 
     A place is (x, y), each from -1 to 1 as in `affine_grid`. "bilinear" weighs the four pixels
-    around it, "nearest" takes one. Outside of the image there are zeros, or, by `padding_mode`, its
-    "border" or its "reflection". Differentiable in both arguments; "nearest" in `input` alone.
+    around it, "bicubic" sixteen, "nearest" takes one. Outside of the image there are zeros, or, by
+    `padding_mode`, its "border" or its "reflection". Differentiable in both arguments; "nearest" in
+    `input` alone.
 
     Raises `ShapeError`, and `ConfigError` for an unknown mode.
 
@@ -83,8 +85,15 @@ def grid_sample(
             "expected (N, C, H, W) and (N, H', W', 2)"
         )
     height, width = input.shape[2:]
-    x = _pixel(grid[..., 0], width, padding_mode, align_corners)
-    y = _pixel(grid[..., 1], height, padding_mode, align_corners)
+    x = _pixel(grid[..., 0], width, align_corners)
+    y = _pixel(grid[..., 1], height, align_corners)
+    if mode == "bicubic":
+        columns = _neighbours(x, width, padding_mode, align_corners)
+        rows = _neighbours(y, height, padding_mode, align_corners)
+        lines = [_weighed([(_at(input, r, c), w) for c, w in columns]) for r, _ in rows]
+        return _weighed([(line, w) for line, (_, w) in zip(lines, rows, strict=True)])
+    x = _padded(x, width, padding_mode, align_corners)
+    y = _padded(y, height, padding_mode, align_corners)
     if mode == "nearest":
         return _at(input, y.round(), x.round())
     left, top = x.detach().floor(), y.detach().floor()
@@ -95,13 +104,33 @@ def grid_sample(
         (top + 1, left, bottom * (1 - right)),
         (top + 1, left + 1, bottom * right),
     )
-    first, *others = (_at(input, row, column) * w[:, None] for row, column, w in corners)
+    return _weighed([(_at(input, row, column), w) for row, column, w in corners])
+
+
+def _weighed(parts: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The sum of images (N, C, H', W'), each times a weight a place, (N, H', W')."""
+    first, *others = (image * weight[:, None] for image, weight in parts)
     return sum(others, first)
 
 
-def _pixel(place: Tensor, size: int, padding: str, align_corners: bool) -> Tensor:
+def _neighbours(
+    number: Tensor, size: int, padding: str, align_corners: bool
+) -> list[tuple[Tensor, Tensor]]:
+    """The four pixels around along an axis, and what each counts in a cubic through them."""
+    before = number.detach().floor()
+    return [
+        (_padded(before + (i - 1), size, padding, align_corners), weight)
+        for i, weight in enumerate(cubic_weights(number - before))
+    ]
+
+
+def _pixel(place: Tensor, size: int, align_corners: bool) -> Tensor:
     """A place from -1 to 1 as a number of pixels from the first one's centre."""
-    number = (place + 1) * ((size - 1) / 2) if align_corners else ((place + 1) * size - 1) / 2
+    return (place + 1) * ((size - 1) / 2) if align_corners else ((place + 1) * size - 1) / 2
+
+
+def _padded(number: Tensor, size: int, padding: str, align_corners: bool) -> Tensor:
+    """Numbers of pixels outside of the image as those whose values stand there."""
     if padding == "zeros":
         return number
     if padding == "reflection":
