@@ -28,7 +28,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"__init__"}),
     frozenset({"train", "inspect", "lectures", "minimize", "search"}),
     frozenset({"models"}),
-    frozenset({"nn", "optim", "data", "interop"}),
+    frozenset({"nn", "optim", "data", "interop", "distributions"}),
     frozenset(
         {"_tensor", "_format", "ops", "linalg", "autodiff", "autograd", "func", "compiler", "tape"}
         | {"cuda", "testing", "utils"}
@@ -50,6 +50,7 @@ SECOND_FACES = {"thalweg.autograd", "thalweg.nn.functional"}
 LOADED_LATER = (
     "thalweg.cli",
     "thalweg.compiler",
+    "thalweg.distributions",
     "thalweg.drawing",
     "thalweg.inspect",
     "thalweg.lab",

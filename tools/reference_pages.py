@@ -39,6 +39,7 @@ MODULES = {
     "thalweg.func": "transforms of functions",
     "thalweg.autograd": "differentiation",
     "thalweg.linalg": "linear algebra",
+    "thalweg.distributions": "probability distributions",
     "thalweg.data": "data sets and loaders",
     "thalweg.data.transforms": "augmentation",
     "thalweg.train": "training",
