@@ -47,6 +47,7 @@ def test_the_second_time_as_the_first(use: Callable[..., tw.Tensor]) -> None:
     assert known > 0
     twice(Y, Y)
     assert len(batching._plans) == known
+    assert all(plan.is_known for plan in batching._plans.values())
 
 
 def test_numbers_that_are_equal_and_not_the_same() -> None:

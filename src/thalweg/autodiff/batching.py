@@ -362,7 +362,7 @@ def vmap(
     @wraps(func)
     def mapped(*args: Any, **kwargs: Any) -> Any:
         leaves, structure = flatten((args, kwargs))
-        dims = _dims_of_arguments(in_dims, args, leaves)
+        dims = _dims_of_arguments(in_dims, args, kwargs, leaves)
         size = _size(leaves, dims)
         given = [x.movedim(d, 0) if d else x for x, d in zip(leaves, dims, strict=True)]
 
@@ -409,7 +409,9 @@ def _only(x: Tensor) -> Tensor:
     return bind(reshape, x, shape=x._value.shape[1:])
 
 
-def _dims_of_arguments(in_dims: Any, args: Any, leaves: Sequence[Any]) -> list[int | None]:
+def _dims_of_arguments(
+    in_dims: Any, args: Any, kwargs: Any, leaves: Sequence[Any]
+) -> list[int | None]:
     """The dimension of cases of each leaf: first those of positional arguments, then the others."""
     if isinstance(in_dims, tuple | list):
         if len(in_dims) != len(args):
@@ -418,8 +420,11 @@ def _dims_of_arguments(in_dims: Any, args: Any, leaves: Sequence[Any]) -> list[i
                 "for each, or one int for all"
             )
         in_dims = tuple(in_dims)
-    found = _spread(in_dims, args, "in_dims")
-    found += [None] * (len(leaves) - len(found))
+    if in_dims.__class__ is int and not kwargs:
+        found: list[int | None] = [in_dims] * len(leaves)
+    else:
+        found = _spread(in_dims, args, "in_dims")
+        found += [None] * (len(leaves) - len(found))
     for position, (x, dim) in enumerate(zip(leaves, found, strict=True)):
         if not isinstance(x, TensorBase):
             if dim is not None and in_dims != 0:
@@ -451,11 +456,11 @@ def _size(leaves: Sequence[Any], dims: Sequence[int | None]) -> int:
     given = [(x, d) for x, d in zip(leaves, dims, strict=True) if d is not None]
     if not given:
         raise ConfigError("vmap: no argument has cases: at least one in_dims must not be None")
-    sizes = [x._value.shape[d] for x, d in given]
-    if len(set(sizes)) > 1:
+    sizes: list[int] = [x._value.shape[d] for x, d in given]
+    if sizes.count(sizes[0]) != len(sizes):
         shapes = ", ".join(f"{tuple(x.shape)} in dimension {d}" for x, d in given)
         raise ShapeError(f"vmap: arguments with {sizes} cases: one number expected; got {shapes}")
-    return int(sizes[0])
+    return sizes[0]
 
 
 def _placed(results: list[Tensor], structure: Structure, out_dims: Any) -> list[Tensor]:

@@ -1,7 +1,7 @@
 """What a batching rule does to operands of given shapes, learned once.
 
-A rule looks at shapes and attributes and at nothing else: it moves and reshapes the operands, and
-applies its primitive. What it did to some it does to any others of their shapes.
+A rule looks at shapes and attributes, and at dtypes where it makes constants: it moves and reshapes
+the operands, and applies its primitive. What it did to some it does to any others like them.
 """
 
 from __future__ import annotations
@@ -18,18 +18,29 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "learned"]
 
+Steps = list[tuple[Primitive, Inputs, Attributes, Any]]  # each with its value
+Move = tuple[int, Primitive, Attributes]  # the place of an operand, and what makes another of it
+
 
 class Plan(NamedTuple):
-    """How operands are moved, one after the other, before the rule's own primitive is applied."""
+    """How operands are moved and arranged before the rule's own primitive is applied to them."""
 
-    # The place of an operand, and what makes another of it; None: the rule does anything else.
-    moves: tuple[tuple[int, Primitive, Attributes], ...] | None = None
+    is_known: bool = False  # else the rule does something that is not a plan
+    moves: tuple[Move, ...] = ()  # one after the other
+    constants: tuple[Tensor, ...] = ()
+    dtypes: tuple[Any, ...] = ()  # of the operands that the constants are for
+    places: tuple[int, ...] = ()  # of the inputs, among operands and constants
+    is_straight: bool = False  # the inputs are the operands as they are
     changed: Attributes | None = None  # the attributes that are others than those given
 
-    def move(self, interpret: Interpreter, operands: list[Tensor]) -> None:
-        """Put in the place of operands what is made of them."""
-        for place, move, attributes in self.moves or ():
-            operands[place] = wrap(interpret(move, (operands[place],), attributes))
+    def applied_to(self, interpret: Interpreter, operands: Sequence[Tensor]) -> Inputs:
+        """The inputs of the rule's own primitive."""
+        if self.constants and self.dtypes != tuple([x._value.dtype for x in operands]):
+            raise LookupError("the constants are for other dtypes")
+        found = [*operands, *self.constants]
+        for place, move, attributes in self.moves:
+            found[place] = wrap(interpret(move, (found[place],), attributes))
+        return tuple([found[place] for place in self.places])
 
 
 def learned(
@@ -40,7 +51,7 @@ def learned(
     attributes: Attributes,
 ) -> Plan:
     """What the batching rule of `primitive` does to these operands."""
-    steps: list[tuple[Primitive, Inputs, Attributes, Any]] = []
+    steps: Steps = []
     interpret = mode.interpret
 
     def look(step: Primitive, inputs: Inputs, given: Attributes) -> Any:
@@ -55,17 +66,35 @@ def learned(
         out = primitive.batch(application(primitive), size, cases, *own, **attributes)
     finally:
         mode.interpret = interpret
-    places = {id(x._value): k for k, x in enumerate(own)}
-    moves: list[tuple[int, Primitive, Attributes]] = []
-    *before, (last, inputs, given, value) = steps
-    for step, xs, attributes_of_step, made in before:
-        place = places.pop(id(xs[0]._value), None) if len(xs) == 1 else None
-        if place is None or any(isinstance(v, float) for v in attributes_of_step.values()):
-            return Plan()  # 0.0 and -0.0 are equal, and would be one plan
-        places[id(made)] = place
-        moves.append((place, step, attributes_of_step))
-    straight = [places.get(id(x._value)) for x in inputs] == [*range(len(own))]
-    if last is not primitive or value is not out._value or not straight:
+    last, _, given, value = steps[-1]
+    moves, constants, places = _moves(own, steps)
+    if last is not primitive or value is not out._value or -1 in places:
         return Plan()
-    changed = {name: v for name, v in given.items() if v is not attributes.get(name)}
-    return Plan(tuple(moves), changed or None)
+    return Plan(
+        is_known=True,
+        moves=tuple(moves),
+        constants=tuple(constants),
+        dtypes=tuple([x._value.dtype for x in own]),
+        places=places,
+        is_straight=not moves and places == tuple(range(len(own))),
+        changed={name: v for name, v in given.items() if v is not attributes.get(name)} or None,
+    )
+
+
+def _moves(own: Sequence[Tensor], steps: Steps) -> tuple[list[Move], list[Tensor], tuple[int, ...]]:
+    """The moves and constants before the last step, and the places of its inputs; -1 of any other
+    value.
+    """
+    moves: list[Move] = []
+    constants: list[Tensor] = []
+    places = {id(x._value): k for k, x in enumerate(own)}
+    for step, inputs, given, value in steps[:-1]:
+        if len(inputs) > 1 or any(isinstance(v, float) for v in given.values()):
+            continue  # 0.0 and -0.0 are equal, and would be one plan
+        if not inputs:
+            places[id(value)] = len(own) + len(constants)
+            constants.append(wrap(value))
+        elif (place := places.pop(id(inputs[0]._value), -1)) >= 0:
+            places[id(value)] = place
+            moves.append((place, step, given))
+    return moves, constants, tuple([places.get(id(x._value), -1) for x in steps[-1][1]])
