@@ -56,7 +56,6 @@ def test_close(actual: Any, expected: Any, options: dict[str, Any]) -> None:
         (1.0, 2.0, {"msg": "no"}, "^no$"),
         (1.0, 2.0, {"msg": lambda text: f"here: {text}"}, r"^here: 1\.0, expected 2\.0"),
     ],
-    ids=str,
 )
 def test_not_close(actual: Any, expected: Any, options: dict[str, Any], said: str) -> None:
     with pytest.raises(AssertionError, match=said):
