@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg.compiler import binding
 from thalweg.compiler.machine import host
-from thalweg.compiler.native import kept, program
+from thalweg.compiler.native import jit, kept, program
 from thalweg.compiler.native.kept import key_of_program
 from thalweg.errors import OutOfRangeError
 
@@ -143,6 +145,39 @@ def test_other_sources_are_another_program(monkeypatch: pytest.MonkeyPatch) -> N
     before = key(lambda a: a + 1, x(3))
     monkeypatch.setattr(kept, "_sources", lambda: ("changed",))
     assert key(lambda a: a + 1, x(3)) != before
+
+
+def test_code_of_other_versions_and_processors_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+    emit = jit.emit
+
+    def counted(ir: str, *args: Any, **kwargs: Any) -> bytes:
+        made.append(ir)
+        return emit(ir, *args, **kwargs)
+
+    def run() -> int:
+        made.clear()
+        jit.versions.cache_clear()
+        assert tw.compile(lambda a: a + 1)(x(3)).tolist() == [1, 2, 3]
+        return len(made)
+
+    monkeypatch.setattr(jit, "emit", counted)
+    anew = run()
+    assert anew > 0
+    assert run() == 0
+    less = replace(host(), features=f"{host().features},-sse4a")
+    changes: list[tuple[Any, str, Any]] = [
+        (llvmlite, "__version__", "0.1"),
+        (jit, "version", lambda _: "9.9"),
+        (binding, "host", lambda: less),
+    ]
+    for owner, name, other in changes:
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, other)
+            assert run() == anew, name
+    assert run() == 0
 
 
 def test_without_a_cache_there_is_no_key(monkeypatch: pytest.MonkeyPatch, own_cache: Path) -> None:
