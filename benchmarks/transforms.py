@@ -69,11 +69,9 @@ def _stacking(f: Tensors) -> Tensors:
 
 
 def _networks(count: int) -> Iterator[Work]:
-    """A small network of each sample, and its gradient for each."""
+    """A small network of each sample, recorded, the loss of its scores, and its gradient."""
     net = tw.nn.Sequential(tw.nn.Linear(64, 100), tw.nn.Tanh(), tw.nn.Linear(100, 10))
     state = {name: p.detach() for name, p in net.named_parameters()}
-    for p in net.parameters():
-        p.requires_grad_(False)
 
     def loss(state: Any, x: tw.Tensor, y: tw.Tensor) -> tw.Tensor:
         return F.cross_entropy(functional_call(net, state, x.unsqueeze(0)), y.unsqueeze(0))
@@ -84,7 +82,14 @@ def _networks(count: int) -> Iterator[Work]:
         found = [gradient(state, x, y) for x, y in zip(xs, ys, strict=True)]
         return {name: tw.stack([one[name] for one in found]) for name in state}
 
+    def entropy(scores: tw.Tensor, y: tw.Tensor) -> tw.Tensor:
+        return F.cross_entropy(scores, y)
+
+    def entropies(scores: tw.Tensor, ys: tw.Tensor) -> tw.Tensor:
+        return tw.stack([entropy(*pair) for pair in zip(scores, ys, strict=True)])
+
     xs, ys = tw.randn(count, 64), tw.randint(0, 10, (count,))
+    yield Work("vmap cross_entropy", count, vmap(entropy), entropies, (xs[:, :10], ys))
     yield Work("vmap 64-100-10", count, vmap(net), _stacking(net), (xs,))
     yield Work("vmap(grad) 64-100-10", count, lambda x, y: mapped(state, x, y), loop, (xs, ys))
 
@@ -132,7 +137,10 @@ def compare(work: Work, *functions: Callable[..., Any]) -> None:
     for result in results[1:]:
         for name in result if isinstance(result, dict) else (slice(None),):
             np.testing.assert_allclose(
-                result[name].numpy(), results[0][name].numpy(), rtol=1e-3, atol=1e-5
+                result[name].detach().numpy(),
+                results[0][name].detach().numpy(),
+                rtol=1e-3,
+                atol=1e-5,
             )
 
 

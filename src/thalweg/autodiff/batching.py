@@ -159,7 +159,7 @@ class Batching(Transform):
         return Batched(self, bits.narrow(1, 0, count).reshape((self.size, *shape)))
 
     def __call__(self, primitive: Primitive, inputs: Inputs, attributes: Attributes) -> Any:
-        """As `apply`, or by a plan, where nothing outside is another level, a trace or a tape.
+        """As `apply`, or by a plan, where nothing outside is another level or a trace.
 
         Once for every operation: so it is one loop, and does nothing twice.
         """
@@ -168,6 +168,7 @@ class Batching(Transform):
             return super().__call__(primitive, inputs, attributes)
         held: list[Tensor] = []
         key: list[Any] = [primitive]
+        is_recorded = False
         for x in inputs:
             value = x._value
             if value.__class__ is Batched and value.level is self:
@@ -175,12 +176,11 @@ class Batching(Transform):
                 key.append(value.has_cases)
             else:
                 key.append(None)
-            if x._requires_grad:
-                return super().__call__(primitive, inputs, attributes)
+            is_recorded |= x._requires_grad
             key.append(x._value.shape)
             held.append(x)
         if True not in key:
-            is_here = False in key or primitive is random_bits
+            is_here = False in key or is_recorded or primitive is random_bits
             return (super().__call__ if is_here else outside)(primitive, inputs, attributes)
         if attributes:
             key.append(tuple(attributes.items()))
@@ -188,12 +188,27 @@ class Batching(Transform):
             known = tuple(key)
             plan = _plans.get(known) or self._learned(known, primitive, inputs, attributes)
             if plan.is_known:
-                operands = tuple(held) if plan.is_straight else plan.applied_to(outside, held)
+                apply = self._recorded if is_recorded else self._unrecorded
+                operands = tuple(held) if plan.is_straight else plan.applied_to(apply, held)
                 given = attributes | plan.changed if plan.changed else attributes
-                return Batched(self, wrap(outside(primitive, operands, given)))
+                return Batched(self, apply(primitive, operands, given))
         except Exception:  # which `apply` says more about
             pass
         return super().__call__(primitive, inputs, attributes)
+
+    def _unrecorded(self, primitive: Primitive, inputs: Inputs, attributes: Attributes) -> Tensor:
+        """An operation outside, on nothing that requires a gradient."""
+        return wrap(self._direct(primitive, inputs, attributes))
+
+    def _recorded(self, primitive: Primitive, inputs: Inputs, attributes: Attributes) -> Tensor:
+        """An operation outside, on the tape."""
+        here = mode.__dict__
+        inside = here["interpret"]
+        here["interpret"] = self._direct
+        try:
+            return bind(primitive, *inputs, **attributes)
+        finally:
+            here["interpret"] = inside
 
     def _learned(
         self, key: Any, primitive: Primitive, inputs: Inputs, attributes: Attributes

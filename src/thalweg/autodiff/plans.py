@@ -6,12 +6,12 @@ the operands, and applies its primitive. What it did to some it does to any othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from thalweg.autodiff.levels import application
 from thalweg.primitives.core import Primitive
-from thalweg.tape import Attributes, Inputs, Interpreter, mode, wrap
+from thalweg.tape import Attributes, Inputs, mode, wrap
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "learned"]
 
 Steps = list[tuple[Primitive, Inputs, Attributes, Any]]  # each with its value
+Apply = Callable[[Primitive, Inputs, Attributes], "Tensor"]
 Move = tuple[int, Primitive, Attributes]  # the place of an operand, and what makes another of it
 
 
@@ -33,13 +34,13 @@ class Plan(NamedTuple):
     is_straight: bool = False  # the inputs are the operands as they are
     changed: Attributes | None = None  # the attributes that are others than those given
 
-    def applied_to(self, interpret: Interpreter, operands: Sequence[Tensor]) -> Inputs:
+    def applied_to(self, apply: Apply, operands: Sequence[Tensor]) -> Inputs:
         """The inputs of the rule's own primitive."""
         if self.constants and self.dtypes != tuple([x._value.dtype for x in operands]):
             raise LookupError("the constants are for other dtypes")
         found = [*operands, *self.constants]
         for place, move, attributes in self.moves:
-            found[place] = wrap(interpret(move, (found[place],), attributes))
+            found[place] = apply(move, (found[place],), attributes)
         return tuple([found[place] for place in self.places])
 
 
