@@ -122,3 +122,20 @@ def test_what_may_fail_is_not_reduced_at_once() -> None:
         {2: 1},
     )
     assert labels(plan) == ["gather", "sum+add"]
+
+
+def test_a_sum_that_is_put_into_what_its_loop_could_fill() -> None:
+    """The zeros around it are there before; so they are not filled in by its own kernel."""
+    plan = plan_of(
+        """
+        inputs x: f32[5], y: f32[5]
+        t0 : f32[5] = exp(x)
+        t1 : f32[5] = multiply(t0, y)
+        t2 : f32[5] = multiply(t0, x)
+        t3 : f32    = sum[axes=(0)](t2)
+        t4 : f32[1] = reshape[shape=(1)](t3)
+        t5 : f32[5] = pad[low=(0) high=(4) inner=(0) value=0](t4)
+        t6 : f32[5] = add(t1, t5)
+        outputs t6"""
+    )
+    assert len(plan.kernels) == 3

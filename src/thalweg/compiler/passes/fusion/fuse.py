@@ -143,7 +143,9 @@ def _joined(fused: Fused, number: int, alone: Draft) -> Draft | None:
     needs = fused.needs(alone)
     if any(number in _all_needs(fused, other) for other in needs - {number}):
         return None
-    if any(root in draft.members for r in joined.sources() for root in fused.layout.writers(r)):
+    written = [root for source in joined.sources() for root in fused.layout.writers(source)]
+    filled = [fill for member in joined.members for fill in fused.layout.after.get(member, ())]
+    if any(member in draft.members for member in (*written, *filled)):
         return None
     return joined
 
