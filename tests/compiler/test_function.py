@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -248,17 +249,17 @@ def test_an_error_names_the_line() -> None:
 
 
 def test_what_escapes_says_so() -> None:
-    kept: list[tw.Tensor] = []
-    keeper = kept.append  # whose list is not looked for
+    queue: SimpleQueue[tw.Tensor] = SimpleQueue()  # which is not looked into
 
     def step(x: tw.Tensor) -> tw.Tensor:
-        keeper(x * 2)
+        queue.put(x * 2)
         return x
 
     compiled = tw.compile(step)
     compiled(tw.ones(2))
     compiled(tw.ones(2))
-    assert len(kept) == 1
+    kept = [queue.get()]
+    assert queue.empty()
     for use in (lambda: kept[0] + 1, lambda: kept[0].tolist(), lambda: compiled(kept[0])):
         with pytest.raises(TraceError, match="trace"):
             use()
@@ -310,13 +311,22 @@ def test_eager_instead_is_asked_for() -> None:
         tw.compile(step, fallback="lazy")  # type: ignore[arg-type]
 
 
-def test_many_programs_are_warned_of() -> None:
-    step = tw.compile(lambda x: x + 1)
+CHANGES: list[tuple[Callable[[int], tuple[Any, ...]], str]] = [
+    (lambda n: (tw.ones(n),), r"0 of its arguments was f32\[16\] and is f32\[17\]\. Keep to a few"),
+    (lambda n: (tw.ones(2), n), r"1 of its arguments was 16 and is 17\. Pass what changes"),
+    (lambda n: (tw.ones(2), float("nan") if n == 17 else n), "was 16 and is nan"),
+    (lambda n: (tw.ones(2), *range(n)), "its arguments are others, or nested otherwise"),
+]
+
+
+@pytest.mark.parametrize(("given", "words"), CHANGES)
+def test_many_programs_are_warned_of(given: Callable[[int], tuple[Any, ...]], words: str) -> None:
+    step = tw.compile(lambda x, *numbers: x + sum(numbers))
     for n in range(1, 17):
-        step(tw.ones(n))
-    with pytest.warns(UserWarning, match="traced 16 times; the last time because shapes"):
-        step(tw.ones(17))
-    step(tw.ones(18))
+        step(*given(n))
+    with pytest.warns(UserWarning, match=f"traced 16 times; the last time because .*{words}"):
+        step(*given(17))
+    step(*given(18))
 
 
 def test_an_index_out_of_range_names_the_line() -> None:

@@ -376,13 +376,19 @@ def test_a_value_that_is_kept_in_a_list_is_refused() -> None:
         seen.append(x * 2)
         return sum(seen)
 
-    for keeping in (in_a_list, in_a_dictionary, in_a_default):
+    keep = losses.append
+
+    def in_a_bound_method(x: tw.Tensor) -> tw.Tensor:
+        keep(x * 2)
+        return x
+
+    for keeping in (in_a_list, in_a_dictionary, in_a_default, in_a_bound_method):
         step = tw.compile(keeping)
         for _ in range(2):
             with pytest.raises(TraceError, match=r"(?s)Return the value.* made at .*in in_a"):
                 step(tw.ones(3))
         assert keeping(tw.ones(3)) is not None, "and eagerly it works"
-    assert len(losses) == len(log) == 1
+    assert (len(losses), len(log)) == (2, 1)
 
 
 @pytest.mark.parametrize("draw", [random.random, np.random.rand])

@@ -15,13 +15,14 @@ from thalweg._tensor import Tensor
 from thalweg.compiler.binding import Bound
 from thalweg.compiler.graph import Graph, Variable
 from thalweg.compiler.tracing.asked import listening
+from thalweg.compiler.tracing.signature import AS_A_TENSOR, differences, signature_of
 from thalweg.compiler.tracing.structure import Structure, flatten
 from thalweg.compiler.tracing.surroundings import Surroundings
 from thalweg.compiler.tracing.trace import Guard, Trace, trace_program
 from thalweg.dtypes import as_dtype
 from thalweg.errors import ConfigError, ShapeError, TraceError
 from thalweg.files import size_text
-from thalweg.tape import ESCAPED, mode, no_trace_here, tracing, wrap
+from thalweg.tape import mode, tracing, wrap
 
 if TYPE_CHECKING:
     from thalweg.compiler.explain import Explanation
@@ -49,6 +50,7 @@ class Compiled(Generic[P, R]):
         self.programs: dict[Any, list[_Entry]] = {}
         self.last: _Entry | None = None
         self._traced = 0
+        self._key: Any = None  # of the last trace
         self._is_eager = False
         update_wrapper(self, fn)
 
@@ -89,7 +91,7 @@ class Compiled(Generic[P, R]):
         """A call inside a function transform."""
         from thalweg.compiler import within
 
-        signature = _signature(leaves, structure, differentiate=False)
+        signature = signature_of(leaves, structure, differentiate=False)
         found: R = within.call(self, leaves, structure, signature)
         return found
 
@@ -150,7 +152,7 @@ class Compiled(Generic[P, R]):
         self, leaves: Sequence[Any], structure: Structure, differentiate: bool = False
     ) -> _Entry | None:
         """The program for arguments like these, traced and compiled if there is none yet."""
-        key = _signature(leaves, structure, differentiate)
+        key = signature_of(leaves, structure, differentiate)
         for entry in self.programs.get(key, ()):
             if entry.fits():
                 self.last = entry
@@ -168,7 +170,8 @@ class Compiled(Generic[P, R]):
         self, key: Any, leaves: Sequence[Any], structure: Structure, differentiate: bool
     ) -> _Entry:
         entries = self.programs.setdefault(key, [])
-        self._warn_of_many(entries)
+        self._warn_of_many(entries, key)
+        self._key = key
         objects = [x for x in leaves if not isinstance(x, Tensor)]
         surroundings = Surroundings((self.fn, *objects))
         others = [e.surroundings for known in self.programs.values() for e in known]
@@ -213,15 +216,15 @@ class Compiled(Generic[P, R]):
                 stacklevel=5,
             )
 
-    def _warn_of_many(self, before: Sequence[_Entry]) -> None:
+    def _warn_of_many(self, before: Sequence[_Entry], key: Any) -> None:
         """Say why it is traced again and again; `before` are those for the same arguments."""
         if self._traced == _MOST_PROGRAMS:
-            changed = before[-1].surroundings.changed() if before else ""
-            reason = changed or "shapes, dtypes or arguments that are no tensors were different"
+            reason, remedy = differences(self._key, key)
+            if before:
+                reason, remedy = before[-1].surroundings.changed(), AS_A_TENSOR
             warnings.warn(
                 f"{self._name} was traced {self._traced} times; the last time because {reason}. "
-                "Pass what changes from call to call as a tensor, or leave it outside the "
-                "compiled function",
+                f"{remedy}, or leave it outside the compiled function",
                 stacklevel=5,
             )
 
@@ -346,33 +349,6 @@ class _Entry:
         values = iter(results)
         leaves = [next(values) if x is Variable else x for x in self.trace.constants]
         return self.trace.structure.build(leaves)
-
-
-def _signature(leaves: Sequence[Any], structure: Structure, differentiate: bool) -> Any:
-    parts: list[Any] = [structure, mode.grad, differentiate]
-    for x in leaves:
-        if isinstance(x, Tensor):
-            if x._value.__class__ is Variable:
-                no_trace_here()
-            if x._value.__class__ is Variable:
-                raise TraceError(f"an argument of a compiled function: {ESCAPED}")
-            parts.append((x._value.shape, x._value.dtype, x._requires_grad))
-        elif x.__class__ is float and (x == 0 or x != x):  # -0.0 is not 0.0, and NaN is NaN
-            parts.append(repr(x))
-        else:
-            parts.append((type(x), x))
-    key = tuple(parts)
-    try:
-        hash(key)
-    except TypeError:
-        odd = next(x for x in leaves if not isinstance(x, Tensor) and x.__hash__ is None)
-        given = type(odd).__name__
-        hint = "; make a tensor of it with tw.tensor(...)" if given == "ndarray" else ""
-        raise TraceError(
-            f"{given} given to a compiled function; arguments are tensors, or hashable values "
-            f"that the program is made for{hint}"
-        ) from None
-    return key
 
 
 def _one_after_another(parts: Sequence[Any]) -> Any:
