@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from thalweg._tensor import Tensor
-from thalweg.distributions.distribution import Distribution, numbers
+from thalweg.distributions.distribution import Distribution, LocScale, numbers
 from thalweg.ops.lift import to_dtype
 from thalweg.ops.random import rand
 
@@ -126,7 +126,7 @@ def _waits(own: Distribution, sample_shape: Sequence[int], like: Tensor) -> Tens
     return -(1 - rand(own._shape(sample_shape), dtype=like.dtype)).log()
 
 
-class Laplace(Distribution):
+class Laplace(LocScale):
     """Numbers about `loc`, with tails that fall by a factor of e every `scale`, above 0.
 
         p(x) = e^(-|x - loc| / scale) / (2 scale)
@@ -137,22 +137,6 @@ class Laplace(Distribution):
     """
 
     has_rsample = True
-    _parameters: ClassVar[dict[str, int]] = {"loc": 0, "scale": 0}
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = numbers("Laplace", loc=loc, scale=scale)
-        super().__init__(self.loc.shape, (), validate_args)
-        self._require(scale=(self.scale > 0, "above 0"))
-
-    @property
-    def mean(self) -> Tensor:
-        """loc."""
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        """loc."""
-        return self.loc
 
     @property
     def variance(self) -> Tensor:

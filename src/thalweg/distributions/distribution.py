@@ -15,7 +15,14 @@ from thalweg.ops.joining import broadcast_tensors
 from thalweg.ops.lift import floating, promote
 from thalweg.tape import no_grad
 
-__all__ = ["Distribution", "given_one_of", "numbers", "require_each"]
+__all__ = [
+    "Distribution",
+    "LocScale",
+    "Located",
+    "given_one_of",
+    "numbers",
+    "require_each",
+]
 
 
 def numbers(owner: str, **given: Any) -> tuple[Tensor, ...]:
@@ -185,3 +192,30 @@ class Distribution:
             for name, (holds, expected) in conditions.items():
                 value = getattr(self, name)
                 require_each(type(self).__name__, name, value, holds, expected)
+
+
+class Located(Distribution):
+    """What lies evenly about `loc`."""
+
+    loc: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """loc."""
+        return self.loc
+
+    @property
+    def mode(self) -> Tensor:
+        """loc."""
+        return self.loc
+
+
+class LocScale(Located):
+    """What lies evenly about `loc`, as wide as `scale`, which is above 0; both broadcast."""
+
+    _parameters: ClassVar[dict[str, int]] = {"loc": 0, "scale": 0}
+
+    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
+        self.loc, self.scale = numbers(type(self).__name__, loc=loc, scale=scale)
+        super().__init__(self.loc.shape, (), validate_args)
+        self._require(scale=(self.scale > 0, "above 0"))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
 
 from thalweg._tensor import Tensor
-from thalweg.distributions.distribution import Distribution, numbers
+from thalweg.distributions.distribution import LocScale
 from thalweg.ops.random import randn
 
 __all__ = ["LogNormal", "Normal"]
@@ -15,7 +14,7 @@ __all__ = ["LogNormal", "Normal"]
 _LOG_2PI = math.log(2 * math.pi)
 
 
-class Normal(Distribution):
+class Normal(LocScale):
     """Normal numbers of mean `loc` and standard deviation `scale`, above 0; both broadcast.
 
         p(x) = e^(-((x - loc) / scale)^2 / 2) / (scale sqrt(2 pi))
@@ -29,22 +28,6 @@ class Normal(Distribution):
     """
 
     has_rsample = True
-    _parameters: ClassVar[dict[str, int]] = {"loc": 0, "scale": 0}
-
-    def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
-        self.loc, self.scale = numbers(type(self).__name__, loc=loc, scale=scale)
-        super().__init__(self.loc.shape, (), validate_args)
-        self._require(scale=(self.scale > 0, "above 0"))
-
-    @property
-    def mean(self) -> Tensor:
-        """loc."""
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        """loc."""
-        return self.loc
 
     @property
     def variance(self) -> Tensor:

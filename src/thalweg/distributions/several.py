@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from thalweg._tensor import Tensor
-from thalweg.distributions.distribution import Distribution, given_one_of
+from thalweg.distributions.distribution import Distribution, Located, given_one_of
 from thalweg.errors import ConfigError, ShapeError
 from thalweg.ops.creation import eye
 from thalweg.ops.joining import broadcast_shapes
@@ -18,7 +18,7 @@ from thalweg.ops.random import randn
 __all__ = ["Independent", "MultivariateNormal"]
 
 
-class MultivariateNormal(Distribution):
+class MultivariateNormal(Located):
     """Normal vectors (..., n) of mean `loc` (..., n) and covariance S (..., n, n).
 
     One of S, positive definite, its inverse and its lower triangular factor L, S = L L^T, is given.
@@ -87,16 +87,6 @@ class MultivariateNormal(Distribution):
     def precision_matrix(self) -> Tensor:
         """S^-1."""
         return inv(self.covariance_matrix)
-
-    @property
-    def mean(self) -> Tensor:
-        """loc."""
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        """loc."""
-        return self.loc
 
     @property
     def variance(self) -> Tensor:
