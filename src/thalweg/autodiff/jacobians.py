@@ -17,6 +17,7 @@ from thalweg.autodiff.reverse import chosen, grad_and_value, vjp
 from thalweg.compiler.tracing.structure import Structure
 from thalweg.errors import DTypeError
 from thalweg.ops.creation import eye, ones_like, zeros_like
+from thalweg.ops.lift import literal
 
 if TYPE_CHECKING:
     from thalweg._tensor import Tensor
@@ -40,7 +41,8 @@ def _over(
     vectors are along in front of theirs. Of a number there is one, and no axis.
     """
     if x.numel() == 1:
-        return *tensors_of(name, function(ones_like(x))), 0
+        one = ones_like(x) if x._value.shape else literal(1, x.dtype)
+        return *tensors_of(name, function(one)), 0
     mapped = vmap(function, randomness=randomness, chunk_size=chunk_size)
     return *tensors_of(name, mapped(_units(x))), 1
 
