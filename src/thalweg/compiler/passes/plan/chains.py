@@ -62,9 +62,15 @@ def _row_counts(kernels: Iterable[Kernel]) -> list[int]:
                     break
                 size *= own
                 counts.add(size // _neighbours(own, math.prod(kernel.space[axis + 1 :])))
-            if 0 in kernel.reduced and kernel.body_stores:
+            if 0 in kernel.reduced and _sums_what_it_writes(kernel):
                 counts.add(kernel.space[0])
     return sorted((count for count in counts if count >= _FEWEST), reverse=True)
+
+
+def _sums_what_it_writes(loop: Loop) -> bool:
+    """Whether it would go down columns, far apart in memory, were it not in rows."""
+    down = bool(loop.reduced) and len(loop.space) - 1 not in loop.reduced
+    return down and bool(loop.body_stores)
 
 
 def _neighbours(rows: int, points: int) -> int:
@@ -110,11 +116,6 @@ class _Rows:
     reads: frozenset[Buffer]
     writes: frozenset[Buffer]
     sizes: dict[Buffer, int]
-
-    @property
-    def sums_what_it_writes(self) -> bool:
-        """Whether it would go down columns, far apart in memory, were it not in rows."""
-        return self.rest is not None and bool(self.loop.body_stores)
 
     @classmethod
     def of(cls, loop: Loop, rows: int) -> _Rows | None:
@@ -285,7 +286,7 @@ class _Search:
             if not chain.members or idle > _FAR:
                 break
         self._trim(chain)
-        alone = [member for member in chain.members.values() if member.sums_what_it_writes]
+        alone = [m for m in chain.members.values() if m.rest and _sums_what_it_writes(m.loop)]
         return chain if len(chain.members) > 1 or alone else None
 
     def _joins(self, chain: _Found, number: int, kernel: Kernel) -> bool:
