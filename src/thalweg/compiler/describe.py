@@ -132,6 +132,8 @@ def _contraction(kernel: Contraction) -> Iterator[str]:
     yield from ("  " + line for line in _scalars(kernel.epilogue, names))
     for number, line in enumerate(_stores(kernel.stores, names)):
         yield f"  {line}{', in the last run of a scan' if number in kernel.final else ''}"
+    if kernel.places is not None:
+        yield f"  {kernel.places.role} of {'AB'[kernel.places.operand]} at {kernel.places.buffer!r}"
     if kernel.ahead is not None:
         yield f"  asks for {kernel.ahead.count} rows of {kernel.ahead.table!r} ahead"
 

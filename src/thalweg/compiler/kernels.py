@@ -43,6 +43,7 @@ __all__ = [
     "Link",
     "Loop",
     "Margin",
+    "Places",
     "Plan",
     "Reduce",
     "Repeat",
@@ -255,6 +256,18 @@ class Ahead:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where an operand (0: A, 1: B) stands along one axis, number `axis` of `role`: point i is at
+    element buffer[i] from the operand's offset on. The axis' stride there says only how far apart
+    neighbours would be if they were copied together."""
+
+    operand: int
+    role: Literal["rows", "columns", "inner"]
+    axis: int
+    buffer: Buffer
+
+
+@dataclass(frozen=True, slots=True)
 class Contraction:
     """sum over `inner` of A * B, for every point of batch x rows x columns, then the epilogue.
 
@@ -267,7 +280,8 @@ class Contraction:
     The epilogue is a body over the space (batch.., rows.., columns..) whose scalar 0 is the op
     "sum", the finished element; its accesses and `stores` have a stride for each of these axes.
     `final` are the numbers of stores that only the last run of a scan needs: where their buffer's
-    address is null, they are left out. `ahead` has no part in the result.
+    address is null, they are left out. `places`: one operand's rows lie anywhere. `ahead` has no
+    part in the result.
     """
 
     a: Buffer
@@ -286,6 +300,7 @@ class Contraction:
     others: tuple[Margin, ...] = ()
     ahead: Ahead | None = None
     final: tuple[int, ...] = ()
+    places: Places | None = None
 
     @property
     def share(self) -> float:

@@ -7,6 +7,7 @@ here as well. With `poison`, a temporary is overwritten with garbage as soon as 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,7 @@ from thalweg.compiler.kernels import (
     Host,
     Kernel,
     Loop,
+    Places,
     Plan,
     Repeat,
     Scalar,
@@ -192,8 +194,14 @@ def _contraction(kernel: Contraction, memory: _Memory) -> None:
     outer = (*kernel.batch, *kernel.rows, *kernel.columns)
     every: tuple[Axis, ...] = (*outer, *kernel.inner)
     sizes = [axis.size for axis in every]
-    a = memory[kernel.a][_grid(kernel.a_offset, sizes, [axis.a for axis in every])]
-    b = memory[kernel.b][_grid(kernel.b_offset, sizes, [axis.b for axis in every])]
+    steps = [axis.a for axis in every], [axis.b for axis in every]
+    where = [kernel.a_offset, kernel.b_offset]
+    if kernel.places is not None:
+        _look_up(kernel, kernel.places, memory, steps, where)
+    a, b = (
+        memory[buffer][_grid(0, sizes, step) + start]
+        for buffer, step, start in zip((kernel.a, kernel.b), steps, where, strict=True)
+    )
     dtype = a.dtype
     wide = np.float64 if dtype.kind == "f" else dtype
     inner = tuple(range(len(outer), len(every)))
@@ -203,6 +211,23 @@ def _contraction(kernel: Contraction, memory: _Memory) -> None:
     points.product = total
     points.compute(kernel.epilogue)
     points.store(kernel.stores)
+
+
+def _look_up(
+    kernel: Contraction,
+    places: Places,
+    memory: _Memory,
+    steps: tuple[list[int], list[int]],
+    where: list[Any],
+) -> None:
+    """Places instead of steps, along the axis that has them."""
+    roles = {name: getattr(kernel, name) for name in ("batch", "rows", "columns", "inner")}
+    before = [*itertools.takewhile(lambda name: name != places.role, roles)]
+    number = sum(len(roles[name]) for name in before) + places.axis
+    steps[places.operand][number] = 0
+    rank = sum(map(len, roles.values()))
+    shape = [-1 if axis == number else 1 for axis in range(rank)]
+    where[places.operand] = where[places.operand] + memory[places.buffer].reshape(shape)
 
 
 def _scatter(kernel: Scatter, memory: _Memory) -> None:

@@ -33,20 +33,32 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """An axis: which operands it occurs in, its size, and its stride in every stream."""
+    """An axis: which operands it occurs in, its size, and its stride in every stream; `placed`: in
+    one operand its places are looked up instead."""
 
     role: Role
     size: int
     strides: tuple[int, ...]
+    placed: bool = False
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The strides, but for what is looked up in an axis of the result."""
+        if not self.placed:
+            return self.strides
+        own = A if self.role == "row" else B
+        return (*self.strides[:own], 0, *self.strides[own + 1 :])
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A contraction in normal form. `outer` are the axes of the result, `inner` those summed."""
+    """A contraction in normal form. `outer` are the axes of the result, `inner` those summed;
+    `placed` is the operand, A or B, whose places along an axis are looked up."""
 
     streams: tuple[Stream, ...]
     outer: tuple[Dim, ...]
     inner: tuple[Dim, ...]
+    placed: int | None = None
 
     def count(self, *roles: Role) -> int:
         """The number of points of the axes with these roles."""
@@ -65,17 +77,20 @@ class Form:
 def normal_form(kernel: Contraction) -> Form:
     """The streams and axes of `kernel`, merged as far as strides allow."""
     streams, strides = _streams(kernel)
-    named: list[tuple[Role, Axis]] = [
-        *(("batch", axis) for axis in kernel.batch),
-        *(("row", axis) for axis in kernel.rows),
-        *(("column", axis) for axis in kernel.columns),
+    named: list[tuple[Role, Axis, bool]] = [
+        *(("batch", axis, False) for axis in kernel.batch),
+        *(("row", axis, placed) for axis, placed in _marked(kernel, "rows")),
+        *(("column", axis, placed) for axis, placed in _marked(kernel, "columns")),
     ]
     outer = [
-        Dim(_role(role, axis), axis.size, (axis.a, axis.b, *(s[place] for s in strides)))
-        for place, (role, axis) in enumerate(named)
+        Dim(_role(role, axis), axis.size, (axis.a, axis.b, *(s[place] for s in strides)), placed)
+        for place, (role, axis, placed) in enumerate(named)
     ]
     silent = (0,) * len(strides)
-    inner = [Dim("inner", axis.size, (axis.a, axis.b, *silent)) for axis in kernel.inner]
+    inner = [
+        Dim("inner", axis.size, (axis.a, axis.b, *silent), placed)
+        for axis, placed in _marked(kernel, "inner")
+    ]
     offsets = [stream.offset for stream in streams]
     padded = {(margin.inner, margin.size) for margin in kernel.margins}
     outer, inner = (_merged(_turned(dims, offsets), padded) for dims in (outer, inner))
@@ -83,7 +98,15 @@ def normal_form(kernel: Contraction) -> Form:
         tuple(replace(s, offset=o) for s, o in zip(streams, offsets, strict=True)),
         tuple(sorted(outer, key=_reach, reverse=True)),
         tuple(sorted(inner, key=_reach, reverse=True)),
+        kernel.places.operand if kernel.places else None,
     )
+
+
+def _marked(kernel: Contraction, role: str) -> list[tuple[Axis, bool]]:
+    """The axes of a role, and whether places along them are looked up."""
+    places, axes = kernel.places, getattr(kernel, role)
+    looked_up = places.axis if places is not None and places.role == role else None
+    return [(axis, number == looked_up) for number, axis in enumerate(axes)]
 
 
 def _streams(kernel: Contraction) -> tuple[list[Stream], list[tuple[int, ...]]]:
@@ -119,7 +142,8 @@ def _turned(dims: Sequence[Dim], offsets: list[int]) -> list[Dim]:
     for dim in dims:
         if dim.size == 1:
             continue
-        if sum((stride > 0) - (stride < 0) for stride in dim.strides) < 0 and dim.size > 0:
+        ways = sum((stride > 0) - (stride < 0) for stride in dim.strides)
+        if ways < 0 and dim.size > 0 and not dim.placed:
             for stream, stride in enumerate(dim.strides):
                 offsets[stream] += (dim.size - 1) * stride
             dim = replace(dim, strides=tuple(-stride for stride in dim.strides))
@@ -140,8 +164,10 @@ def _merged(dims: list[Dim], padded: Collection[tuple[int, int]]) -> list[Dim]:
 
 
 def _joins(outer: Dim, inner: Dim) -> bool:
-    return outer.role == inner.role and all(
-        o == inner.size * i for o, i in zip(outer.strides, inner.strides, strict=True)
+    return (
+        outer.role == inner.role
+        and not (outer.placed or inner.placed)
+        and all(o == inner.size * i for o, i in zip(outer.strides, inner.strides, strict=True))
     )
 
 

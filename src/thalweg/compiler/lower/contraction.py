@@ -22,11 +22,12 @@ import numpy as np
 
 from thalweg.compiler.kernels import Buffer, Contraction, Margin
 from thalweg.compiler.lower.ahead import rows_ahead, rows_of
-from thalweg.compiler.lower.axes import A, B, Form, normal_form
+from thalweg.compiler.lower.axes import A, B, Dim, Form, normal_form
 from thalweg.compiler.lower.emit import Builder, DType, Value
 from thalweg.compiler.lower.finish import FAR, Finish, effort
 from thalweg.compiler.lower.lowered import Lowered, function
 from thalweg.compiler.lower.packing import Packing, panel_strides
+from thalweg.compiler.lower.placed import placed_operand
 from thalweg.compiler.lower.register_tile import Bounds, Operand, RegisterTile, plus
 from thalweg.compiler.lower.tiling import Level, Tiling, choose
 from thalweg.compiler.machine import Machine
@@ -46,6 +47,7 @@ def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lower
         raise ThalwegError(f"{name}: a product is to be written over one of its own operands")
     form = normal_form(kernel)
     own = dict.fromkeys(s.buffer for s in form.streams if s.buffer is not None)
+    own |= dict.fromkeys([kernel.places.buffer] if kernel.places else [])
     buffers = (*own, *rows_of(kernel))
     final = [kernel.stores[number].access.buffer for number in kernel.final]
     points, depth = form.count("batch", "row", "column"), form.count("inner")
@@ -62,7 +64,7 @@ def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lower
         buffers=buffers,
         blocks=max(1, blocks),
         flops=2.0 * points * depth * kernel.share + points * effort(kernel),
-        bytes=float(sum(form.touched(buffer) for buffer in buffers if buffer not in final)),
+        bytes=float(sum(form.touched(buffer) for buffer in own if buffer not in final)),
         scratch=scratch,
         declarations=frozenset(builder.declarations),
         helpers=builder.helpers,
@@ -73,20 +75,22 @@ def lower_contraction(kernel: Contraction, name: str, machine: Machine) -> Lower
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where the loops stand: the offset of every stream, and of the partial sums; `sources`: of
-    the operands in place, though they may be read from panels."""
+    """Where the loops stand: the offset of every stream, and of the partial sums; `sources`: of the
+    operands in place, though they may be read from panels; `looked_up`: along a placed axis."""
 
     offsets: tuple[Value | int, ...]
     sources: tuple[Value | int, ...]
     partial: Value | int = 0
+    looked_up: Value | int | None = None
 
-    def moved(self, index: Value | int, strides: Sequence[int]) -> Point:
+    def moved(self, index: Value | int, dim: Dim) -> Point:
         """`index` steps further along an axis."""
         offsets, sources = (
-            tuple(plus(at, index, stride) for at, stride in zip(places, strides, strict=False))
+            tuple(plus(at, index, stride) for at, stride in zip(places, dim.steps, strict=False))
             for places in (self.offsets, self.sources)
         )
-        return replace(self, offsets=offsets, sources=sources)
+        looked_up = index if dim.placed else self.looked_up
+        return replace(self, offsets=offsets, sources=sources, looked_up=looked_up)
 
     def at(self, stream: int, offset: Value | int) -> Point:
         """With another offset of one stream."""
@@ -121,6 +125,7 @@ class Nest:
         self.dtype: DType = kernel.a.dtype
         self.finish = Finish(builder, kernel, form, buffers, machine.vector_bits == 512)
         self.bases = self.finish.bases
+        self.places = f"%b{buffers.index(kernel.places.buffer)}" if kernel.places else ""
         self.panels = self._panel_bytes()
         self.partials = self._partial_strides()
         self.bounds: dict[int, tuple[Value | int, Value | int]] = {}
@@ -223,8 +228,7 @@ class Nest:
             self._parts(point, fresh)
             return
         with self._each(*self.bounds[number]) as index:
-            strides = self.tiling.levels[number].dim.strides
-            self._fixed(number + 1, point.moved(index, strides), fresh)
+            self._fixed(number + 1, point.moved(index, self.tiling.levels[number].dim), fresh)
 
     @contextmanager
     def _each(self, low: Value | int, high: Value | int, step: int = 1) -> Iterator[Value | int]:
@@ -330,7 +334,7 @@ class Nest:
         dim = tiling.levels[number].dim
         low = self.bounds[number][0]
         for index, extent in self._tiles(number):
-            moved = point.moved(index, dim.strides)
+            moved = point.moved(index, dim)
             if tiling.packed is not None and dim is tiling.lane:
                 moved = moved.at(tiling.packed, self._panel_place(number, index))
             along = index if isinstance(low, int) else index - low
@@ -377,10 +381,12 @@ class Nest:
             for number, extent in extents
             if extent > 1 and tiling.levels[number].dim is not tiling.lane
         )
+        placed = math.prod(extent for dim, extent in counts.items() if dim.placed)
+        read = point, part, count, placed
         tile = RegisterTile(
             self.b,
             self.dtype,
-            (self._operand(0, point, part, count), self._operand(1, point, part, count)),
+            (self._operand(A, *read), self._operand(B, *read)),
             tuple((tiling.levels[number].dim, extent) for number, extent in spans),
             tiling.lane,
             count,
@@ -410,12 +416,15 @@ class Nest:
                 with self.b.when(part.last):
                     self.finish.ask(tile, point.offsets, near=True)
         elif last is not None and last.tile < last.chunk and self.form.count("inner") <= SHORT:
-            self.finish.ask(tile, point.moved(last.tile, last.dim.strides).offsets, near=False)
+            self.finish.ask(tile, point.moved(last.tile, last.dim).offsets, near=False)
         else:
             self.finish.ask(tile, point.offsets, near=True)
 
-    def _operand(self, which: int, point: Point, part: Part, count: int) -> Operand:
+    def _operand(self, which: int, point: Point, part: Part, count: int, placed: int) -> Operand:
         tiling = self.tiling
+        if which == self.form.placed:
+            read = self.bases[which], self.dtype, self.places, tiling, which
+            return placed_operand(self.b, *read, point.offsets[which], point.looked_up, placed)
         if which != tiling.packed:
             inner = tuple(dim.strides[which] for dim in tiling.inner)
             lane = tiling.lane.strides[which]
@@ -429,12 +438,11 @@ class Nest:
 
     def _ahead(self, which: int, point: Point) -> Operand | None:
         """Where a long operand is read, or packed from, for the next part of the inner axes."""
-        tiling, cut = self.tiling, self.tiling.cut
+        tiling, inner, cut = self.tiling, self.tiling.inner, self.tiling.cut
         buffer = self.form.streams[which].buffer
         assert buffer is not None
-        inner = tiling.inner
         strides = tuple(dim.strides[which] for dim in inner)
-        if buffer.size * buffer.dtype.itemsize < FAR:
+        if which == self.form.placed or buffer.size * buffer.dtype.itemsize < FAR:
             return None
         if tiling.lane.role == "inner":  # neighbours all along: machines foresee that
             return None

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from thalweg.compiler.lower.axes import A, B, Dim
-from thalweg.compiler.lower.emit import BOOL, Builder, DType, Value
+from thalweg.compiler.lower.emit import BOOL, I64, Builder, DType, Value
 
 __all__ = [
     "Bounds",
@@ -61,13 +61,19 @@ def load_lanes(
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """Where A or B is read: a pointer, an offset, strides along the lanes and the inner axes."""
+    """Where A or B is read: a pointer, an offset, strides along the lanes and the inner axes.
+
+    rows    pointers to use instead, for each point of the tile along an axis that is looked up
+    places  the number of an inner axis that is looked up, and the pointer to its places
+    """
 
     base: str
     offset: Value | int
     lane: int
     inner: tuple[int, ...]
     padded: bool  # vectors may be read in full
+    rows: tuple[str, ...] = ()
+    places: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +158,20 @@ class RegisterTile:
         return turn.values
 
     def _moved(self, at: list[Value | int], axis: int, index: Value | int) -> list[Value | int]:
-        return [
-            plus(place, index, operand.inner[axis])
-            for place, operand in zip(at, self._walked, strict=True)
-        ]
+        moved = []
+        for place, operand in zip(at, self._walked, strict=True):
+            place = plus(place, index, operand.inner[axis])
+            if operand.places is not None and operand.places[0] == axis:
+                found = self.b.pointer(operand.places[1], I64, index)
+                place = self.b.load(found, I64) + place
+            moved.append(place)
+        return moved
 
     def _step(self, at: list[Value | int], sums: list[Value], count: int) -> list[Value]:
         """One product onto every sum."""
-        seen: dict[tuple[int, int, int], Value] = {}
+        seen: dict[tuple[int, int, int, int], Value] = {}
         bases = [
-            self.b.pointer(operand.base, self.dtype, place)
+            [self.b.pointer(base, self.dtype, place) for base in operand.rows or [operand.base]]
             for operand, place in zip(self.operands, at, strict=False)
         ]
 
@@ -170,10 +180,11 @@ class RegisterTile:
             offset = self._apart(which, operand, place, vector)
             lanes = min(count, self.lanes_of(vector))
             lanes = self.width if operand.padded else lanes
-            key = (which, offset, lanes)
+            row = self._row(place) if operand.rows else 0
+            key = (which, row, offset, lanes)
             if key not in seen:
                 loaded = load_lanes(
-                    self.b, bases[which], self.dtype, offset, operand.lane, self.width, lanes
+                    self.b, bases[which][row], self.dtype, offset, operand.lane, self.width, lanes
                 )
                 if count < self.width and loaded.lanes == 1:  # inner lanes: no product twice
                     loaded = self._masked(loaded, count)
@@ -188,9 +199,13 @@ class RegisterTile:
 
     def _apart(self, which: int, operand: Operand, place: tuple[int, ...], vector: int) -> int:
         """Elements from the tile's first of an operand to that of a sum."""
-        strides = [dim.strides[which] for dim, _ in self.extents]
+        strides = [dim.steps[which] for dim, _ in self.extents]
         along = sum(p * stride for p, stride in zip(place, strides, strict=True))
         return vector * self.width * operand.lane + along
+
+    def _row(self, place: tuple[int, ...]) -> int:
+        """The point along the axis that is looked up."""
+        return sum(p for p, (dim, _) in zip(place, self.extents, strict=True) if dim.placed)
 
     def _ask(self, at: Sequence[Value | int]) -> None:
         """Ask for the lines of the next part; of scalars, which are neighbours, for the last."""

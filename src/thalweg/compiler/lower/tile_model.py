@@ -74,7 +74,8 @@ class TileModel:
                     yield TileShape(lane, extents, packed)
 
     def _lanes(self) -> list[Dim]:
-        lanes = [dim for dim in (*self.form.outer, *self.form.inner) if dim.size > 1]
+        every = (*self.form.outer, *self.form.inner)
+        lanes = [dim for dim in every if dim.size > 1 and not dim.placed]
         return lanes or [Dim("column", 1, (0,) * len(self.form.streams))]
 
     @staticmethod
@@ -84,7 +85,7 @@ class TileModel:
 
     def _packings(self, lane: Dim) -> list[int | None]:
         operand = {"row": A, "column": B}.get(lane.role)
-        return [None] if operand is None else [None, operand]
+        return [None] if operand in (None, self.form.placed) else [None, operand]
 
     def _extents(self, lane: Dim, others: Sequence[Dim]) -> Iterator[tuple[tuple[Dim, int], ...]]:
         room = self.machine.registers

@@ -135,7 +135,7 @@ def effects(kernel: Kernel) -> Effects:
     reads = {access.buffer for access in loads}
     match kernel:
         case Contraction():
-            reads |= {kernel.a, kernel.b}
+            reads |= {kernel.a, kernel.b, *([kernel.places.buffer] if kernel.places else [])}
         case Sort() | Scan():
             reads.add(kernel.source.buffer)
             return Effects(frozenset(reads), frozenset({kernel.target.buffer}), False)

@@ -21,6 +21,7 @@ plan/: kernels, in order, each with its memory
     split           large reductions to few results, in blocks                 (split.py)
     arrange         temporaries in one arena                                   (memory.py)
     with_rows_ahead what a scan's next iteration gathers is asked for in time  (ahead.py)
+    with_rows_in_place  products read rows of a large table where they lie  (places.py)
     with_final_stores  what each iteration writes anew is written in the last  (final.py)
 
 What all of them know of primitives is in operations.py, of addresses in views.py.
@@ -48,6 +49,7 @@ from thalweg.compiler.passes.plan.ahead import with_rows_ahead
 from thalweg.compiler.passes.plan.chains import chained
 from thalweg.compiler.passes.plan.final import with_final_stores
 from thalweg.compiler.passes.plan.memory import arrange, check_memory, in_arena, with_buffers
+from thalweg.compiler.passes.plan.places import with_rows_in_place
 from thalweg.compiler.passes.plan.rounds import carried, with_results
 from thalweg.compiler.passes.plan.schedule import schedule
 from thalweg.compiler.passes.plan.split import split_reductions
@@ -86,7 +88,7 @@ def build_plan(graph: Graph, updates: Mapping[int, int], choice: Choice | None =
     """
     plan = _planned(optimize(graph), updates, choice)
     plan.kernels = with_rows_ahead([in_arena(kernel) for kernel in plan.kernels])
-    plan.kernels = with_final_stores(plan.kernels)
+    plan.kernels = with_final_stores(with_rows_in_place(plan.kernels))
     return plan
 
 

@@ -16,7 +16,7 @@ from thalweg.compiler.kernels import Access, Ahead, Buffer, Contraction, Kernel,
 from thalweg.compiler.passes.plan.memory import reads_of, writes_of
 from thalweg.compiler.passes.views import elements
 
-__all__ = ["with_rows_ahead"]
+__all__ = ["rows_gathered", "with_rows_ahead"]
 
 _TABLE = 4 << 20  # bytes; a smaller one stays in a cache
 _ROW = 512  # bytes, from which on a row is worth a product's time
@@ -26,7 +26,7 @@ _POINTS = 4096  # elements of a product that has moments enough
 
 def with_rows_ahead(kernels: Sequence[Kernel]) -> list[Kernel]:
     """The kernels of a program, of which one asks for the rows of its next run."""
-    rows = next((rows for kernel in kernels for rows in _gathered(kernel)), None)
+    rows = next((rows for kernel in kernels for rows in rows_gathered(kernel)), None)
     products = [n for n, kernel in enumerate(kernels) if rows and _may_ask(kernel, rows)]
     if not products:
         return list(kernels)
@@ -37,7 +37,7 @@ def with_rows_ahead(kernels: Sequence[Kernel]) -> list[Kernel]:
     ]
 
 
-def _gathered(kernel: Kernel) -> Iterator[Ahead]:
+def rows_gathered(kernel: Kernel) -> Iterator[Ahead]:
     """The rows that a loop reads from large tables, at places that it finds in an input."""
     for scalar in kernel.body if isinstance(kernel, Loop) else ():
         access = scalar.attributes.get("access") if scalar.op == "load" else None

@@ -24,6 +24,7 @@ from thalweg.compiler.kernels import (
 from thalweg.errors import TraceError
 
 __all__ = [
+    "ALIGNMENT",
     "arrange",
     "check_memory",
     "in_arena",
@@ -116,7 +117,7 @@ def reads_of(kernel: Kernel) -> list[Buffer]:
         return _of_chain(kernel, reads_of)
     loads = [s.attributes["access"].buffer for s in _scalars(kernel) if s.op == "load"]
     if isinstance(kernel, Contraction):
-        loads = [kernel.a, kernel.b, *loads]
+        loads = [kernel.a, kernel.b, *([kernel.places.buffer] if kernel.places else []), *loads]
     elif isinstance(kernel, Host):
         loads = [view.buffer for view in kernel.sources]
     elif not isinstance(kernel, Loop | Scatter):
@@ -199,9 +200,11 @@ def with_buffers(kernel: Kernel, exchange: Exchange) -> Kernel:
         stores = tuple(map(store, kernel.stores))
         changed = {"body": scalars(kernel.body), "tail": scalars(kernel.tail), "stores": stores}
     elif isinstance(kernel, Contraction):
+        places = kernel.places
         changed = {
             "a": exchange(kernel.a),
             "b": exchange(kernel.b),
+            "places": places and replace(places, buffer=exchange(places.buffer)),
             "epilogue": scalars(kernel.epilogue),
             "stores": tuple(map(store, kernel.stores)),
         }
