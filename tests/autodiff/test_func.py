@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import thalweg as tw
+from thalweg.compiler.tracing.structure import flatten
 from thalweg.errors import ConfigError, DTypeError, ShapeError
 from thalweg.func import (
     functional_call,
@@ -295,3 +296,47 @@ def test_state_written_inside_is_off_the_tape() -> None:
     seen.backward()  # what leads to a tensor outside stays
     assert w.grad is not None
     assert w.grad.item() == 4
+
+
+_OWN: dict[str, Callable[..., Any]] = {
+    "samples": lambda f, p, x, t: vmap(grad(f), (None, 0))(p, x),
+    "jacrev": lambda f, p, x, t: jacrev(f)(p, x[0]),
+    "jacfwd": lambda f, p, x, t: jacfwd(f)(p, x[0]),
+    "hessian": lambda f, p, x, t: vmap(hessian(f), (None, 0))(p, x),
+    "jvp": lambda f, p, x, t: jvp(lambda p: f(p, x[0]), (p,), (t,)),
+    "itself": lambda f, p, x, t: jvp(lambda p: f(p, x[0]), (p,), (p,)),
+    "mapped jvp": lambda f, p, x, t: vmap(lambda x: jvp(lambda p: f(p, x), (p,), (t,)))(x),
+    "a sum": lambda f, p, x, t: grad(lambda p: vmap(f, (None, 0))(p, x).sum())(p),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", _OWN)
+def test_a_module_given_its_own_parameters(name: str, compiled: bool) -> None:
+    layer, x = tw.nn.Linear(3, 2), tw.randn(4, 3)
+
+    def f(p: Any, x: tw.Tensor) -> tw.Tensor:
+        return functional_call(layer, p, (x[None],)).square().sum()
+
+    own = dict(layer.named_parameters())
+    apart = {name: value.detach() for name, value in own.items()}
+    t = {name: tw.randn(*value.shape) for name, value in own.items()}
+    call = _OWN[name]
+    run = tw.compile(lambda p: call(f, p, x, t)) if compiled else lambda p: call(f, p, x, t)
+    found, wanted = flatten(run(own))[0], flatten(call(f, apart, x, t))[0]
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a.detach().numpy(), b.numpy(), rtol=1e-4, atol=1e-5)
+    assert all(type(value._value) is np.ndarray for value in own.values())
+
+
+def test_gradients_of_samples_go_back_to_the_parameters() -> None:
+    layer, x = tw.nn.Linear(3, 2, bias=False), tw.randn(4, 3)
+
+    def f(p: Any, x: tw.Tensor) -> tw.Tensor:
+        return functional_call(layer, p, (x,)).square().sum() / 2
+
+    slopes = vmap(grad(f), (None, 0))(dict(layer.named_parameters()), x)["weight"]
+    slopes.sum().backward()  # of W x x^T
+    assert layer.weight.grad is not None
+    wanted = (x * x.sum(1, keepdim=True)).sum(0).expand(2, 3)
+    np.testing.assert_allclose(layer.weight.grad.numpy(), wanted.numpy(), rtol=1e-4, atol=1e-5)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from thalweg.autodiff.levels import Transform, application, drop, tensors_of
+from thalweg.autodiff.levels import Transform, alias, application, drop, tensors_of
 from thalweg.autodiff.reverse import split_aux, vjp
 from thalweg.compiler.tracing.structure import Structure
 from thalweg.errors import DTypeError, ShapeError
@@ -190,15 +190,16 @@ def jvp(
     directions, other = tensors_of("jvp: tangents", tuple(tangents))
     _check_tangents(points, structure, directions, other)
     level = Forward()
-    seen = structure.build([level.wrap(x, t) for x, t in zip(points, directions, strict=True)])
+    pairs = zip(map(alias, points), map(alias, directions), strict=True)
+    seen = structure.build([level.wrap(x, t) for x, t in pairs])
 
     def call() -> Any:
         result = func(*seen)
         return split_aux("jvp", result) if has_aux else result
 
-    pairs, inner = level.run(call, level.parts)
-    values = [x if mode.grad else x.detach() for x, _ in pairs]
-    pushed = [zeros_like(x) if t is None else t for x, t in pairs]
+    found, inner = level.run(call, level.parts)
+    values = [x if mode.grad else x.detach() for x, _ in found]
+    pushed = [zeros_like(x) if t is None else t for x, t in found]
     if not mode.grad:
         pushed = [t.detach() for t in pushed]
     if has_aux:

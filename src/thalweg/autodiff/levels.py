@@ -29,6 +29,7 @@ from thalweg.tape import (
     compose,
     mode,
     not_a_tensor,
+    wrap,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["RESULT", "Transform", "application", "drop", "tensors_of"]
+__all__ = ["RESULT", "Transform", "alias", "application", "drop", "tensors_of"]
 
 RESULT = "a transformed function's result"
 
@@ -251,6 +252,17 @@ class Transform(ABC):
 def _restore(there: Iterable[tuple[Tensor, State]]) -> None:
     for x, (value, node, requires_grad, gradient) in there:
         x._value, x._node, x._requires_grad, x._grad = value, node, requires_grad, gradient
+
+
+def alias(x: Tensor) -> Tensor:
+    """Another tensor in the place of `x` on the tape: `x` itself may be lent a value that is made
+    of it, as parameters of a module are by `functional_call`."""
+    if mode.trace is not None:
+        mode.trace.touch(x)
+    y = wrap(x._value)
+    y._requires_grad = x._requires_grad
+    y._node = x if x._node is None and x._requires_grad else x._node  # a leaf stays the leaf
+    return y
 
 
 def drop(x: Tensor, outside: Callable[[Tensor], Tensor]) -> None:

@@ -15,7 +15,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from thalweg.autodiff.backward import pulled
-from thalweg.autodiff.levels import tensors_of
+from thalweg.autodiff.levels import alias, tensors_of
 from thalweg.compiler.tracing.structure import Structure, flatten
 from thalweg.errors import ConfigError, DTypeError, ShapeError
 from thalweg.ops.creation import zeros_like
@@ -50,7 +50,7 @@ def source(x: Tensor, name: str) -> Tensor:
         mode.trace.touch(x)
     level = mode.level
     if level is not None and not level.owns(x):
-        x = wrap(level.lifted(x if mode.grad else x.detach()))  # the tape outside goes through it
+        x = wrap(level.lifted(alias(x) if mode.grad else x.detach()))  # the tape outside, too
     seen = wrap(x._value)
     behind = x if mode.grad else seen
     seen._node, seen._requires_grad = Node(_INPUT, (behind,), x._value, {}), True
