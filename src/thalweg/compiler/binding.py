@@ -133,8 +133,11 @@ class Bound:
         self._set_gradients()
         return results
 
-    def scan(self, tensors: Sequence[Tensor], count: int) -> list[Array]:
-        """Run `count` times over the leading axis of `tensors`; the results are stacked."""
+    def scan(self, tensors: Sequence[Tensor], count: int, first: int) -> list[Array]:
+        """Run `count` times over the leading axis of `tensors`; the results are stacked.
+
+        In errors, iterations are numbered from `first`.
+        """
         with tracing:
             given = [np.ascontiguousarray(x._value) for x in tensors]
             table = [_address(array) for array in given]
@@ -144,7 +147,7 @@ class Bound:
         strides += [0] * len(self.captured)
         stacked = [array.nbytes // count for array in results]
         strides += stacked + [0] * (len(self.free) - len(stacked))
-        self.program.scan(count, table, strides)
+        self.program.scan(count, table, strides, first=first)
         if self.sample is None or self.sample[1] < min(count, 2):
             self._remember(given, count)
         self._set_gradients()

@@ -129,7 +129,7 @@ class Compiled(Generic[P, R]):
                 break
             end = count if entry.goes_on() else done + 1
             given = tensors if end - done == count else [x.detach()[done:end] for x in tensors]
-            parts.append(entry.result(entry.bound.scan(given, end - done)))
+            parts.append(entry.result(entry.bound.scan(given, end - done, done)))
             done = end
         return parts[0] if len(parts) == 1 else _one_after_another(parts)
 

@@ -149,17 +149,19 @@ class Program:
         addresses: Sequence[int],
         strides: Sequence[int],
         threads: int | None = None,
+        first: int = 0,
     ) -> None:
         """Run `count` times; after each, every address advances by its stride, in bytes.
 
-        It returns to Python about every 50 ms, so that Ctrl-C raises KeyboardInterrupt, with
-        `finished` iterations done, whole ones. Raises as `run` does.
+        Iterations are numbered from `first`. It returns to Python about every 50 ms, so that Ctrl-C
+        raises KeyboardInterrupt, with `finished` iterations done, whole ones. Raises as `run` does.
         """
-        self._running.scan(count, addresses, strides, threads)
+        self._running.scan(count, addresses, strides, threads, first)
 
     @property
     def finished(self) -> int:
-        """Whole iterations that the last run or scan has done: fewer than asked if it raised."""
+        """Whole iterations that the last run or scan has done: fewer than asked if it raised. Those
+        before the `first` of a scan count."""
         return self._running.finished
 
     # -- looking

@@ -56,7 +56,7 @@ class Running:
 
     @property
     def finished(self) -> int:
-        """Whole iterations of the last run or scan."""
+        """Whole iterations of the last run, or up to the end of the last scan."""
         return int(self.frame.finished) if self.frame is not None else 0
 
     def run(self, addresses: Sequence[int], threads: int | None) -> None:
@@ -74,15 +74,20 @@ class Running:
             self._release()
 
     def scan(
-        self, count: int, addresses: Sequence[int], strides: Sequence[int], threads: int | None
+        self,
+        count: int,
+        addresses: Sequence[int],
+        strides: Sequence[int],
+        threads: int | None,
+        first: int,
     ) -> None:
         """Many times, as `Program.scan`."""
         self._take()
         try:
             self._check(strides, "strides")
             self.strides[: self.slots] = list(strides)
-            self.frame.finished = 0
-            while (done := self.finished) < count:
+            self.frame.finished = first
+            while (done := self.finished - first) < count:
                 self._place([a + done * s for a, s in zip(addresses, strides, strict=True)])
                 self._execute_measured(count - done, threads, self.scan_tempo)
         finally:
