@@ -70,6 +70,12 @@ TABLE: list[tuple[type[nn.Module], Function, tuple[Any, ...], dict[str, Any]]] =
         (X, T, P),
         {"margin": 3.0, "p": 1.0, "eps": 0.1, "swap": True},
     ),
+    (
+        nn.TripletMarginWithDistanceLoss,
+        F.triplet_margin_with_distance_loss,
+        (X, T, P),
+        {"distance_function": lambda a, b: (a - b).abs().amax(-1), "margin": 3.0, "swap": True},
+    ),
 ]
 
 
@@ -108,7 +114,8 @@ def test_the_default_is_the_mean(
     kind: type[nn.Module], function: Function, given: tuple[Any, ...], options: dict[str, Any]
 ) -> None:
     assert tw.equal(kind()(*given), function(*given, reduction="mean"))
-    assert repr(kind()) == f"{kind.__name__}()"
+    parts = "".join(f"\n  ({name}): {part!r}" for name, part in kind().named_children())
+    assert repr(kind()) == f"{kind.__name__}({parts}{parts and chr(10)})"
 
 
 def test_weights_are_buffers() -> None:

@@ -81,5 +81,20 @@ def test_it_takes_pytorchs_arguments(path: str) -> None:
     ]
 
 
+LAYERS = [
+    name
+    for name in thalweg.nn.__all__
+    if getattr(getattr(torch.nn, name, None), "forward", None)
+    not in (None, torch.nn.Module.forward)
+]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_its_forward_takes_pytorchs_arguments(name: str) -> None:
+    ours, theirs = (arguments(getattr(nn, name).forward) for nn in (thalweg.nn, torch.nn))
+    assert ours == theirs
+
+
 def test_many_are_compared() -> None:
     assert len(common()) > 200
+    assert len(LAYERS) > 100

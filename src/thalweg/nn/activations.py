@@ -79,8 +79,8 @@ class Sigmoid(_Activation):
     tensor([0.1192, 0.5000, 0.8808])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.sigmoid(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.sigmoid(input)
 
 
 class Tanh(_Activation):
@@ -91,8 +91,8 @@ class Tanh(_Activation):
     tensor([-0.9640,  0.0000,  0.9640])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.tanh(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.tanh(input)
 
 
 class LogSigmoid(_Activation):
@@ -103,8 +103,8 @@ class LogSigmoid(_Activation):
     tensor([-100.0000,   -0.6931])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.logsigmoid(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.logsigmoid(input)
 
 
 class Softsign(_Activation):
@@ -115,8 +115,8 @@ class Softsign(_Activation):
     tensor([-0.5000,  0.0000,  0.7500])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.softsign(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softsign(input)
 
 
 class Tanhshrink(_Activation):
@@ -127,8 +127,8 @@ class Tanhshrink(_Activation):
     tensor([0.0000, 1.0360])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.tanhshrink(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.tanhshrink(input)
 
 
 class Softshrink(_Activation):
@@ -143,8 +143,8 @@ class Softshrink(_Activation):
     def __init__(self, lambd: float = 0.5) -> None:
         self.lambd = lambd
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.softshrink(x, self.lambd)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softshrink(input, self.lambd)
 
 
 class Hardshrink(_Activation):
@@ -159,8 +159,8 @@ class Hardshrink(_Activation):
     def __init__(self, lambd: float = 0.5) -> None:
         self.lambd = lambd
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.hardshrink(x, self.lambd)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardshrink(input, self.lambd)
 
 
 class Hardsigmoid(_InPlace):
@@ -171,8 +171,8 @@ class Hardsigmoid(_InPlace):
     tensor([0.0000, 0.5000, 0.7500])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.hardsigmoid(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardsigmoid(input)
 
 
 class Hardtanh(_Activation):
@@ -190,8 +190,8 @@ class Hardtanh(_Activation):
         self.max_val = max_val
         self.inplace = inplace
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.hardtanh(x, self.min_val, self.max_val)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardtanh(input, self.min_val, self.max_val)
 
 
 # --- rectifiers ----------------------------------------------------------------------------------
@@ -207,8 +207,8 @@ class ReLU(_InPlace):
     tensor([0., 0., 2.])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu(input)
 
 
 class ReLU6(_InPlace):
@@ -219,8 +219,8 @@ class ReLU6(_InPlace):
     tensor([0., 2., 6.])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu6(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu6(input)
 
 
 class Threshold(_Activation):
@@ -237,8 +237,8 @@ class Threshold(_Activation):
         self.value = value
         self.inplace = inplace
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.threshold(x, self.threshold, self.value)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.threshold(input, self.threshold, self.value)
 
 
 class LeakyReLU(_Activation):
@@ -254,8 +254,8 @@ class LeakyReLU(_Activation):
         self.negative_slope = negative_slope
         self.inplace = inplace
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(x, self.negative_slope)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.leaky_relu(input, self.negative_slope)
 
 
 class PReLU(_Activation):
@@ -275,8 +275,8 @@ class PReLU(_Activation):
         self.num_parameters = num_parameters
         self.weight = Parameter(full((num_parameters,), float(init), dtype=dtype))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.prelu(x, self.weight)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.prelu(input, self.weight)
 
 
 class ELU(_Activation):
@@ -292,8 +292,8 @@ class ELU(_Activation):
         self.alpha = alpha
         self.inplace = inplace
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.elu(x, self.alpha)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.elu(input, self.alpha)
 
 
 class CELU(_Activation):
@@ -309,8 +309,8 @@ class CELU(_Activation):
         self.alpha = alpha
         self.inplace = inplace
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.celu(x, self.alpha)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.celu(input, self.alpha)
 
 
 class SELU(_InPlace):
@@ -323,8 +323,8 @@ class SELU(_InPlace):
     tensor([-1.1113,  1.0507])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.selu(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.selu(input)
 
 
 # --- smooth rectifiers ---------------------------------------------------------------------------
@@ -345,8 +345,8 @@ class GELU(_Activation):
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = approximate
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.gelu(x, approximate=self.approximate)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.gelu(input, approximate=self.approximate)
 
 
 class SiLU(_InPlace):
@@ -357,8 +357,8 @@ class SiLU(_InPlace):
     tensor([-0.2689,  0.7311])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.silu(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.silu(input)
 
 
 class Mish(_InPlace):
@@ -369,8 +369,8 @@ class Mish(_InPlace):
     tensor([-0.3034,  0.8651])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.mish(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.mish(input)
 
 
 class Hardswish(_InPlace):
@@ -381,8 +381,8 @@ class Hardswish(_InPlace):
     tensor([-0.,  3.])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.hardswish(x)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.hardswish(input)
 
 
 class Softplus(_Activation):
@@ -398,8 +398,8 @@ class Softplus(_Activation):
         self.beta = beta
         self.threshold = threshold
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.softplus(x, self.beta, self.threshold)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softplus(input, self.beta, self.threshold)
 
 
 # --- along a dimension ---------------------------------------------------------------------------
@@ -427,8 +427,8 @@ class Softmax(_AlongDim):
             [0.0000, 1.0000]])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.softmax(x, self.dim)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softmax(input, self.dim)
 
 
 class LogSoftmax(_AlongDim):
@@ -439,8 +439,8 @@ class LogSoftmax(_AlongDim):
     tensor([-0.6931, -0.6931])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.log_softmax(x, self.dim)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.log_softmax(input, self.dim)
 
 
 class Softmax2d(_Activation):
@@ -451,9 +451,9 @@ class Softmax2d(_Activation):
     tensor([[0.2500, 0.2500]])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        require_images("Softmax2d", x, 2)
-        return F.softmax(x, -3)
+    def forward(self, input: Tensor) -> Tensor:
+        require_images("Softmax2d", input, 2)
+        return F.softmax(input, -3)
 
 
 class Softmin(_AlongDim):
@@ -464,8 +464,8 @@ class Softmin(_AlongDim):
     [1.0, 0.0]
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.softmin(x, self.dim)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softmin(input, self.dim)
 
 
 class GLU(_Activation):
@@ -482,5 +482,5 @@ class GLU(_Activation):
     def __init__(self, dim: int = -1) -> None:
         self.dim = dim
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.glu(x, self.dim)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.glu(input, self.dim)

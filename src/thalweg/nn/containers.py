@@ -233,12 +233,12 @@ class Sequential(_Indexed[Module]):
             raise ConfigError("Sequential takes modules, not a list: write Sequential(*layers)")
         return super()._converted(name, value)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """f_n(... f_1(x))."""
         for module in self.__dict__.values():
             if isinstance(module, Module):
-                x = module(x)
-        return x
+                input = module(input)
+        return input
 
 
 class ModuleList(_Indexed[Module]):

@@ -82,18 +82,18 @@ class _Conv(Module):
             bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The convolution of x with the weight, plus the bias."""
+    def forward(self, input: Tensor) -> Tensor:
+        """The convolution of the input with the weight, plus the bias."""
         convolve = F.conv1d if self.rank == 1 else F.conv2d
         padding = self.padding if self.padding_mode == "zeros" else 0
         options = (self.stride, padding, self.dilation, self.groups)
         try:
             if self.padding_mode != "zeros":
-                require_images(type(self).__name__, x, self.rank)
-                x = F.pad(x, self._sides(), self.padding_mode)
-            return convolve(x, self.weight, self.bias, *options)
+                require_images(type(self).__name__, input, self.rank)
+                input = F.pad(input, self._sides(), self.padding_mode)
+            return convolve(input, self.weight, self.bias, *options)
         except ShapeError as error:
-            raise self._explained(tuple(x.shape), error) from None
+            raise self._explained(tuple(input.shape), error) from None
 
     def _sides(self) -> list[int]:
         """How much is padded at both ends of each axis, the last one first."""
@@ -170,18 +170,18 @@ class _ConvTranspose(_Conv):
         self.output_padding = per_axis(name, "output_padding", output_padding, rank, 0)
         self._make((in_channels, out_channels // groups, *self.kernel_size), bias, dtype)
 
-    def forward(self, x: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        """The transposed convolution of x with the weight, plus the bias.
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        """The transposed convolution of the input with the weight, plus the bias.
 
         `output_size`, H' and W', chooses the output_padding.
         """
         convolve = F.conv_transpose1d if self.rank == 1 else F.conv_transpose2d
-        more = self.output_padding if output_size is None else self._missing(x, output_size)
+        more = self.output_padding if output_size is None else self._missing(input, output_size)
         options = (self.stride, self.padding, more, self.groups, self.dilation)
         try:
-            return convolve(x, self.weight, self.bias, *options)
+            return convolve(input, self.weight, self.bias, *options)
         except ShapeError as error:
-            raise self._explained(tuple(x.shape), error) from None
+            raise self._explained(tuple(input.shape), error) from None
 
     def _missing(self, x: Tensor, output_size: Sequence[int]) -> Shape:
         """The output_padding that gives this size."""

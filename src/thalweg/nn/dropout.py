@@ -47,9 +47,9 @@ class Dropout(_Dropout):
     tensor([1., 1., 1.])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """z m / (1 - p), or x in eval mode."""
-        return F.dropout(x, self.p, self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        """z m / (1 - p), or the input in eval mode."""
+        return F.dropout(input, self.p, self.training)
 
 
 class Dropout1d(_Dropout):
@@ -61,9 +61,9 @@ class Dropout1d(_Dropout):
     True
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x with channels off, the others times 1 / (1 - p); or x in eval mode."""
-        return F.dropout1d(x, self.p, self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        """Some channels off, the others times 1 / (1 - p); or the input in eval mode."""
+        return F.dropout1d(input, self.p, self.training)
 
 
 class Dropout2d(_Dropout):
@@ -75,9 +75,9 @@ class Dropout2d(_Dropout):
     True
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x with channels off, the others times 1 / (1 - p); or x in eval mode."""
-        return F.dropout2d(x, self.p, self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        """Some channels off, the others times 1 / (1 - p); or the input in eval mode."""
+        return F.dropout2d(input, self.p, self.training)
 
 
 class VariationalDropout(_Dropout):
@@ -119,9 +119,9 @@ class AlphaDropout(_Dropout):
     tensor([1., 1., 1.])
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x with elements saturated, all shifted and scaled; or x in eval mode."""
-        return F.alpha_dropout(x, self.p, self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        """Some elements saturated, all shifted and scaled; or the input in eval mode."""
+        return F.alpha_dropout(input, self.p, self.training)
 
 
 class FeatureAlphaDropout(_Dropout):
@@ -133,6 +133,6 @@ class FeatureAlphaDropout(_Dropout):
     True
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x with channels saturated, all shifted and scaled; or x in eval mode."""
-        return F.feature_alpha_dropout(x, self.p, self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        """Some channels saturated, all shifted and scaled; or the input in eval mode."""
+        return F.feature_alpha_dropout(input, self.p, self.training)

@@ -105,10 +105,10 @@ class Embedding(_Table):
         layer = cls(count, size, *options, _weight=embeddings.detach())
         return layer.requires_grad_(not freeze)
 
-    def forward(self, indices: Tensor) -> Tensor:
-        """The rows of `weight` at `indices`."""
+    def forward(self, input: Tensor) -> Tensor:
+        """The rows of `weight` at the indices in `input`."""
         options = (self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
-        return F.embedding(indices, self.weight, *options)
+        return F.embedding(input, self.weight, *options)
 
     def extra_repr(self) -> str:
         """10, 3, padding_idx=0"""
@@ -152,13 +152,13 @@ class EmbeddingBag(_Table):
 
     def forward(
         self,
-        indices: Tensor,
+        input: Tensor,
         offsets: Tensor | None = None,
         per_sample_weights: Tensor | None = None,
     ) -> Tensor:
         """A row for each bag."""
         return F.embedding_bag(
-            indices,
+            input,
             self.weight,
             offsets,
             self.max_norm,

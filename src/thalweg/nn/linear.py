@@ -54,12 +54,12 @@ class Linear(Module):
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """x W^T + b."""
         try:
-            return F.linear(x, self.weight, self.bias)
+            return F.linear(input, self.weight, self.bias)
         except ShapeError as error:
-            raise self._explained(x, error) from None
+            raise self._explained(input, error) from None
 
     def _explained(self, x: Tensor, error: ShapeError) -> ShapeError:
         shape = tuple(x.shape)
@@ -137,9 +137,9 @@ class Bilinear(Module):
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
         """x1^T A x2 + b."""
-        return F.bilinear(x1, x2, self.weight, self.bias)
+        return F.bilinear(input1, input2, self.weight, self.bias)
 
     def describe(self) -> str:
         """The layer with its sizes, such as "Bilinear 20 x 30 -> 40"."""
@@ -166,6 +166,6 @@ class Identity(Module):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
 
-    def forward(self, x: Any) -> Any:
-        """x."""
-        return x
+    def forward(self, input: Any) -> Any:
+        """The input."""
+        return input

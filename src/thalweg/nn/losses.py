@@ -120,9 +120,9 @@ class PoissonNLLLoss(Module):
         self.eps = eps
         self.reduction = reduction
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+    def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
         options = self.log_input, self.full, self.eps, self.reduction
-        return F.poisson_nll_loss(input, target, *options)
+        return F.poisson_nll_loss(log_input, target, *options)
 
 
 class GaussianNLLLoss(Module):

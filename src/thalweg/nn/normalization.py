@@ -141,16 +141,16 @@ class _BatchNorm(_Running):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
 
     @checked()
-    def forward(self, x: Tensor) -> Tensor:
-        """x normalized by its own statistics in training, by the running ones in eval mode."""
-        self._check_input(x)
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalized by its own statistics in training, by the running ones in eval mode."""
+        self._check_input(input)
         own = self.training or self.running_mean is None
         tracked = self.num_batches_tracked if self.training else None
         share: float | Tensor = 0.0 if self.momentum is None else self.momentum
         if self.momentum is None and tracked is not None:
-            share = (tracked + 1).to(x.dtype).reciprocal()
+            share = (tracked + 1).to(input.dtype).reciprocal()
         running, affine = (self.running_mean, self.running_var), (self.weight, self.bias)
-        out = F.batch_norm(x, *running, *affine, own, share, self.eps)
+        out = F.batch_norm(input, *running, *affine, own, share, self.eps)
         if tracked is not None:
             tracked += 1
         return out
@@ -215,15 +215,15 @@ class _InstanceNorm(_Running):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
 
     @checked()
-    def forward(self, x: Tensor) -> Tensor:
-        """x normalized by the statistics of each sample, or, if kept, by the running ones."""
-        self._check_input(x)
-        if x.ndim == self.layouts[0].count(",") + 1:
-            return self.forward(x.unsqueeze(0)).squeeze(0)
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalized by the statistics of each sample, or, if kept, by the running ones."""
+        self._check_input(input)
+        if input.ndim == self.layouts[0].count(",") + 1:
+            return self.forward(input.unsqueeze(0)).squeeze(0)
         own = self.training or self.running_mean is None
         statistics, affine = (self.running_mean, self.running_var), (self.weight, self.bias)
         momentum = 0.0 if self.momentum is None else self.momentum
-        return F.instance_norm(x, *statistics, *affine, own, momentum, self.eps)
+        return F.instance_norm(input, *statistics, *affine, own, momentum, self.eps)
 
 
 class InstanceNorm1d(_InstanceNorm):
@@ -288,9 +288,9 @@ class LayerNorm(_Affine):
         self._scale_and_shift(self.normalized_shape, elementwise_affine, bias, dtype)
         self.reset_parameters()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x normalized."""
-        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+    def forward(self, input: Tensor) -> Tensor:
+        """The input normalized."""
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def describe(self) -> str:
         """The layer with its sizes, such as "LayerNorm 512"."""
@@ -383,14 +383,14 @@ class GroupNorm(_Affine):
         self.reset_parameters()
 
     @checked()
-    def forward(self, x: Tensor) -> Tensor:
-        """x normalized."""
-        shape = tuple(x.shape)
+    def forward(self, input: Tensor) -> Tensor:
+        """The input normalized."""
+        shape = tuple(input.shape)
         if len(shape) < 2 or shape[1] != self.num_channels:
             raise ShapeError(
                 f"an input of shape (N, {self.num_channels}, ..) expected, got {shape}"
             )
-        return F.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
     def describe(self) -> str:
         """The layer with its groups, such as "GroupNorm 32 of 256"."""
@@ -417,9 +417,9 @@ class LocalResponseNorm(Module):
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x normalized."""
-        return F.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+    def forward(self, input: Tensor) -> Tensor:
+        """The input normalized."""
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
         """5, alpha=0.0001, beta=0.75, k=1.0"""

@@ -47,10 +47,10 @@ class _Pad(Module):
             )
         self.padding: tuple[int, ...] = given
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x with more around it."""
-        require_images(type(self).__name__, x, self.rank)
-        return F.pad(x, self.padding, self.mode, self.value)
+    def forward(self, input: Tensor) -> Tensor:
+        """The input with more around it."""
+        require_images(type(self).__name__, input, self.rank)
+        return F.pad(input, self.padding, self.mode, self.value)
 
     def extra_repr(self) -> str:
         """(1, 1, 1, 1)"""

@@ -62,11 +62,11 @@ class _MaxPool(_Pool):
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
         _check_sizes(self, self.rank, kernel_size, stride, padding, dilation)
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Any:
         """The maximum of each window, and with `return_indices` where it stands."""
         pool = F.max_pool1d if self.rank == 1 else F.max_pool2d
         options = (self.kernel_size, self.stride, self.padding, self.dilation)
-        return pool(x, *options, self.ceil_mode, self.return_indices)
+        return pool(input, *options, self.ceil_mode, self.return_indices)
 
 
 class MaxPool1d(_MaxPool):
@@ -130,10 +130,10 @@ class AvgPool1d(_AvgPool):
         self.padding = per_axis("AvgPool1d", "padding", padding, 1, 0)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """The mean of each window."""
         options = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
-        return F.avg_pool1d(x, *options, self.count_include_pad)
+        return F.avg_pool1d(input, *options, self.count_include_pad)
 
 
 class AvgPool2d(_AvgPool):
@@ -164,10 +164,10 @@ class AvgPool2d(_AvgPool):
         self.divisor_override = divisor_override
         _check_sizes(self, 2, kernel_size, stride, padding)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """The mean of each window."""
         options = (self.kernel_size, self.stride, self.padding, self.ceil_mode)
-        return F.avg_pool2d(x, *options, self.count_include_pad, self.divisor_override)
+        return F.avg_pool2d(input, *options, self.count_include_pad, self.divisor_override)
 
 
 class _AdaptivePool(_Pool):
@@ -192,9 +192,9 @@ class AdaptiveAvgPool1d(_AdaptivePool):
 
     rank = 1
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """The mean of each window."""
-        return F.adaptive_avg_pool1d(x, self.output_size)
+        return F.adaptive_avg_pool1d(input, self.output_size)
 
 
 class AdaptiveAvgPool2d(_AdaptivePool):
@@ -210,9 +210,9 @@ class AdaptiveAvgPool2d(_AdaptivePool):
 
     rank = 2
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """The mean of each window."""
-        return F.adaptive_avg_pool2d(x, self.output_size)
+        return F.adaptive_avg_pool2d(input, self.output_size)
 
 
 class _AdaptiveMaxPool(_AdaptivePool):
@@ -223,10 +223,10 @@ class _AdaptiveMaxPool(_AdaptivePool):
         super().__init__(output_size)
         self.return_indices = return_indices
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, input: Tensor) -> Any:
         """The maximum of each window, and with `return_indices` where it stands."""
         pool = F.adaptive_max_pool1d if self.rank == 1 else F.adaptive_max_pool2d
-        return pool(x, self.output_size, self.return_indices)
+        return pool(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
@@ -270,10 +270,10 @@ class _LPPool(_Pool):
         self.stride, self.ceil_mode = stride, ceil_mode
         _check_sizes(self, self.rank, kernel_size, stride)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """The p-norm of each window."""
         pool = F.lp_pool1d if self.rank == 1 else F.lp_pool2d
-        return pool(x, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
+        return pool(input, self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
 
 
 class LPPool1d(_LPPool):

@@ -45,10 +45,12 @@ class Upsample(Module):
         )
         self.recompute_scale_factor = recompute_scale_factor
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x in the other size."""
+    def forward(self, input: Tensor) -> Tensor:
+        """The input in the other size."""
         given = (self.size, self.scale_factor)
-        return F.interpolate(x, *given, self.mode, self.align_corners, self.recompute_scale_factor)
+        return F.interpolate(
+            input, *given, self.mode, self.align_corners, self.recompute_scale_factor
+        )
 
     def extra_repr(self) -> str:
         """scale_factor=2.0, mode='nearest'"""
@@ -69,9 +71,9 @@ class PixelShuffle(Module):
     def __init__(self, upscale_factor: int) -> None:
         self.upscale_factor = upscale_factor
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x with larger images of fewer channels."""
-        return F.pixel_shuffle(x, self.upscale_factor)
+    def forward(self, input: Tensor) -> Tensor:
+        """The input with larger images of fewer channels."""
+        return F.pixel_shuffle(input, self.upscale_factor)
 
     def extra_repr(self) -> str:
         """upscale_factor=2"""
@@ -90,9 +92,9 @@ class PixelUnshuffle(Module):
     def __init__(self, downscale_factor: int) -> None:
         self.downscale_factor = downscale_factor
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x with smaller images of more channels."""
-        return F.pixel_unshuffle(x, self.downscale_factor)
+    def forward(self, input: Tensor) -> Tensor:
+        """The input with smaller images of more channels."""
+        return F.pixel_unshuffle(input, self.downscale_factor)
 
     def extra_repr(self) -> str:
         """downscale_factor=2"""
@@ -111,9 +113,9 @@ class ChannelShuffle(Module):
     def __init__(self, groups: int) -> None:
         self.groups = groups
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x with its channels in another order."""
-        return F.channel_shuffle(x, self.groups)
+    def forward(self, input: Tensor) -> Tensor:
+        """The input with its channels in another order."""
+        return F.channel_shuffle(input, self.groups)
 
     def extra_repr(self) -> str:
         """groups=2"""
@@ -135,9 +137,9 @@ class Unfold(Module):
         self.kernel_size, self.dilation = kernel_size, dilation
         self.padding, self.stride = padding, stride
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """The columns."""
-        return F.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
+        return F.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:
         """kernel_size=3, dilation=1, padding=0, stride=1"""

@@ -26,9 +26,9 @@ class Flatten(Module):
         self.end_dim = end_dim
 
     @checked()
-    def forward(self, x: Tensor) -> Tensor:
-        """x.flatten(start_dim, end_dim)."""
-        return x.flatten(self.start_dim, self.end_dim)
+    def forward(self, input: Tensor) -> Tensor:
+        """input.flatten(start_dim, end_dim)."""
+        return input.flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """start_dim=1, end_dim=-1"""
@@ -49,10 +49,10 @@ class Unflatten(Module):
         self.unflattened_size = tuple(unflattened_size)
 
     @checked()
-    def forward(self, x: Tensor) -> Tensor:
-        """x.unflatten(dim, unflattened_size)."""
+    def forward(self, input: Tensor) -> Tensor:
+        """input.unflatten(dim, unflattened_size)."""
         try:
-            return x.unflatten(self.dim, self.unflattened_size)
+            return input.unflatten(self.dim, self.unflattened_size)
         except ShapeError as error:
             raise ShapeError(f"unflattened_size={self.unflattened_size}: {error.message}") from None
 

@@ -356,7 +356,8 @@ def one_hot(labels: Tensor, num_classes: int = -1) -> Tensor:
     that the labels are in range.
     """
     if num_classes < 0:
-        num_classes = int(labels.amax().item()) + 1 if labels.numel() else 0
+        found = labels._concrete("one_hot without num_classes")
+        num_classes = int(found.max()) + 1 if found.size else 0
     line = bind(sources.iota, shape=(num_classes,), axis=0, dtype=dtypes.int64.numpy)
     return to_dtype(labels.unsqueeze(-1).eq(line), dtypes.int64)
 

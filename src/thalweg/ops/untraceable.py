@@ -30,6 +30,10 @@ _REMEDIES: Final = {
     **dict.fromkeys(("an index", "a size"), _SIZES),
     **dict.fromkeys(("indexing with a mask", "nonzero", "unique", "bincount"), _SHAPES),
     "unique_consecutive": _SHAPES,
+    "one_hot without num_classes": (
+        "Say how many classes there are: one_hot(labels, 10), or leave this outside the compiled "
+        "function"
+    ),
     "a tensor of tensors": "Join them with tw.stack([...]), or tw.cat([...])",
 }
 

@@ -83,6 +83,12 @@ CALLS: dict[str, tuple[Callable[..., tw.Tensor], tuple[tw.Tensor, ...]]] = {
     "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x.unsqueeze(0), 2), (X,)),
     "channel_shuffle": (lambda x: F.channel_shuffle(x.reshape(1, 4, 2, 1), 2), (X,)),
     "unfold": (lambda x: F.unfold(x.unsqueeze(0), 2), (X,)),
+    "fold": (lambda x: F.fold(x.reshape(1, 4, 2), (2, 3), 2), (X,)),
+    "ctc_loss": (
+        lambda x, y: F.ctc_loss(x.unsqueeze(1), y.narrow(0, 0, 1).unsqueeze(0), [2], [1]),
+        (X, LABELS),
+    ),
+    "gumbel_softmax": (lambda x: F.gumbel_softmax(x, generator=tw.Generator(0)), (X,)),
     "multilabel_soft_margin_loss": (F.multilabel_soft_margin_loss, (X, Y)),
     "dropout1d": (lambda x: F.dropout1d(x, generator=tw.Generator(0)), (X,)),
     "dropout2d": (lambda x: F.dropout2d(x.unsqueeze(0), generator=tw.Generator(0)), (X,)),
@@ -141,6 +147,7 @@ CALLS: dict[str, tuple[Callable[..., tw.Tensor], tuple[tw.Tensor, ...]]] = {
     "margin_ranking_loss": (F.margin_ranking_loss, (X, Y, SIGNS)),
     "cosine_embedding_loss": (F.cosine_embedding_loss, (X, Y, SIGNS.narrow(1, 0, 1).squeeze(1))),
     "triplet_margin_loss": (F.triplet_margin_loss, (X, Y, X)),
+    "triplet_margin_with_distance_loss": (F.triplet_margin_with_distance_loss, (X, Y, X)),
     "multi_margin_loss": (F.multi_margin_loss, (X, LABELS)),
 }
 

@@ -243,7 +243,7 @@ class Builder:
     Code for a machine that `scales` multiplies floats by powers of two in one instruction."""
 
     def __init__(self, caller: Builder | None = None, *, scales: bool = False) -> None:
-        self.scales = caller.scales if caller else scales
+        self.scales: bool = caller.scales if caller else scales
         self.lines: list[str] = []
         self.block = "entry"
         self.outside: set[str] = set()  # pointers that need not point into their buffers
