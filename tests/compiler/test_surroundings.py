@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import random
+import sys
 import types
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,7 @@ import pytest
 
 import thalweg as tw
 from thalweg import nn
+from thalweg.compiler.tracing import surroundings
 from thalweg.compiler.tracing.surroundings import Surroundings
 from thalweg.errors import TraceError
 
@@ -450,3 +454,43 @@ def test_anything_can_be_looked_at(root: Any) -> None:
     assert around.hold()
     around.settle()
     assert around.hold()
+
+
+# What an installed package has in a module: a number, and a function that reads another.
+PACKAGE = {
+    "__init__": "from package import inside\nSCALE = 1.0\n"
+    "def times(x): return x * inside.scale()\n",
+    "inside": "WITHIN = 1.0\ndef scale(): return WITHIN\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A package that lies where packages are installed."""
+    folder = tmp_path / "package"
+    folder.mkdir()
+    for name, text in PACKAGE.items():
+        (folder / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(surroundings, "_INSTALLED", (str(tmp_path),))
+    surroundings._is_installed.cache_clear()
+    yield importlib.import_module("package")
+    surroundings._is_installed.cache_clear()
+    for name in ("package", "package.inside"):
+        sys.modules.pop(name)
+
+
+def test_of_an_installed_package_what_users_read_is_looked_at(package: Any) -> None:
+    step = tw.compile(lambda x: package.times(x) * package.SCALE)
+    assert step(tw.ones(1)).item() == 1
+    package.SCALE = 2.0
+    assert step(tw.ones(1)).item() == 2
+    package.inside.WITHIN = 3.0  # its own business
+    assert step(tw.ones(1)).item() == 2
+
+
+def test_an_installed_package_that_compiles_is_looked_into(package: Any) -> None:
+    step = tw.compile(package.times)
+    assert step(tw.ones(1)).item() == 1
+    package.inside.WITHIN = 3.0
+    assert step(tw.ones(1)).item() == 3

@@ -13,13 +13,15 @@ the function is traced again, so that it never computes with a value of the past
     a clock, a random generator, an iterator         nothing: that they are asked is warned of
 
 What the function itself appends to a list, or enters into a dictionary, is not held against it.
-Not looked at: code of the standard library, of NumPy, and of Thalweg but for what users give it.
+Not looked at: code of the standard library, of installed packages but for those that the roots are
+of, and of Thalweg but for what users give it.
 """
 
 from __future__ import annotations
 
 import dis
 import sys
+import sysconfig
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
@@ -42,6 +44,7 @@ _LONGEST: Final = 10_000  # items of a list that is looked into
 _LARGE: Final = 1 << 20  # bytes of an array that takes about 0.1 ms
 _MOST: Final = 20_000  # objects that are looked into
 _OTHERS: Final = LIBRARIES | {"thalweg"}
+_INSTALLED: Final = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 _CALLED: Final = ("__call__", "__init__", "forward")  # what the code runs without its name
 _ALL: Final = frozenset({"getattr", "hasattr", "vars", "__dict__", "children", "named_children"})
 
@@ -225,6 +228,7 @@ class _Walk:
     def __init__(self, found: Surroundings) -> None:
         self.found = found
         self.names: set[str] = set(_CALLED)
+        self.own: frozenset[str] = frozenset()  # packages of the roots
         self.todo: list[Any] = []
         self.seen: dict[int, Any] = {}
         self.owners: list[_Owner] = []
@@ -233,6 +237,7 @@ class _Walk:
 
     def run(self, roots: Iterable[Any]) -> None:
         self.todo.extend(roots)
+        self.own = frozenset(map(_package_of, self.todo))
         known = -1
         while self.todo or known < len(self.names):
             while self.todo and len(self.seen) < _MOST:
@@ -263,7 +268,8 @@ class _Walk:
         elif isinstance(x, MethodType):
             self.todo += [x.__func__, x.__self__]
         elif isinstance(x, BuiltinMethodType):  # such as get of a dictionary
-            self.todo.append(x.__self__)
+            if not isinstance(x.__self__, ModuleType):  # whose function it is
+                self.todo.append(x.__self__)
         elif isinstance(x, partial):
             self.todo += [x.func, x.args, x.keywords]
         elif isinstance(x, (property, staticmethod, classmethod)):
@@ -283,7 +289,7 @@ class _Walk:
         known = function.__globals__
         # Where its code is: `__module__` is that of what it wraps, for a `vmap`, say, users'.
         # What ours enclose, such as what a `vmap` is of, is never another.
-        if _is_users_module(known.get("__name__")):
+        if self._is_users(known.get("__name__")):
             self.found._cells += cells
             reads = _reads(function.__code__)
             self.names |= reads.attributes
@@ -291,6 +297,14 @@ class _Walk:
             self.todo += [sys.modules.get(name) for name in reads.imports]
             if "open" in reads.variables and "open" not in known:
                 self.found.anew.append(open)
+
+    def _is_users(self, name: str | None) -> bool:
+        """Whether users wrote what is in a module."""
+        module = name or ""
+        package = module.partition(".")[0]
+        if package in _OTHERS:
+            return _is_training(module)
+        return package in self.own or not _is_installed(package)
 
     def _items(self, x: Any) -> None:
         if len(x) > _LONGEST:
@@ -316,7 +330,7 @@ class _Walk:
         elif "__wrapped__" in inside:
             self.todo.append(inside["__wrapped__"])
         elif not _is_ours(kind) or callable(x):
-            classes = [vars(c) for c in kind.__mro__ if _is_users(c)]
+            classes = [vars(c) for c in kind.__mro__ if self._is_users(c.__module__)]
             self.owners.append(_Owner(x, {} if x is kind else inside, classes, set()))
 
     def _attributes(self, owner: _Owner) -> None:
@@ -370,16 +384,25 @@ class _Owner(NamedTuple):
     done: set[str]
 
 
-def _is_users(x: Any) -> bool:
-    """Whether a function or class is users' code."""
-    return _is_users_module(getattr(x, "__module__", None))
+def _package_of(root: Any) -> str:
+    """The package whose code a function or an object runs."""
+    while isinstance(root, MethodType | partial):
+        root = root.__func__ if isinstance(root, MethodType) else root.func
+    in_globals = getattr(root, "__globals__", {}).get("__name__")
+    return str(in_globals or type(root).__module__).partition(".")[0]
 
 
-def _is_users_module(name: str | None) -> bool:
-    """Whether users wrote what is in a module; Thalweg's training is written as users write."""
-    module = name or ""
-    return module.startswith("thalweg.train.") or module.partition(".")[0] not in _OTHERS
+@lru_cache(maxsize=4096)
+def _is_installed(package: str) -> bool:
+    """Whether it lies where packages are installed, and is no project that is worked on."""
+    spec = getattr(sys.modules.get(package), "__spec__", None)
+    return str(getattr(spec, "origin", None) or "").startswith(_INSTALLED)
+
+
+def _is_training(module: str) -> bool:
+    """Thalweg's training is written as users write."""
+    return module.startswith("thalweg.train.")
 
 
 def _is_ours(kind: type) -> bool:
-    return kind.__module__.startswith("thalweg.") and not _is_users(kind)
+    return kind.__module__.startswith("thalweg.") and not _is_training(kind.__module__)
