@@ -38,6 +38,8 @@ CHARTS: dict[str, Callable[[], Chart]] = {
     "zeros": lambda: lines([0.0, 0.0]),
     "decades": lambda: lines([1e-9, 1.0, 1e9]),
     "the whole range of numbers": lambda: lines([-1.7e308, 0.0, 1.7e308]),
+    "one large number": lambda: lines([1.25e307]),
+    "the largest number": lambda: lines([1.7976931348623157e308]),
     "tiny": lambda: lines([5e-324, 1e-310], [1e-300, 2e-300]),
     "close together": lambda: lines([1e6 + 1, 1e6 + 2]),
     "closer than digits": lambda: lines([1.0, 1.0 + 2e-16]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from statistics import median_low
@@ -14,8 +15,8 @@ _DECADES: Final = 1.3  # a positive quantity may span as many on an even axis
 _BOTTOM: Final = 0.1
 _SAME: Final = 1e-13  # of values that differ by less, relatively, there is one
 _TINY: Final = 1e-300
-_LARGEST: Final = 1e307
-_LEAST, _MOST = 5e-324, 1.7e308  # of positive numbers
+_LARGEST: Final = sys.float_info.max
+_LEAST: Final = 5e-324  # of positive numbers
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -99,9 +100,9 @@ def scale_for(
     if is_log:
         decades = math.log10(high) - math.log10(low)
         wide = 10.0 ** max(room * decades, 0.01 if decades else 0.3)
-        return Scale(max(low / wide, _LEAST), min(high * wide, _MOST), is_log=True)
+        return Scale(max(low / wide, _LEAST), min(high * wide, _LARGEST), is_log=True)
     span = high / 2 - low / 2
     is_one = span <= _SAME * max(abs(low), abs(high)) or span < _TINY
     around = max(0.1 * abs(high), 0.5 * (high == 0), _TINY) if is_one else 2 * room * span
-    top = min(high, _LARGEST) + around
-    return Scale(0.0 if 0 <= low < around else max(low, -_LARGEST) - around, min(top, ceiling))
+    bottom = 0.0 if 0 <= low < around else max(low - around, -_LARGEST)
+    return Scale(bottom, min(high + around, _LARGEST, ceiling))
