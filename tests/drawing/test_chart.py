@@ -59,7 +59,7 @@ def test_nothing_overlaps_or_leaves_the_picture(name: str) -> None:
 
 
 @given(st.lists(st.floats(), min_size=1, max_size=8), st.sampled_from([None, False, True]))
-@settings(max_examples=60)
+@settings(max_examples=60, derandomize=True)
 def test_any_values(values: list[float], is_log: bool | None) -> None:
     root = looked_at(lines(values, is_log=is_log).svg())
     drawn = [v for v in values if math.isfinite(v) and (v > 0 or not is_log)]
