@@ -162,6 +162,7 @@ class Distribution:
     # --- for those that derive -------------------------------------------------------------------
 
     def _without(self, what: str) -> NotImplementedError:
+        """The error, PyTorch's too, for what a kind of distribution does not define."""
         return NotImplementedError(f"{type(self).__name__} has no {what}")
 
     def _shape(self, sample_shape: Sequence[int]) -> tuple[int, ...]:

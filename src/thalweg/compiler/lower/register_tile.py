@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from thalweg.compiler.lower.axes import A, B, Dim
-from thalweg.compiler.lower.emit import BOOL, I64, Builder, DType, Value
+from thalweg.compiler.lower.emit import I64, Builder, DType, Value
 
 __all__ = [
     "Bounds",
@@ -40,10 +40,7 @@ def plus(offset: Value | int, index: Value | int, stride: int) -> Value | int:
 
 def first_lanes(b: Builder, count: int, lanes: int) -> Value | None:
     """The mask of the first `count` lanes; None for all."""
-    if count == lanes:
-        return None
-    bits = ", ".join(f"i1 {'true' if lane < count else 'false'}" for lane in range(lanes))
-    return Value(b, f"<{bits}>", BOOL, lanes)
+    return None if count == lanes else b.first_lanes(count, lanes)
 
 
 def load_lanes(

@@ -7,6 +7,7 @@ names. A new program takes `parametrizations.weight_norm` and `parametrizations.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -34,7 +35,7 @@ R = TypeVar("R", bound="_Normalized")
 
 
 @dataclass(frozen=True)
-class _Normalized:
+class _Normalized(ABC):
     """What module.name is computed to, and the names of what it is computed from."""
 
     name: str
@@ -42,9 +43,9 @@ class _Normalized:
 
     parts: ClassVar[tuple[str, ...]]
 
+    @abstractmethod
     def __call__(self, module: Module) -> Tensor:
         """The value of module.name."""
-        raise NotImplementedError
 
     def write(self, module: Module, value: Any) -> None:
         """Refuse a value: it would be lost."""
